@@ -1,0 +1,133 @@
+"""The command line: verbs, loaded when they are called, and the one place where a failure becomes an exit code.
+
+A verb's module is `gitrelay.cli.<verb>` and holds `command`. It parses, calls one core function and
+renders; what it raises is turned into one line on stderr, or into the envelope with `--json`, here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from gitrelay import __version__, environment
+from gitrelay.errors import BUG, INTERRUPTED, USAGE, RelayError
+
+# verb -> its one-line help, repeated here so that `-h` loads no verb; a test compares the two
+VERBS: Final[dict[str, str]] = {
+    "req": "Ask a peer: record the request, run the peer, print its answer.",
+    "res": "Record an answer to a request, as the peer or in its place.",
+    "wait": "Wait for running calls and print their answers.",
+    "cancel": "Stop a running call; it is recorded as cancelled.",
+    "status": "Show the calls that run now.",
+    "ls": "List the sessions.",
+    "log": "List the exchanges of a session, or of all sessions.",
+    "show": "Print a message, an exchange or a whole session.",
+    "close": "Remove the worktrees of idle sessions; the branches stay.",
+    "archive": "Move finished sessions out of 'git branch'; they stay readable.",
+    "peers": "List the peers and what was found of them.",
+    "demo": "Run a whole session in a throw-away repository and show its log.",
+}
+
+
+class Verbs(click.Group):
+    """The group of verbs; a module is imported when its verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        import importlib
+
+        command: click.Command = importlib.import_module(f"gitrelay.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in VERBS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, VERBS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "'git relay -h' lists the verbs"
+            raise click.UsageError(f"there is no verb {name!r}; {hint}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=Verbs,
+    name="git-relay",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes and the JSON envelope: docs/exit-codes.md, docs/json.md.",
+)
+@click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
+@click.version_option(__version__, "-V", "--version", prog_name="git-relay", message="%(prog)s %(version)s")
+def group(folder: str | None) -> None:
+    """One coding agent calls another like a function, and git remembers.
+
+    Each request and each response is a commit on the branch relay/SESSION; read it with
+    'git log relay/SESSION'.
+    """
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as e:
+            raise click.UsageError(f"-C {folder!r}: {e.strerror}") from None
+
+
+def run(args: Sequence[str]) -> int:
+    """The whole program: words -> exit code. Never raises."""
+    removed = environment.scrub()
+    json_wanted = "--json" in (args[: args.index("--")] if "--" in args else args)
+    verb = next((a for a in args if a in VERBS), "")
+    try:
+        try:
+            if "GIT_DIR" in removed:
+                _note_git_dir(removed["GIT_DIR"])
+            code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # the reader of our output has gone; python would complain once more when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except RelayError as e:
+        return _report(verb, e.exit_code, e.code, e.message, e.hint, json_wanted)
+    except click.ClickException as e:
+        hint = f"'git relay {verb} -h' shows the options" if verb else "'git relay -h' lists the verbs"
+        return _report(verb, USAGE, "usage", e.format_message(), hint, json_wanted)
+    except (KeyboardInterrupt, click.Abort):
+        return _report(verb, INTERRUPTED, "interrupted", "interrupted", "", json_wanted)
+    except Exception as e:
+        from gitrelay.cli.crash import report_bug
+
+        return _report(verb, BUG, "bug", *report_bug(e, args), json_wanted)
+
+
+def _note_git_dir(git_dir: str) -> None:
+    """Say aloud that GIT_DIR does not choose the repository, where it names another one than this folder's."""
+    here = os.path.abspath(git_dir)
+    if not os.path.exists(".git") or os.path.realpath(here) != os.path.realpath(".git"):
+        click.echo(f"git-relay: GIT_DIR={git_dir!r} is ignored; the folder decides (-C DIR)", err=True)
+
+
+def _report(verb: str, exit_code: int, code: str, message: str, hint: str, json_wanted: bool) -> int:
+    from gitrelay.cli.output import envelope, one_line
+
+    if json_wanted:
+        click.echo(envelope(verb, exit_code, None, [{"code": code, "message": message, "hint": hint}]))
+    else:
+        click.echo(one_line(message, hint), err=True)
+    return exit_code

@@ -1,0 +1,30 @@
+"""An unexpected exception: one line for the person, and a log file with what a maintainer needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+from gitrelay import __version__
+
+
+def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
+    """(message, hint); the log names versions, the verb's words without the task, and the traceback."""
+    shown = [a if a.startswith("-") or i == 0 else "..." for i, a in enumerate(args)]
+    text = (
+        f"gitrelay {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"words: {' '.join(shown)}\nfolder: {os.getcwd()!r}\n\n" + "".join(traceback.format_exception(error))
+    )
+    message = f"unexpected {type(error).__name__}: {error}"
+    try:
+        fd, path = tempfile.mkstemp(prefix="git-relay-", suffix=".log")
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as f:
+            f.write(text)
+    except OSError:
+        sys.stderr.write(text)
+        return message, "this is a bug; the traceback is above"
+    return message, f"this is a bug; please report it with {path}"

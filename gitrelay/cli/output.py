@@ -1,0 +1,147 @@
+"""What verbs print: the one envelope, exchanges, lines on stderr. stdout is the answer and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from gitrelay.errors import OK
+from gitrelay.history import Exchange
+
+ENVELOPE_VERSION = 1
+
+
+def envelope(command: str, exit_code: int, data: object, errors: Sequence[Mapping[str, str]] = ()) -> str:
+    """The answer of every verb with --json; see docs/json.md."""
+    value = {
+        "version": ENVELOPE_VERSION,
+        "command": command,
+        "exit_code": exit_code,
+        "data": data,
+        "errors": list(errors),
+    }
+    return json.dumps(value, ensure_ascii=False)
+
+
+def one_line(message: str, hint: str = "") -> str:
+    """An error as one line: what is wrong, then what to do next."""
+    text = f"git-relay: {message}" + (f"; {hint}" if hint else "")
+    return safe(" ".join(text.split()))
+
+
+def say(text: str) -> None:
+    """A line for the person who waits."""
+    click.echo(safe(text), err=True)
+
+
+def note(notes: Sequence[str]) -> None:
+    for text in notes:
+        say(f"git-relay: {text}")
+
+
+def safe(text: str) -> str:
+    """`text` without anything that could move a cursor, set a title or reorder what is read."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)
+
+
+def write(data: bytes) -> None:
+    """Bytes of the ledger on stdout: as they are on a pipe, without control characters on a terminal."""
+    if sys.stdout.isatty():
+        click.echo(safe(data.decode("utf-8", "replace")), nl=False)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
+    """An exchange as every verb gives it; keys are stable (docs/json.md)."""
+    trailers = e.response.trailers if e.response else {}
+    answer = e.answer if e.response_data else None
+    value: dict[str, Any] = {
+        "address": str(e.address),
+        "session": e.address.session,
+        "id": e.address.id,
+        "from": e.from_,
+        "to": e.to,
+        "status": e.status,
+        "verify": e.verify,
+        "reason": e.reason,
+        "recorded": e.recorded,
+        "body": answer.body if answer else None,
+        "access": e.request.trailers.get("Relay-Access"),
+        "request_commit": e.request.oid,
+        "response_commit": e.response.oid if e.response else None,
+        "requested": e.request.time,
+        "responded": e.response.time if e.response else None,
+        "duration_s": _number(trailers.get("Relay-Duration")),
+        "peer": trailers.get("Relay-Peer"),
+        "model": trailers.get("Relay-Model"),
+        "peer_session": trailers.get("Relay-Peer-Session"),
+        "usage": _usage(trailers.get("Relay-Usage", "")),
+    }
+    if request:
+        value["request"] = e.request_data.decode("utf-8", "replace")
+    return value
+
+
+def exchange_errors(e: Exchange) -> list[dict[str, str]]:
+    """The envelope's errors for an exchange: none where it went well."""
+    if e.exit_code == OK:
+        return []
+    if e.response is None:
+        return [{"code": "pending", "message": f"{e.address} goes on", "hint": f"git relay wait {e.address}"}]
+    if e.status == "done":
+        return [{"code": "verify-failed", "message": f"{e.address}: verify: fail", "hint": ""}]
+    code = e.reason or "peer-error"
+    first = e.answer.body.strip().splitlines()[0] if e.answer and e.answer.body.strip() else code
+    return [{"code": code, "message": f"{e.address}: {first}", "hint": f"git relay show {e.address}"}]
+
+
+def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, single: bool) -> int:
+    """Answers on stdout, one line a failure on stderr; returns the worst exit code."""
+    code = worst([e.exit_code for e in found])
+    errors = [error for e in found for error in exchange_errors(e)]
+    if as_json:
+        rows = [exchange_json(e) for e in found]
+        click.echo(envelope(command, code, rows[0] if single else rows, errors))
+        return code
+    for e in found:
+        if len(found) > 1:
+            say(f"{e.address}: {e.to}")
+        if e.response is not None:
+            write(e.response_data)
+    for error in errors:
+        if error["code"] != "verify-failed":
+            click.echo(one_line(error["message"], error["hint"]), err=True)
+    return code
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code that stands for several: the one that a caller must not miss."""
+    order = (7, 4, 5, 3, 6, 8, 1, 0)
+    return min(codes, key=lambda c: order.index(c) if c in order else -1, default=OK)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _usage(text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split():
+        key, _, value = part.partition("=")
+        number = _number(value)
+        if number is not None:
+            found[key] = number if key == "cost_usd" else int(number)
+    return found

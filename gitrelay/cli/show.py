@@ -1,0 +1,56 @@
+"""`git relay show`: a message, an exchange, a whole transcript; from git, never from the worktree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelay import names
+from gitrelay.cli.options import json_option
+
+
+@click.command("show")
+@click.option("--req", "only", flag_value="req", help="Only the request.")
+@click.option("--res", "only", flag_value="res", help="Only the response.")
+@click.option("--raw", is_flag=True, help="The files as they are recorded, without headings.")
+@json_option
+@click.argument("what", metavar="ADDRESS|SESSION")
+def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
+    """Print a message, an exchange or a whole session.
+
+    ADDRESS is SESSION/ID, or a one-shot's id. The text comes from git.
+    """
+    from gitrelay import call, history
+    from gitrelay.cli import output
+    from gitrelay.errors import PENDING, UsageError
+
+    ledger = call.open_ledger(Path.cwd())
+    if "/" in what:
+        found = [history.exchange(ledger, names.parse_address(what))]
+    else:
+        found = history.exchanges(ledger, what, bodies=True)
+    if as_json:
+        rows = [output.exchange_json(e, request=True) for e in found]
+        click.echo(output.envelope("show", 0, rows))
+        return 0
+    if only == "res" and found and all(e.response is None for e in found):
+        raise UsageError(f"{what} is not answered yet", hint=f"git relay wait {found[-1].address}", code="not-answered")
+    if not found:
+        output.say(f"session {what} has no exchanges yet")
+        return 0
+    for e in found:
+        parts = []
+        if only != "res":
+            parts.append((e.request, e.request_data))
+        if only != "req" and e.response is not None:
+            parts.append((e.response, e.response_data))
+        for commit, data in parts:
+            if not raw and only is None:
+                output.write(f"==> {commit.oid[:12]} {commit.subject}\n".encode())
+            output.write(data)
+            if not raw and only is None:
+                output.write(b"\n")
+        if e.response is None and only is None and not raw:
+            output.say(f"{e.address}: not answered yet (exit code {PENDING} of 'git relay wait')")
+    return 0

@@ -1,0 +1,38 @@
+"""Waiting at the terminal: Ctrl-C cancels the calls that are waited for, anything else only ends the waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from gitrelay import call
+from gitrelay.cli.output import say
+from gitrelay.errors import Interrupted
+from gitrelay.history import Exchange
+from gitrelay.ledger import Ledger
+from gitrelay.names import Address
+
+
+def until_answered(
+    ledger: Ledger, addresses: Sequence[Address], limit: float | None, *, own: bool = True
+) -> list[Exchange]:
+    """The exchanges once all are answered, or as they stand after `limit` seconds.
+
+    `own`: the calls were started here, so Ctrl-C cancels them and is reported as Interrupted.
+    """
+    deadline = None if limit is None else time.monotonic() + limit
+    try:
+        return [
+            call.wait(ledger, address, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            for address in addresses
+        ]
+    except KeyboardInterrupt:
+        if not own:
+            raise
+        say("interrupted: cancelling; press Ctrl-C again to leave it running")
+        try:
+            found = [call.cancel(ledger, address, "Ctrl-C") for address in addresses]
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", hint=f"git relay status; git relay cancel {addresses[0]}") from None
+        states = ", ".join(f"{e.address} is recorded as {e.reason or e.status}" for e in found)
+        raise Interrupted(f"interrupted: {states}", hint=f"git relay show {addresses[0]}") from None

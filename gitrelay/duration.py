@@ -1,0 +1,47 @@
+"""Durations as people write them: `90s`, `15m`, `2h`, `1d`, `1h30m`; a bare number is seconds."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from gitrelay.errors import UsageError
+from gitrelay.names import quote
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_LONGEST = 366 * 86400.0
+
+
+def parse(text: str, what: str) -> float:
+    """Seconds, greater than zero. Raises UsageError that quotes `text`; `what` names the option."""
+    lowered = text.strip().lower()
+    if re.fullmatch(r"\d+(?:\.\d+)?", lowered):
+        seconds = float(lowered)
+    elif _WHOLE.fullmatch(lowered):
+        seconds = math.fsum(float(n) * _UNITS[unit] for n, unit in _PART.findall(lowered))
+    else:
+        seconds = -1.0
+    if not 0 < seconds <= _LONGEST:
+        raise UsageError(
+            f"{what} {quote(text)} is not a duration",
+            hint="write it as 90s, 15m, 2h or 1h30m",
+            code="bad-duration",
+        )
+    return seconds
+
+
+def parse_limit(text: str, what: str) -> float | None:
+    """As `parse`; `none` (or 0) is no limit."""
+    return None if text.strip().lower() in ("none", "0", "off") else parse(text, what)
+
+
+def render(seconds: float) -> str:
+    """`0.4s`, `48s`, `12m`, `3h`, `2d`: one unit, for a table."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"

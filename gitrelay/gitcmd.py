@@ -1,0 +1,447 @@
+"""The one room that talks to git, and the only one that imports GitPython.
+
+GitPython opens nothing by itself here: it runs plumbing, one process for one named question, with raw
+bytes in and out (`-z`, full ref names, `--` before operands). Its porcelain (`repo.index`,
+`head.commit`) loses commits under concurrency and fails in SHA-256 repositories.
+
+Invariants: no user hook runs, nothing asks a question, nothing touches the user's index, stash or
+configuration; replace refs are ignored, so that history reads as it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
+from gitrelay.names import quote
+
+if TYPE_CHECKING:
+    from git import Git
+
+MINIMUM: Final = (2, 30)
+FILE_MODE: Final = "100644"
+
+_SETTINGS: Final = (
+    "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
+    "core.fsmonitor=false",  # may name a program
+    "core.autocrlf=false",  # a message is stored and checked out byte for byte
+    "core.eol=lf",
+    "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
+    "core.quotePath=false",
+    "core.logAllRefUpdates=true",
+    "core.fsync=committed,loose-object",  # the default syncs refs but not the loose objects they name
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "log.showSignature=false",
+    "color.ui=false",
+)
+_ENVIRONMENT: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+}
+
+
+class GitError(RelayError):
+    """git ended with an unexpected status. `stderr` is its own words."""
+
+    code = "git"
+
+    def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
+        last = (stderr.strip().splitlines() or ["no message"])[-1].removeprefix("fatal: ").removeprefix("error: ")
+        super().__init__(f"git {command[0] if command else ''} failed ({status}): {last}")
+        self.status = status
+        self.stderr = stderr
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object out of the database: `kind` is blob, tree, commit or tag."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    mode: str
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A line of `git worktree list`. `branch` is a full ref name, None where HEAD is detached."""
+
+    path: Path
+    branch: str | None
+    prunable: bool
+
+
+@dataclass(frozen=True)
+class Identity:
+    name: str
+    email: str
+
+
+class Repository:
+    """A repository seen from one working tree: `top` is that tree's root, None in a bare repository."""
+
+    def __init__(self, top: Path | None, git_dir: Path, common_dir: Path, object_format: str) -> None:
+        self.top = top
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.object_format = object_format
+        self.place = top or git_dir
+
+    @classmethod
+    def open(cls, folder: Path) -> Repository:
+        """The repository that `folder` is in. Raises UsageError where there is none, CannotRecord for git's faults."""
+        status, out, err = _execute(
+            folder,
+            [
+                "rev-parse",
+                "--is-bare-repository",
+                "--show-object-format",
+                "--absolute-git-dir",
+                "--git-common-dir",
+                "--show-toplevel",
+            ],
+        )
+        lines = out.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        if status == 0 and len(lines) == 5:
+            top: Path | None = Path(lines[4])
+        elif status != 0 and len(lines) == 4 and "work tree" in err:
+            top = None
+        elif status != 0 and "not a git repository" in err:
+            raise UsageError(
+                f"{quote(str(folder))} is not in a git repository",
+                hint="change into one, or make one with 'git init'",
+                code="not-a-repository",
+            )
+        else:
+            _require_version()
+            raise CannotRecord(
+                f"git cannot open the repository at {quote(str(folder))}: {_last_line(err)}",
+                code="git-cannot-open",
+            )
+        git_dir = Path(lines[2])
+        repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
+        if top is None and lines[0] == "false":
+            # inside the .git folder of an ordinary repository
+            raise UsageError(
+                f"{quote(str(folder))} is inside a .git folder",
+                hint="change into the working tree",
+                code="not-a-repository",
+            )
+        return repo
+
+    # -- running git ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        place: Path | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> bytes:
+        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault."""
+        status, out, err = _execute(place or self.place, args, stdin, env)
+        if status not in ok:
+            raise _classified(args, status, err)
+        return out
+
+    # -- configuration ----------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> dict[str, list[tuple[str, str]]]:
+        """Every setting: lower-cased section and key (the subsection as written) -> [(value, where it stands)]."""
+        settings: dict[str, list[tuple[str, str]]] = {}
+        fields = iter(self.run("config", "--null", "--show-origin", "--list").split(b"\0"))
+        for origin in fields:
+            item = next(fields, None)
+            if item is None:
+                break
+            name, newline, value = item.decode("utf-8", "replace").partition("\n")
+            where = origin.decode("utf-8", "replace").removeprefix("file:")
+            # `[a] b` without '=' means true
+            settings.setdefault(name, []).append((value if newline else "true", where))
+        return settings
+
+    def setting(self, name: str) -> str | None:
+        values = self.config.get(name)
+        return values[-1][0] if values else None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.setting(name)
+        return None if value is None else value.lower() in ("true", "yes", "on", "1")
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The user's own git identity as committer; `gitrelay` where none is configured."""
+        name = os.environ.get("GIT_COMMITTER_NAME") or self.setting("committer.name") or self.setting("user.name")
+        email = os.environ.get("GIT_COMMITTER_EMAIL") or self.setting("committer.email") or self.setting("user.email")
+        if name and email:
+            return Identity(name, email)
+        return Identity("gitrelay", "gitrelay@gitrelay.invalid")
+
+    @cached_property
+    def signs(self) -> bool:
+        """Whether relay commits are signed: `relay.sign`, else `commit.gpgsign`."""
+        own = self.flag("relay.sign")
+        return bool(self.flag("commit.gpgsign") if own is None else own)
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    @cached_property
+    def empty_tree(self) -> str:
+        return self.object_id("tree", b"")
+
+    @property
+    def no_object(self) -> str:
+        """The all-zero id that stands for 'no such ref' in a compare-and-swap."""
+        return "0" * (64 if self.object_format == "sha256" else 40)
+
+    def object_id(self, kind: str, data: bytes) -> str:
+        """The id that git gives to `data`; computed here, so that what was written can be checked."""
+        return hashlib.new(self.object_format, b"%s %d\0" % (kind.encode(), len(data)) + data).hexdigest()
+
+    def objects(self, names: Sequence[str]) -> list[Object | None]:
+        """The objects that `names` resolve to, in order, None for what is missing: one process for all of them."""
+        if not names:
+            return []
+        if any("\n" in name for name in names):
+            raise ValueError("an object name cannot hold a newline")
+        out = self.run("cat-file", "--batch", stdin="".join(n + "\n" for n in names).encode("utf-8", "surrogateescape"))
+        found: list[Object | None] = []
+        at = 0
+        for _ in names:
+            end = out.index(b"\n", at)
+            head = out[at:end].split(b" ")
+            at = end + 1
+            if len(head) == 3 and head[2].isdigit():
+                size = int(head[2])
+                found.append(Object(head[0].decode(), head[1].decode(), out[at : at + size]))
+                at += size + 1
+            else:
+                found.append(None)
+        return found
+
+    def tree_entries(self, data: bytes) -> list[TreeEntry]:
+        """A raw tree object -> its entries. Names are bytes to git; ours are ASCII."""
+        width = len(self.no_object) // 2
+        entries = []
+        at = 0
+        while at < len(data):
+            space = data.index(b" ", at)
+            nul = data.index(b"\0", space)
+            oid = data[nul + 1 : nul + 1 + width].hex()
+            name = data[space + 1 : nul].decode("utf-8", "surrogateescape")
+            entries.append(TreeEntry(data[at:space].decode(), name, oid))
+            at = nul + 1 + width
+        return entries
+
+    def write_blob(self, path: Path, data: bytes) -> str:
+        """Store the file at `path` as it is (no filters, no line-end conversion); it must hold `data`."""
+        oid = self.run("hash-object", "-w", "--no-filters", "--", str(path)).decode().strip()
+        if oid != self.object_id("blob", data):
+            raise IntegrityError(f"{quote(str(path))} changed while it was being recorded", hint="try again")
+        return oid
+
+    def write_tree(self, entries: Iterable[TreeEntry]) -> str:
+        lines = b"".join(f"{e.mode} blob {e.oid}\t{e.name}".encode("utf-8", "surrogateescape") + b"\0" for e in entries)
+        return self.run("mktree", "-z", stdin=lines).decode().strip()
+
+    def commit(self, tree: str, parents: Sequence[str], message: str, author: Identity) -> str:
+        """A commit object by `author`, committed by the user and signed as the user's git says. Moves nothing."""
+        parent_args = [word for parent in parents for word in ("-p", parent)]
+        sign = ["-S"] if self.signs else []
+        env = {
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": self.identity.name,
+            "GIT_COMMITTER_EMAIL": self.identity.email,
+        }
+        try:
+            out = self.run("commit-tree", *sign, *parent_args, "-F", "-", tree, stdin=message.encode(), env=env)
+        except GitError as e:
+            if not self.signs:
+                raise
+            raise CannotRecord(
+                f"the commit cannot be signed: {_last_line(e.stderr)}",
+                hint="mend the signing key (git config user.signingKey), or 'git config relay.sign false'",
+                code="cannot-sign",
+            ) from e
+        return out.decode().strip()
+
+    # -- refs -------------------------------------------------------------------------------------
+
+    def ref(self, name: str) -> str | None:
+        """The object id that the full ref name stands for."""
+        out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, ok=(0, 1)).decode().strip()
+        return out or None
+
+    def each_ref(self, format_: str, *prefixes: str) -> list[list[str]]:
+        """Rows of `for-each-ref`; fields of `format_` are separated by %00, rows by newline and %01."""
+        out = self.run("for-each-ref", f"--format={format_}%01", *prefixes)
+        rows = out.decode("utf-8", "replace").split("\x01\n")[:-1]
+        return [row.split("\0") for row in rows]
+
+    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
+        """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
+
+        Raises GitError where one of them is not at `old` any more; then none has moved.
+        """
+        lines = "".join(f"update {ref}\0{new}\0{old}\0" for ref, new, old in moves)
+        self.run("update-ref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
+
+    # -- worktrees --------------------------------------------------------------------------------
+
+    def worktrees(self) -> list[Worktree]:
+        found = []
+        for record in self.run("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n\n"):
+            fields = dict(line.partition(" ")[::2] for line in record.splitlines())
+            if "worktree" in fields:
+                path = Path(fields["worktree"])
+                found.append(Worktree(path, fields.get("branch"), "prunable" in fields or not path.exists()))
+        return found
+
+    def add_worktree(self, path: Path, branch: str) -> None:
+        # --force: a folder that was removed by hand is still registered
+        self.run("worktree", "add", "--quiet", "--force", "--", str(path), branch)
+
+    def remove_worktree(self, path: Path) -> None:
+        self.run("worktree", "remove", "--force", "--force", "--", str(path))
+
+    def prune_worktrees(self) -> None:
+        self.run("worktree", "prune", "--expire=now")
+
+    def reset_worktree(self, place: Path) -> None:
+        """Index and tracked files of the worktree at `place` become those of its HEAD; other files stay."""
+        self.run("read-tree", "--reset", "-u", "HEAD", place=place)
+
+    def changes(self, place: Path) -> list[tuple[str, str]]:
+        """(state, path) of everything in the worktree at `place` that differs from its HEAD, ignored files too."""
+        out = self.run("status", "--porcelain", "-z", "--no-renames", "--ignored", "--untracked-files=all", place=place)
+        return [(item[:2], item[3:]) for item in out.decode("utf-8", "surrogateescape").split("\0") if item]
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def log(self, rev: str, format_: str, *, extra: Sequence[str] = ()) -> Iterator[list[str]]:
+        """Commits reachable from `rev`, oldest first; fields of `format_` are separated by %x00."""
+        out = self.run("log", "-z", "--reverse", f"--format={format_}%x01", *extra, "--end-of-options", rev, "--")
+        for row in out.decode("utf-8", "replace").split("\x01\0"):
+            if row.removesuffix("\x01"):
+                yield row.removesuffix("\x01").split("\0")
+
+
+def _execute(
+    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> tuple[int, bytes, str]:
+    """(status, stdout, stderr) of one git process."""
+    git = _git()
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
+    with tempfile.TemporaryFile() as source:  # GitPython takes stdin from a real file only
+        if stdin:
+            source.write(stdin)
+            source.seek(0)
+        status, out, err = git.execute(
+            command,
+            istream=source,
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+            env=_ENVIRONMENT | dict(env or {}),
+            shell=False,
+        )
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    assert isinstance(out, bytes)
+    return int(status), out, str(err)
+
+
+def _git() -> Git:
+    try:
+        from git import Git
+    except ImportError as e:
+        raise CannotRecord(
+            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code="no-git"
+        ) from e
+    return Git()
+
+
+def preload() -> None:
+    """Import GitPython now, so that the first command does not wait for it."""
+    _git()
+
+
+def version() -> tuple[int, ...]:
+    return _git().version_info
+
+
+def _require_version() -> None:
+    found = version()
+    if found < MINIMUM:
+        wanted, have = (".".join(map(str, v)) for v in (MINIMUM, found))
+        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code="git-too-old")
+
+
+def _last_line(stderr: str) -> str:
+    lines = [line for line in stderr.strip().splitlines() if not line.startswith("hint:")]
+    return lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else "no message"
+
+
+# (words in git's stderr, what it means, what to do); git forces LC_ALL=C
+_FAULTS: Final = (
+    ("No space left on device", "the disk is full", "free some space; nothing was recorded"),
+    ("File too large", "a file-size limit was reached", "raise the limit (ulimit -f); nothing was recorded"),
+    ("Disk quota exceeded", "the disk quota is used up", "free some space; nothing was recorded"),
+    (
+        "Read-only file system",
+        "the git folder is read-only",
+        "run this where .git can be written: outside the sandbox, or after remounting",
+    ),
+    ("Permission denied", "the git folder cannot be written", "check who owns .git; nothing was recorded"),
+    (
+        "insufficient permission",
+        "the git folder cannot be written",
+        "check who owns .git; nothing was recorded",
+    ),
+)
+
+
+def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
+    for words, meaning, hint in _FAULTS:
+        if words in stderr:
+            return CannotRecord(f"{meaning}: {_last_line(stderr)}", hint=hint)
+    _require_version()
+    return GitError(args, status, stderr)
+
+
+def create_repository(place: Path) -> None:
+    """`git init` in an empty folder, without the user's templates (they may bring hooks)."""
+    status, _, err = _execute(place, ["init", "--quiet", "--template="])
+    if status:
+        raise _classified(["init"], status, err)
+
+
+def session_log(repo: Repository, ref: str) -> bytes:
+    """`git log REF` as git prints it."""
+    return repo.run("log", "--end-of-options", ref, "--")

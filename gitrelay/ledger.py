@@ -1,0 +1,315 @@
+"""The ledger: the branches `relay/<session>`. The only room that moves them.
+
+Invariants, each held by the way a write is made:
+- a session begins with a root commit of the empty tree; after it, one commit adds one file;
+- the new tree is the parent's tree plus that file, never what stands in a worktree's index, so nothing
+  else can be swept in;
+- a branch moves by compare-and-swap, under the session's lock, and only forward;
+- a request is answered exactly once, and the next request waits for that answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay import names
+from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
+from gitrelay.gitcmd import FILE_MODE, GitError, Identity, Repository, TreeEntry
+from gitrelay.message import PROTOCOL, Request, Response, request_file, response_file
+from gitrelay.state import State
+from gitrelay.worktree import SessionWorktree
+
+BRANCHES: Final = "refs/heads/relay/"
+ARCHIVE: Final = "refs/relay/archive/"
+ASIDE: Final = "refs/relay/aside/"
+SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
+_LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
+_FILE = re.compile(r"(.+)\.(req|res|check)\.md")
+
+
+@dataclass(frozen=True)
+class Tip:
+    """The state of a session: its last commit and the files in it."""
+
+    commit: str
+    entries: tuple[TreeEntry, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all requests, in turn order; a one-shot's own id comes first."""
+        ids = {m[1] for e in self.entries if (m := _FILE.fullmatch(e.name)) and m[2] == "req" and names.is_id(m[1])}
+        return sorted(ids, key=lambda i: (names.is_turn(i), int(i) if names.is_turn(i) else 0))
+
+    @property
+    def pending(self) -> str | None:
+        """The id of the request that has no response, None where all are answered."""
+        files = {e.name for e in self.entries}
+        return next((i for i in self.ids if response_file(i) not in files), None)
+
+    @property
+    def next_id(self) -> str:
+        ids = self.ids
+        if not ids:
+            return names.turn_id(1)
+        return names.turn_id(int(ids[-1]) + 1 if names.is_turn(ids[-1]) else 2)
+
+
+class Ledger:
+    """The relay branches of one repository, for a caller in one of its working trees."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+        self.state = State(repo.common_dir)
+
+    @contextlib.contextmanager
+    def session(self, name: str, *, limit: float = _LOCK_LIMIT) -> Iterator[Session]:
+        """The session under its lock. Raises Busy where the lock cannot be had within `limit` seconds."""
+        self.state.prepare()
+        with self.state.lock(name) as lock:
+            lock.acquire(limit, what=f"session {name}")
+            yield Session(self, name)
+
+    def tip(self, session: str, *, archived: bool = False) -> Tip | None:
+        """The session's tip without its lock. Raises IntegrityError where the ref is not a commit."""
+        ref = (ARCHIVE if archived else BRANCHES) + session
+        commit, tree = self.repo.objects([ref, f"{ref}^{{tree}}"])
+        if commit is None:
+            return None
+        if commit.kind != "commit" or tree is None:
+            raise IntegrityError(
+                f"{ref} is not a session: it is a {commit.kind}",
+                hint="'git show-ref' tells what it is",
+                code="not-a-session",
+            )
+        return Tip(commit.oid, tuple(self.repo.tree_entries(tree.data)))
+
+    def archive(self, session: str, *, restore: bool = False) -> None:
+        """Move a session's branch to `refs/relay/archive/`, or back. Raises UsageError, Busy."""
+        source, target = (ARCHIVE, BRANCHES) if restore else (BRANCHES, ARCHIVE)
+        with self.session(session) as held:
+            tip = self.tip(session, archived=restore)
+            if tip is None:
+                raise UsageError(
+                    f"there is no {'archived ' if restore else ''}session {names.quote(session)}",
+                    code="unknown-session",
+                )
+            if tip.pending and not restore:
+                raise Busy(f"session {session} has a turn in flight: {names.Address(session, tip.pending)}")
+            if not restore and held.worktree.is_sound():
+                held.worktree.restore(tip.entries)
+                held.worktree.remove()
+            try:
+                self.repo.move_refs(
+                    [
+                        (target + session, tip.commit, self.repo.no_object),
+                        (source + session, self.repo.no_object, tip.commit),
+                    ],
+                    f"{'restore' if restore else 'archive'} {session}",
+                )
+            except GitError as e:
+                raise IntegrityError(f"{target}{session} exists already", hint="compare the two and delete one") from e
+
+    def names_taken_by_user(self) -> None:
+        """Raise UsageError where a branch named `relay` stands in the way of `relay/<session>`."""
+        if self.repo.ref("refs/heads/relay") is not None:
+            raise UsageError(
+                "branch 'relay' is in the way: git cannot hold it beside relay/<session>",
+                hint="rename it: git branch -m relay <other-name>",
+                code="branch-in-the-way",
+            )
+
+
+class Session:
+    """One session while its lock is held. Every write of a relay branch goes through `_append` or `open`."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        self.ledger = ledger
+        self.name = name
+        self.ref = BRANCHES + name
+        self.worktree = SessionWorktree(ledger.repo, ledger.state, name)
+        self.notes: list[str] = []
+
+    def tip(self) -> Tip | None:
+        return self.ledger.tip(self.name)
+
+    def open(self, opener: str) -> Tip | None:
+        """Create the branch with its root commit; None where it exists already. `opener` is the caller's slug."""
+        repo = self.ledger.repo
+        text = _message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Opened by {opener}."])
+        with _uninterrupted(repo):
+            root = repo.commit(repo.write_tree([]), [], text, _author(opener))
+            try:
+                repo.move_refs([(self.ref, root, repo.no_object)], f"open {self.name}")
+            except GitError:
+                if self.tip() is None:
+                    self.ledger.names_taken_by_user()
+                    raise
+                return None
+        return Tip(root, ())
+
+    def abandon(self, root: Tip) -> None:
+        """Take back a session that was just opened and holds nothing but its root commit. Never raises."""
+        with contextlib.suppress(RelayError, OSError):
+            now = self.tip()
+            if now is not None and now.commit == root.commit:
+                if self.worktree.is_sound():
+                    self.worktree.remove()
+                self.ledger.repo.move_refs(
+                    [(self.ref, self.ledger.repo.no_object, root.commit)], f"abandon {self.name}"
+                )
+
+    def append_request(self, tip: Tip, request: Request, trailers: Mapping[str, str]) -> Tip:
+        """Record a request. Raises Busy where the session's last request is not answered yet."""
+        if tip.pending is not None:
+            raise Busy(f"session {self.name} has a turn in flight: {names.Address(self.name, tip.pending)}")
+        subject = f"req {request.id} {request.from_} -> {request.to}: {_first_line(request.task)}"
+        own = {"Relay-Id": request.id, "Relay-From": request.from_, "Relay-To": request.to}
+        return self._append(tip, request.file, request.render(), subject, own | dict(trailers), request.from_)
+
+    def append_response(
+        self,
+        tip: Tip,
+        response: Response,
+        trailers: Mapping[str, str],
+        *,
+        data: bytes | None = None,
+        notes: Sequence[str] = (),
+        synchronise: bool = True,
+    ) -> Tip:
+        """Record a response; `data` is the file as the peer wrote it, where it wrote one.
+
+        Raises UsageError where the request does not exist or is answered already.
+        """
+        files = {entry.name for entry in tip.entries}
+        address = names.Address(self.name, response.re)
+        if request_file(response.re) not in files:
+            raise UsageError(f"there is no request {address}", code="unknown-exchange")
+        if response.file in files:
+            raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
+        subject = f"res {response.re} {response.from_} -> {response.to}: {response.status}, verify {response.verify}"
+        own = {
+            "Relay-Id": response.re,
+            "Relay-From": response.from_,
+            "Relay-To": response.to,
+            "Relay-Status": response.status,
+            "Relay-Verify": response.verify,
+        }
+        if response.reason:
+            own["Relay-Reason"] = response.reason
+        return self._append(
+            tip,
+            response.file,
+            response.render() if data is None else data,
+            subject,
+            own | dict(trailers),
+            response.from_,
+            notes=notes,
+            synchronise=synchronise,
+        )
+
+    def _append(
+        self,
+        tip: Tip,
+        name: str,
+        data: bytes,
+        subject: str,
+        trailers: Mapping[str, str],
+        author: str,
+        *,
+        notes: Sequence[str] = (),
+        synchronise: bool = True,
+    ) -> Tip:
+        repo = self.ledger.repo
+        self.notes += self.worktree.ensure(tip.entries)
+        with _uninterrupted(repo):
+            path = self.worktree.write(name, data)
+            try:
+                blob = repo.write_blob(path, data)
+                entries = tuple(sorted((*tip.entries, TreeEntry(FILE_MODE, name, blob)), key=lambda e: e.name))
+                text = _message(subject, trailers, notes)
+                commit = repo.commit(repo.write_tree(entries), [tip.commit], text, _author(author))
+                repo.move_refs([(self.ref, commit, tip.commit)], subject)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                raise
+            if synchronise:
+                self.worktree.synchronise()
+        return Tip(commit, entries)
+
+    def put_back(self, tip_commit: str) -> list[str]:
+        """Undo what a peer did to the branch: back to `tip_commit`; foreign commits stay under refs/relay/aside/."""
+        repo = self.ledger.repo
+        now = repo.ref(self.ref)
+        if now == tip_commit:
+            return []
+        moves = [(self.ref, tip_commit, now or repo.no_object)]
+        note = f"the branch {self.ref.removeprefix('refs/heads/')} had been deleted and was put back"
+        if now is not None:
+            kept = f"{ASIDE}{self.name}/{now[:12]}"
+            if repo.ref(kept) is None:
+                moves.append((kept, now, repo.no_object))
+            note = f"the branch had been moved by somebody else and was put back; the foreign commits are at {kept}"
+        repo.move_refs(moves, f"put back {self.name}")
+        return [note]
+
+
+def is_own_append(repo: Repository, before: Tip, now: Tip) -> bool:
+    """Whether `now` is `before` plus one response that the ledger wrote (a peer that ran `git relay res`)."""
+    added = set(now.entries) - set(before.entries)
+    commit = repo.objects([now.commit])[0]
+    if commit is None or len(added) != 1 or not set(before.entries) <= set(now.entries):
+        return False
+    headers, _, text = commit.data.decode("utf-8", "replace").partition("\n\n")
+    parents = [line.split()[1] for line in headers.splitlines() if line.startswith("parent ")]
+    return (
+        parents == [before.commit]
+        and next(iter(added)).name == response_file(before.pending or "")
+        and f"\nRelay-Id: {before.pending}\n" in text
+        and "\nRelay-Recorded: peer\n" in text
+    )
+
+
+def _author(slug: str) -> Identity:
+    return Identity(slug, f"{slug}@gitrelay.invalid")
+
+
+def _message(subject: str, trailers: Mapping[str, str], notes: Sequence[str] = ()) -> str:
+    paragraphs = [plain(subject)]
+    if notes:
+        paragraphs.append("\n".join(f"- {plain(note)}" for note in notes) if len(notes) > 1 else plain(notes[0]))
+    paragraphs.append("\n".join(f"{key}: {plain(value)}" for key, value in trailers.items() if value))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def plain(text: str, limit: int = 1000) -> str:
+    """`text` as one line without control or format characters: nothing in it can begin a trailer or move a cursor."""
+    spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in text[: 4 * limit])
+    return " ".join(spaced.split())[:limit]
+
+
+def _first_line(task: str) -> str:
+    line = next((line for line in task.splitlines() if line.strip()), "")
+    return plain(line)[:SUBJECT_TASK].rstrip()
+
+
+@contextlib.contextmanager
+def _uninterrupted(repo: Repository) -> Iterator[None]:
+    """Ctrl-C waits for the few milliseconds of a write; git's processes inherit the mask, so none dies half-way.
+
+    Not while signing: a passphrase prompt must be interruptible, and a signature that fails moves nothing.
+    """
+    if repo.signs or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,41 @@
+"""The registry of peers: the built-in ones in a plain dict, and any program from git config."""
+
+from __future__ import annotations
+
+from gitrelay import names
+from gitrelay.errors import UsageError
+from gitrelay.gitcmd import Repository
+from gitrelay.peers.base import Peer
+from gitrelay.peers.claude import Claude
+from gitrelay.peers.codex import Codex
+from gitrelay.peers.command import Program
+from gitrelay.peers.shell import Shell
+
+BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Shell())}
+
+
+def configured(repo: Repository) -> list[str]:
+    """The names of peers that git config gives a command."""
+    found = (key[len("relay.") : -len(".command")] for key in repo.config if _is_command(key))
+    return sorted(name for name in found if names.is_slug(name))
+
+
+def find(repo: Repository, name: str) -> Peer:
+    """The peer of that name; `relay.<name>.command` beats a built-in one. Raises UsageError for an unknown one."""
+    names.check_slug(name, "--to")
+    values = repo.config.get(f"relay.{name}.command")
+    if values:
+        line, where = values[-1]
+        return Program(name, line, where)
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    known = ", ".join(sorted({*BUILT_IN, *configured(repo)}))
+    raise UsageError(
+        f"unknown peer {names.quote(name)}",
+        hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ..."',
+        code="unknown-peer",
+    )
+
+
+def _is_command(key: str) -> bool:
+    return key.startswith("relay.") and key.endswith(".command") and len(key) > len("relay..command")

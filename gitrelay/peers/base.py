@@ -1,0 +1,219 @@
+"""What a peer is: how it is started, and how its output is read. Nothing else differs between peers.
+
+An adapter says what it can do (`Capabilities`), turns a call into a command line (`command`) and reads
+the output as it comes (`reader`). It decides nothing: the supervisor does, from the `Transcript`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from gitrelay import message
+
+# One line of a peer's events; the longest legitimate one is a final message of MAX_BYTES, JSON-escaped.
+MAX_LINE: Final = 4 * message.MAX_BYTES
+
+ANSWER_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": list(message.STATUSES)},
+        "verify": {"type": "string", "enum": list(message.VERDICTS)},
+        "body": {"type": "string", "description": "the whole answer, in markdown"},
+    },
+    "required": ["status", "verify", "body"],
+    "additionalProperties": False,
+}
+
+STRUCTURED_LEAD: Final = """\
+Answer the request below. Your final message is the answer: status, verify and body (markdown), in the \
+structured form you were given; nothing has to be written to a file. verify is pass or fail only for what \
+you ran yourself, else skip. Where you need to ask something back, say status error and ask it in the body.
+"""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an adapter was shown to do. `program` is looked for on PATH; `tested` are version prefixes."""
+
+    program: str
+    access: tuple[str, ...]
+    structured: bool = False  # takes a schema for its final message
+    events: bool = False  # prints one JSON event a line, so that progress can be told from retries
+    minimum: tuple[int, ...] = ()
+    first_output: float | None = None  # seconds; the default first-output limit
+    idle: float | None = None  # seconds; the default idle limit
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call as an adapter sees it. `prompt` is the request's text, whole; `folder` is private to the call."""
+
+    prompt: str
+    cwd: Path
+    folder: Path
+    access: str
+    model: str | None = None
+    effort: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to start: `argv[0]` may be a bare name, looked for on PATH. `join` puts stderr into stdout."""
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    join: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A structured answer, or (`data`) a response file's bytes as the peer printed them."""
+
+    status: str
+    verify: str
+    body: str
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a reader understood. `error` is (reason, words); `fault` says why the final message is no answer."""
+
+    answer: Answer | None = None
+    terminal: bool = False
+    error: tuple[str, str] | None = None
+    fault: str = ""
+    text: str = ""  # the final words, where they are no answer; shown, so that nothing paid for is lost
+    model: str | None = None
+    peer_session: str | None = None
+    version: str | None = None
+    usage: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Reads stdout chunk by chunk. `fatal`, once set, ends the peer; `finished` after its terminal event."""
+
+    fatal: tuple[str, str] | None
+    finished: bool
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes; whether they show that the model is at work."""
+        ...
+
+    def transcript(self, exit_code: int | None) -> Transcript: ...
+
+
+class Peer(Protocol):
+    name: str
+    capabilities: Capabilities
+
+    def command(self, call: Invocation) -> Command: ...
+
+    def reader(self, call: Invocation) -> Reader: ...
+
+
+class EventReader:
+    """Base of readers of JSON lines: bounded memory, hostile lines skipped, subclasses see dicts."""
+
+    def __init__(self) -> None:
+        self.fatal: tuple[str, str] | None = None
+        self.finished = False
+        self._line = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> bool:
+        progress = False
+        while data:
+            head, newline, data = data.partition(b"\n")
+            if not self._skipping:
+                self._line += head
+                if len(self._line) > MAX_LINE:
+                    self._line.clear()
+                    self._skipping = True
+            if newline:
+                if not self._skipping:
+                    progress = self._take_line(bytes(self._line)) or progress
+                self._line.clear()
+                self._skipping = False
+        return progress
+
+    def _take_line(self, line: bytes) -> bool:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(value, dict) and self.event(value)
+
+    def event(self, event: dict[str, Any]) -> bool:
+        raise NotImplementedError
+
+
+def text_of(value: object, *path: str) -> str | None:
+    """The string at `path` in nested dicts of unknown shape, None where there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def count_of(value: object, *path: str) -> int | None:
+    """The number at `path` in nested dicts of unknown shape."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def answer_of_text(text: str, *, strict: bool = False) -> tuple[Answer | None, str]:
+    """A peer's final words -> (answer, fault).
+
+    A JSON object of the schema, or a whole response file, is taken as such, and is a fault where it is
+    broken; other words are the body (done, skip). `strict`: the fields must have been given.
+    """
+    try:
+        found = message.parse_structured(text)
+        if found is not None:
+            return Answer(*found), ""
+        if text.startswith("---\n") or text.startswith("---\r\n"):
+            data = text.encode() if text.endswith("\n") else text.encode() + b"\n"
+            response = message.parse_response(data)
+            return Answer(response.status, response.verify, response.body, data), ""
+    except message.BadMessage as e:
+        return None, str(e)
+    if not text.strip():
+        return None, ""
+    return (None, "the answer has no status and verify") if strict else (Answer("done", "skip", text.strip("\n")), "")
+
+
+def reason_of_status(status: int | None, words: str) -> str:
+    """The typed reason for an HTTP status of a provider, or for the words of an error."""
+    lowered = words.lower()
+    if status in (401, 403) or any(
+        w in lowered
+        for w in (
+            "401 unauthorized",
+            "403 forbidden",
+            "not logged in",
+            "invalid api key",
+            "authentication",
+            "/login",
+        )
+    ):
+        return "auth"
+    if status in (402, 429) or any(w in lowered for w in ("429", "rate limit", "rate_limit", "quota", "usage limit")):
+        return "quota"
+    if any(
+        w in lowered
+        for w in (
+            "error sending request",
+            "connection refused",
+            "econnrefused",
+            "unable to connect",
+            "enotfound",
+        )
+    ):
+        return "unavailable"
+    return "peer-failed"

@@ -1,0 +1,119 @@
+"""`codex`: Codex CLI, run as `codex exec --json` with the prompt on stdin and an output schema.
+
+Seen with 0.169.0: the last `agent_message` is the answer as JSON text, one round trip. The sandbox is
+restated on every call (none given means read-only). Exit 0 proves nothing: a sandbox that could not be
+made ends with `turn.completed` too. An unreachable server is retried for ever unless
+`unbounded_connection_retries` is off.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from gitrelay.peers.base import (
+    ANSWER_SCHEMA,
+    STRUCTURED_LEAD,
+    Answer,
+    Capabilities,
+    Command,
+    EventReader,
+    Invocation,
+    Transcript,
+    answer_of_text,
+    count_of,
+    reason_of_status,
+    text_of,
+)
+
+_SANDBOX = {"read": "read-only", "write": "workspace-write", "full": "danger-full-access"}
+_STATUS = re.compile(r"\b(?:status|HTTP)[ :]+(\d{3})\b", re.IGNORECASE)
+
+
+class Codex:
+    name = "codex"
+    capabilities = Capabilities(
+        program="codex",
+        access=tuple(_SANDBOX),
+        structured=True,
+        events=True,
+        minimum=(0, 140),  # the first with today's resume and sandbox flags; 0.169 is what is tested
+        first_output=300.0,
+        idle=1200.0,
+    )
+
+    def command(self, call: Invocation) -> Command:
+        schema = call.folder / "answer.schema.json"
+        schema.write_text(json.dumps(ANSWER_SCHEMA), "utf-8")
+        argv = ["codex", "exec", "--json", "-s", _SANDBOX[call.access], "--output-schema", str(schema)]
+        argv += ["-c", "features.unbounded_connection_retries=false"]
+        if call.model:
+            argv += ["-m", call.model]
+        if call.effort:
+            argv += ["-c", f"model_reasoning_effort={json.dumps(call.effort)}"]
+        return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}\n{call.prompt}".encode())
+
+    def reader(self, call: Invocation) -> _Events:
+        return _Events()
+
+
+class _Events(EventReader):
+    def __init__(self) -> None:
+        super().__init__()
+        self._message = ""
+        self._session: str | None = None
+        self._failed: str | None = None
+        self._retry: str | None = None
+        self._usage: dict[str, str] = {}
+        self._terminal = False
+
+    def event(self, event: dict[str, Any]) -> bool:
+        kind = event.get("type")
+        if kind == "thread.started":
+            self._session = text_of(event, "thread_id")
+        elif kind == "turn.completed":
+            self._terminal = self.finished = True
+            for name, key in (
+                ("input", "input_tokens"),
+                ("cached", "cached_input_tokens"),
+                ("output", "output_tokens"),
+            ):
+                count = count_of(event, "usage", key)
+                if count is not None:
+                    self._usage[name] = str(count)
+            return True
+        elif kind == "turn.failed":
+            self._terminal = True
+            self._failed = text_of(event, "error", "message") or "the turn failed"
+        elif kind == "error":
+            # "Reconnecting... 1/5 (...)": no progress, and it may go on for ever
+            self._retry = text_of(event, "message")
+        elif isinstance(kind, str) and kind.startswith("item."):
+            what = text_of(event, "item", "type")
+            if what == "error":
+                return False  # a warning, as "Model metadata for ... not found"
+            if what == "agent_message" and kind == "item.completed":
+                self._message = text_of(event, "item", "text") or ""
+            return True
+        return False
+
+    def transcript(self, exit_code: int | None) -> Transcript:
+        answer: Answer | None = None
+        fault = ""
+        error: tuple[str, str] | None = None
+        words = self._failed or (self._retry if not self._terminal else None)
+        if words is not None:
+            status = _STATUS.search(words)
+            error = (reason_of_status(int(status[1]) if status else None, words), words)
+        else:
+            answer, fault = answer_of_text(self._message)
+        return Transcript(
+            answer=answer,
+            terminal=self._terminal and self._failed is None,
+            error=error,
+            fault=fault,
+            text=self._message,
+            peer_session=self._session,
+            usage=self._usage,
+        )

@@ -1,0 +1,90 @@
+"""Any program, from git config: `git config relay.<peer>.command "aider --message-file {prompt-file}"`.
+
+The words are split as a shell splits them and run without a shell. `{prompt-file}`, `{prompt}`, `{model}`
+and `{cwd}` are filled in where they stand; with no `{prompt...}` the prompt goes to stdin.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from gitrelay import message
+from gitrelay.errors import UsageError
+from gitrelay.names import quote
+from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript, answer_of_text
+
+_LEAD = """\
+Answer the request below: print your answer, or write it to the file that its Reply line names, in the form \
+that its Format block shows.
+
+"""
+_FIELD = re.compile(r"\{(prompt-file|prompt|model|cwd)\}")
+
+
+class Program:
+    """A peer by configuration. `line` is the configured command, `where` the place it was configured in."""
+
+    def __init__(self, name: str, line: str, where: str) -> None:
+        self.name = name
+        self.where = where
+        try:
+            self.words = tuple(shlex.split(line))
+        except ValueError as e:
+            raise UsageError(
+                f"relay.{name}.command {quote(line)} ({where}): {e}",
+                hint="quote it as for a shell",
+                code="bad-config",
+            ) from None
+        if not self.words:
+            raise UsageError(f"relay.{name}.command ({where}) is empty", code="bad-config")
+        self.capabilities = Capabilities(program=self.words[0], access=("write", "full", "read"))
+
+    def command(self, call: Invocation) -> Command:
+        prompt = _LEAD + call.prompt
+        in_argv = any("{prompt" in word for word in self.words)
+        if any("{prompt-file}" in word for word in self.words):
+            (call.folder / "prompt.md").write_text(prompt, "utf-8", newline="")
+        values = {
+            "prompt-file": str(call.folder / "prompt.md"),
+            "prompt": prompt,
+            "model": call.model or "",
+            "cwd": str(call.cwd),
+        }
+        argv = tuple(_FIELD.sub(lambda m: values[m[1]], word) for word in self.words)
+        return Command(argv=argv, stdin=b"" if in_argv else prompt.encode())
+
+    def reader(self, call: Invocation) -> _Printed:
+        return _Printed()
+
+
+class _Printed:
+    """What the program printed, up to the size of a message."""
+
+    def __init__(self) -> None:
+        self.fatal: tuple[str, str] | None = None
+        self.finished = False
+        self._data = bytearray()
+        self._size = 0
+
+    def feed(self, data: bytes) -> bool:
+        self._size += len(data)
+        self._data += data[: max(0, message.MAX_BYTES + 1 - len(self._data))]
+        return True
+
+    def transcript(self, exit_code: int | None) -> Transcript:
+        data = bytes(self._data)
+        if exit_code != 0:
+            return Transcript(text=data[-4096:].decode("utf-8", "replace"))
+        if self._size > message.MAX_BYTES:
+            return Transcript(fault=f"it printed {self._size} bytes; a message has at most {message.MAX_BYTES}")
+        try:
+            text = message.decode(data)
+        except message.BadMessage as e:
+            return Transcript(fault=f"what it printed: {e}")
+        answer, fault = answer_of_text(text) if text.startswith("---") else _plain(text)
+        return Transcript(answer, terminal=True, fault=fault, text=text[-4096:])
+
+
+def _plain(text: str) -> tuple[Answer | None, str]:
+    return (Answer("done", "skip", text.removesuffix("\n")), "") if text.strip() else (None, "")

@@ -1,0 +1,243 @@
+"""The linked worktree `.relay/<session>/` that a session is checked out in, and what a peer may have done to it.
+
+The branch is the truth. A worktree that was removed, moved, switched or damaged is put back; a file
+that a peer edited or left behind is moved to `<git common dir>/relay/aside/` and reported. Everything
+found here is hostile: links are not followed, nothing but a plain file of ours is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from gitrelay import message
+from gitrelay.errors import Busy, UsageError
+from gitrelay.gitcmd import Repository, TreeEntry
+from gitrelay.names import quote
+from gitrelay.state import State, cannot_write, write_whole
+
+FOLDER: Final = ".relay"
+_LOCK_LIMIT: Final = 60.0  # seconds; one `git worktree add` takes about 10 ms
+
+
+def folder_of(repo: Repository, session: str) -> Path:
+    """Where the session's worktree belongs for a caller in `repo`."""
+    if repo.top is None:
+        return repo.common_dir / "relay" / "worktrees" / session
+    return repo.top / FOLDER / session
+
+
+class SessionWorktree:
+    """The worktree of one session. The caller holds the session's lock."""
+
+    def __init__(self, repo: Repository, state: State, session: str) -> None:
+        self.repo = repo
+        self.session = session
+        self.branch = f"relay/{session}"
+        self.path = folder_of(repo, session)
+        self._state = state
+
+    # -- being there ------------------------------------------------------------------------------
+
+    def is_sound(self) -> bool:
+        """Whether `path` is a linked worktree of this repository with the session's branch checked out.
+
+        Read from the files that gitrepository-layout(5) names, because this is asked before every write.
+        """
+        try:
+            if self.path.is_symlink() or self.path.parent.is_symlink():
+                return False
+            pointer = _small_file(self.path / ".git")
+            admin = Path(os.path.normpath(self.path / pointer.removeprefix("gitdir: ").strip()))
+            return (
+                os.path.samefile(admin.parent, self.repo.common_dir / "worktrees")
+                and _small_file(admin / "HEAD").strip() == f"ref: refs/heads/{self.branch}"
+                and os.path.samefile(_small_file(admin / "gitdir").strip(), self.path / ".git")
+            )
+        except (OSError, ValueError):
+            return False
+
+    def ensure(self, entries: Iterable[TreeEntry]) -> list[str]:
+        """Put the worktree in place, at the branch, holding `entries`; returns notes on what was not so.
+
+        Raises Busy where the branch is checked out in a worktree that is not gitrelay's,
+        UsageError where something else stands at its place.
+        """
+        if self.is_sound():
+            return self.restore(entries)
+        with self._state.lock(".worktrees") as lock:
+            lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
+            self._make_room()
+            notes = self._clear_place()
+            self.repo.add_worktree(self.path, self.branch)
+        return notes
+
+    def _make_room(self) -> None:
+        """Take the branch away from an idle session worktree elsewhere; refuse where a person has it."""
+        if self.repo.top is not None:
+            home = self.repo.top / FOLDER
+            if home.is_symlink() or (home.exists() and not home.is_dir()):
+                raise UsageError(
+                    f"{quote(str(home))} is not a folder",
+                    hint="gitrelay needs that name; move it away",
+                    code="bad-folder",
+                )
+        ours = folder_of(self.repo, self.session)
+        trees = self.repo.worktrees()
+        for tree in trees:
+            if tree.branch != f"refs/heads/{self.branch}" or tree.prunable or tree.path == ours:
+                continue
+            homes = {t.path / FOLDER for t in trees} | {self.repo.common_dir / "relay" / "worktrees"}
+            if tree.path.parent not in homes or tree.path.name != self.session:
+                raise Busy(
+                    f"branch {self.branch} is checked out at {quote(str(tree.path))}, which gitrelay did not make",
+                    hint=f"switch that working tree to another branch, or 'git worktree remove {tree.path}'",
+                    code="checked-out",
+                )
+            self.repo.remove_worktree(tree.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = self.path.parent / ".gitignore"
+            if self.repo.top is not None and not ignore.exists():
+                write_whole(ignore, b"*\n")
+        except OSError as e:
+            raise cannot_write(self.path.parent, e) from e
+
+    def _clear_place(self) -> list[str]:
+        if not os.path.lexists(self.path):
+            return []
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+            return []
+        if self.path.is_symlink() or (self.path / ".git").exists() or not self.path.is_dir():
+            kept = self._keep_aside(self.path)
+            with contextlib.suppress(OSError):
+                (kept / ".git").unlink()
+            return [f"the session's worktree was replaced or switched; what stood there is in {kept}"]
+        if any(not p.name.endswith((".req.md", ".res.md", ".check.md")) for p in self.path.iterdir()):
+            raise UsageError(
+                f"{quote(str(self.path))} exists and is not a session's worktree",
+                hint="move it away; gitrelay puts the session there",
+                code="bad-folder",
+            )
+        kept = self._keep_aside(self.path)
+        return [f"the session's worktree had lost its .git; what stood there is in {kept}"]
+
+    def remove(self) -> None:
+        """Take the worktree away; the branch stays. What is not of the branch is kept aside first."""
+        with self._state.lock(".worktrees") as lock:
+            lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
+            self.repo.remove_worktree(self.path)
+
+    # -- what is in it ----------------------------------------------------------------------------
+
+    def write(self, name: str, data: bytes) -> Path:
+        path = self.path / name
+        try:
+            if os.path.lexists(path):
+                self._keep_aside(path)
+            write_whole(path, data)
+        except OSError as e:
+            raise cannot_write(path, e) from e
+        return path
+
+    def synchronise(self) -> None:
+        """Index and files as the branch has them."""
+        self.repo.reset_worktree(self.path)
+
+    def restore(self, entries: Iterable[TreeEntry]) -> list[str]:
+        """Compare every file with the branch's `entries`; keep aside and put back what differs; returns notes."""
+        expected = {entry.name: entry.oid for entry in entries}
+        notes = []
+        found = set()
+        for item in sorted(os.scandir(self.path), key=lambda e: e.name):
+            if item.name == ".git":
+                continue
+            found.add(item.name)
+            if item.name not in expected:
+                kept = self._keep_aside(self.path / item.name)
+                notes.append(f"{quote(item.name)} did not belong there; it is in {kept}")
+            elif not self._holds(item, expected[item.name]):
+                kept = self._keep_aside(self.path / item.name)
+                notes.append(f"{item.name} had been changed and was put back; the change is in {kept}")
+        missing = sorted(set(expected) - found)
+        notes += [f"{name} had been deleted and was put back" for name in missing]
+        if notes:
+            self.synchronise()
+        return notes
+
+    def _holds(self, item: os.DirEntry[str], oid: str) -> bool:
+        info = item.stat(follow_symlinks=False)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > message.MAX_BYTES:
+            return False
+        return self.repo.object_id("blob", (self.path / item.name).read_bytes()) == oid
+
+    def take(self, name: str) -> bytes | None:
+        """What a peer wrote to `name`, None where there is nothing. Raises BadMessage for anything but a plain file."""
+        path = self.path / name
+        try:
+            if self.path.is_symlink():
+                raise message.BadMessage(1, "the session's worktree was replaced by a symbolic link")
+            info = path.lstat()
+            if not stat.S_ISREG(info.st_mode):
+                raise message.BadMessage(1, f"{_kind(info.st_mode)} stands where the reply belongs")
+            if info.st_nlink != 1:
+                raise message.BadMessage(1, "a hard link stands where the reply belongs")
+            if info.st_size > message.MAX_BYTES:
+                raise message.BadMessage(
+                    1, f"the reply file has {info.st_size} bytes; a message has at most {message.MAX_BYTES}"
+                )
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            with os.fdopen(fd, "rb") as f:
+                if not os.path.samestat(os.fstat(fd), info):
+                    raise message.BadMessage(1, "the reply file was replaced while it was being read")
+                return f.read(message.MAX_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as e:
+            raise message.BadMessage(1, f"the reply file cannot be read: {e.strerror}") from e
+
+    def discard(self, name: str) -> None:
+        """Remove a reply file whose bytes have been taken."""
+        if not self.path.is_symlink():
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink()
+
+    def _keep_aside(self, path: Path) -> Path:
+        """Move `path`, whatever it is, out of the worktree; what cannot be moved across file systems is removed."""
+        target = self._state.aside(self.session) / path.name
+        try:
+            os.replace(path, target)
+        except OSError as e:
+            if e.errno != errno.EXDEV:
+                raise cannot_write(target, e) from e
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        return target
+
+
+def _kind(mode: int) -> str:
+    for test, word in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return word
+    return "a device"
+
+
+def _small_file(path: Path) -> str:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path} is not a file")
+    with path.open("rb") as f:
+        return f.read(8192).decode("utf-8", "surrogateescape")

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the agent CLIs the tests drive, at the versions pinned here, outside the repository:
+#   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode]        (default: codex claude)
+# Each gets its own npm prefix in $GITRELAY_CLIS; one that is there in the right version is left alone.
+# The table below is the only place with the versions: tests/realcli.py reads it.
+set -eu
+
+package() {
+    case $1 in
+        codex) echo @openai/codex@0.169.0 ;;
+        claude) echo @anthropic-ai/claude-code@2.1.329 ;;
+        gemini) echo @google/gemini-cli@0.61.0 ;;
+        opencode) echo opencode-ai@1.18.33 ;;
+        *) echo "fetch_clis.sh: unknown CLI: $1 (known: codex claude gemini opencode)" >&2; return 2 ;;
+    esac
+}
+
+folder=${GITRELAY_CLIS:-${XDG_CACHE_HOME:-$HOME/.cache}/gitrelay-clis}
+[ $# -gt 0 ] || set -- codex claude
+for name in "$@"; do
+    package "$name" >/dev/null || exit
+done
+
+for name in "$@"; do
+    spec=$(package "$name")
+    version=${spec##*@}
+    manifest=$folder/$name/node_modules/${spec%@*}/package.json
+    program=$folder/$name/node_modules/.bin/$name
+    if [ -e "$program" ] && grep -q "\"version\": *\"$version\"" "$manifest" 2>/dev/null; then
+        echo "$name $version: already in $folder/$name"
+        continue
+    fi
+    for tool in node npm; do
+        command -v "$tool" >/dev/null || {
+            echo "fetch_clis.sh: $tool not found: install Node.js 20 or newer, then run this again" >&2
+            exit 1
+        }
+    done
+    mkdir -p "$folder/$name"
+    npm install --prefix "$folder/$name" --no-audit --no-fund --loglevel=error "$spec" >&2
+    echo "$name $version: installed in $folder/$name"
+done
