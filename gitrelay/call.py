@@ -174,7 +174,7 @@ def _ready(held: Session) -> Tip | None:
         address = Address(held.name, tip.pending)
         raise Busy(
             f"session {held.name} waits for an answer to {address}",
-            hint=f"answer it: git relay res --session {held.name} --re {tip.pending} ...; or: git relay cancel {address}",
+            hint=f"answer it: git relay res --session {held.name} --re {tip.pending} ... or git relay cancel {address}",
         )
     return tip
 

@@ -22,6 +22,7 @@ def command(as_json: bool) -> int:
     from gitrelay import call, environment, peers, probe, settings
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
+    from gitrelay.peers.command import Program
 
     ledger = call.open_ledger(Path.cwd())
     repo = ledger.repo
@@ -32,7 +33,7 @@ def command(as_json: bool) -> int:
         program = probe.find(peer.capabilities.program, env)
         version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
         source = "built in"
-        if isinstance(peer, peers.Program):
+        if isinstance(peer, Program):
             source = peer.where
         rows.append(
             {
