@@ -14,7 +14,7 @@ from gitrelay import history, message, names, peers, settings, supervisor
 from gitrelay.errors import Busy, CannotRecord, Interrupted, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
-from gitrelay.ledger import Ledger, Session, Tip
+from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip
 from gitrelay.message import BadMessage, Request, Response
 from gitrelay.names import Address
 from gitrelay.settings import CallSettings
@@ -59,7 +59,7 @@ def ask(
     Raises UsageError, Busy, CannotRecord, Interrupted; where one is raised before the request was
     recorded, nothing was.
     """
-    starting = supervisor.launched() if invoke else contextlib.nullcontext()
+    starting = supervisor.launched(folder) if invoke else contextlib.nullcontext()
     with starting as waiting:
         repo = Repository.open(folder)
         ledger = Ledger(repo)
@@ -138,45 +138,60 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
 
     A session that was opened here is taken back where the request could not be recorded in it.
     """
-    for again in range(1, 1000):
-        candidate = names.one_shot_id(name, datetime.now(), again) if session is None else session
-        with ledger.session(candidate) as held:
-            tip = _ready(held) if session is not None else held.tip()
-            if tip is not None and session is not None:
+    if session is not None:
+        with ledger.session(session) as held:
+            tip, archived = _ready(held)
+            if tip is not None:
                 yield held, tip
                 return
-            archived = tip is None and ledger.tip(candidate, archived=True) is not None
-            if archived and session is not None:
+            if archived is not None:
                 raise UsageError(
                     f"session {names.quote(session)} is archived",
                     hint=f"git relay archive --restore {session}",
                     code="archived",
                 )
-            root = held.open(caller) if tip is None and not archived else None
+            with _opened(held, caller) as root:
+                if root is None:
+                    raise Busy(f"session {session} was opened by another process just now", hint="try again")
+                yield held, root
+        return
+    taken = ledger.taken(names.one_shot_id(name, datetime.now()))
+    for again in range(1, 10_000):
+        candidate = names.one_shot_id(name, datetime.now(), again)
+        if candidate in taken:
+            continue
+        with ledger.session(candidate) as held, _opened(held, caller) as root:
             if root is not None:
-                try:
-                    yield held, root
-                except BaseException:
-                    held.abandon(root)
-                    raise
+                yield held, root
                 return
-    raise Busy(f"a thousand one-shots named {name!r} in one minute", hint="give this one a --name of its own")
+    raise Busy(f"ten thousand one-shots named {name!r} in one minute", hint="give this one a --name of its own")
 
 
-def _ready(held: Session) -> Tip | None:
-    """The session's tip after healing; raises Busy while a turn is in flight."""
+@contextlib.contextmanager
+def _opened(held: Session, caller: str) -> Iterator[Tip | None]:
+    """A session opened now, None where another process was first; taken back if nothing gets recorded in it."""
+    root = held.open(caller, held.ledger.repo.ref("HEAD") or "unborn")
+    try:
+        yield root
+    except BaseException:
+        if root is not None:
+            held.abandon(root)
+        raise
+
+
+def _ready(held: Session) -> tuple[Tip | None, Tip | None]:
+    """(the session's tip after healing, that of its archived namesake). Raises Busy while a turn is in flight."""
     folder = held.ledger.state.call(held.name)
     if not supervisor.heal(held, folder):
-        call = folder.load()
-        raise _busy(held.name, call)
-    tip = held.tip()
+        raise _busy(held.name, folder.load())
+    tip, archived = held.ledger.tips([BRANCHES + held.name, ARCHIVE + held.name])
     if tip is not None and tip.pending is not None:
         address = Address(held.name, tip.pending)
         raise Busy(
             f"session {held.name} waits for an answer to {address}",
-            hint=f"answer it: git relay res --session {held.name} --re {tip.pending} ... or git relay cancel {address}",
+            hint=f"git relay res --session {held.name} --re {tip.pending} ... or git relay cancel {address}",
         )
-    return tip
+    return tip, archived
 
 
 def _busy(session: str, call: Call | None) -> Busy:
@@ -203,7 +218,7 @@ def _record_request(
     ledger = held.ledger
     repo = ledger.repo
     request = Request(held.name if one_shot else tip.next_id, from_, to, task, held.name)
-    trailers = {"Relay-Head": repo.ref("HEAD") or "unborn", "Relay-Access": chosen.access}
+    trailers = {"Relay-Access": chosen.access}
     if waiting is None:
         tip = held.append_request(tip, request, trailers)
         return Asked(Address(held.name, request.id), held.worktree.path / request.file, tuple(held.notes))
@@ -223,10 +238,10 @@ def _record_request(
     folder = ledger.state.call(held.name)
     folder.create(call)
     try:
-        tip = held.append_request(tip, request, trailers)
+        tip = held.append_request(tip, request, trailers, synchronise=not one_shot)
         call = replace(call, request_commit=tip.commit)
         folder.save(call)
-        if not waiting.hand_over(repo.place, held.name):
+        if not waiting.hand_over(folder.path):
             supervisor.heal(held, folder)
     except KeyboardInterrupt:
         _give_up(held, folder, call)
@@ -321,8 +336,7 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
                 Limits(),
             )
             verdict = supervisor.failed(call, "cancelled", f"cancelled by {by}; no peer was running")
-            trailers = {"Relay-Head": ledger.repo.ref("HEAD") or "unborn", "Relay-Recorded": "gitrelay"}
-            held.append_response(tip, verdict.response, trailers)
+            held.append_response(tip, verdict.response, {"Relay-Recorded": "gitrelay"})
     return history.exchange(ledger, address)
 
 
@@ -353,8 +367,7 @@ def respond(
                 f"session {names.quote(session)} is archived", hint=f"git relay archive --restore {session}"
             )
         response = Response(re, from_, to, status, verify, body)
-        trailers = {"Relay-Head": ledger.repo.ref("HEAD") or "unborn", "Relay-Recorded": "peer"}
-        held.append_response(tip, response, trailers)
+        held.append_response(tip, response, {"Relay-Recorded": "peer"})
     return history.exchange(ledger, address)
 
 

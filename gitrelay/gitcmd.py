@@ -387,11 +387,6 @@ def _git() -> Git:
     return Git()
 
 
-def preload() -> None:
-    """Import GitPython now, so that the first command does not wait for it."""
-    _git()
-
-
 def version() -> tuple[int, ...]:
     return _git().version_info
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gitrelay import names
 from gitrelay.errors import IntegrityError, UsageError, exit_code_of
+from gitrelay.gitcmd import GitError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.message import BadMessage, Response, parse_response, request_file, response_file
 from gitrelay.names import Address
@@ -183,9 +184,12 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
 
 
 def _rows(ledger: Ledger, rev: str) -> list[list[str]] | None:
-    if ledger.repo.ref(rev) is None:
-        return None
-    return list(ledger.repo.log(rev, f"%H%x00%ct%x00%s%x00{_TRAILERS}"))
+    try:
+        return list(ledger.repo.log(rev, f"%H%x00%ct%x00%s%x00{_TRAILERS}"))
+    except GitError:
+        if ledger.repo.ref(rev) is None:
+            return None
+        raise
 
 
 def _trailers(text: str) -> dict[str, str]:

@@ -35,10 +35,14 @@ _FILE = re.compile(r"(.+)\.(req|res|check)\.md")
 
 @dataclass(frozen=True)
 class Tip:
-    """The state of a session: its last commit and the files in it."""
+    """The state of a session: its last commit and the files in it.
+
+    `head` is the caller's HEAD when this was read, for the trailer Relay-Head: a commit, or `unborn`.
+    """
 
     commit: str
     entries: tuple[TreeEntry, ...]
+    head: str = "unborn"
 
     @property
     def ids(self) -> list[str]:
@@ -77,17 +81,31 @@ class Ledger:
 
     def tip(self, session: str, *, archived: bool = False) -> Tip | None:
         """The session's tip without its lock. Raises IntegrityError where the ref is not a commit."""
-        ref = (ARCHIVE if archived else BRANCHES) + session
-        commit, tree = self.repo.objects([ref, f"{ref}^{{tree}}"])
-        if commit is None:
-            return None
-        if commit.kind != "commit" or tree is None:
-            raise IntegrityError(
-                f"{ref} is not a session: it is a {commit.kind}",
-                hint="'git show-ref' tells what it is",
-                code="not-a-session",
-            )
-        return Tip(commit.oid, tuple(self.repo.tree_entries(tree.data)))
+        return self.tips([(ARCHIVE if archived else BRANCHES) + session])[0]
+
+    def tips(self, revs: Sequence[str]) -> list[Tip | None]:
+        """The state at each of `revs` (full ref names or commit ids), None for what is missing: one git process."""
+        head, *found = self.repo.objects(["HEAD", *(name for rev in revs for name in (rev, f"{rev}^{{tree}}"))])
+        tips: list[Tip | None] = []
+        for i, rev in enumerate(revs):
+            commit, tree = found[2 * i], found[2 * i + 1]
+            if commit is None:
+                tips.append(None)
+                continue
+            if commit.kind != "commit" or tree is None:
+                raise IntegrityError(
+                    f"{rev} is not a session: it is a {commit.kind}",
+                    hint="'git show-ref' tells what it is",
+                    code="not-a-session",
+                )
+            entries = tuple(self.repo.tree_entries(tree.data))
+            tips.append(Tip(commit.oid, entries, head.oid if head else "unborn"))
+        return tips
+
+    def taken(self, prefix: str) -> set[str]:
+        """The names of sessions, archived ones too, that begin with `prefix`."""
+        rows = self.repo.each_ref("%(refname)", f"{BRANCHES}{prefix}*", f"{ARCHIVE}{prefix}*")
+        return {row[0].removeprefix(BRANCHES).removeprefix(ARCHIVE) for row in rows}
 
     def archive(self, session: str, *, restore: bool = False) -> None:
         """Move a session's branch to `refs/relay/archive/`, or back. Raises UsageError, Busy."""
@@ -134,11 +152,12 @@ class Session:
         self.ref = BRANCHES + name
         self.worktree = SessionWorktree(ledger.repo, ledger.state, name)
         self.notes: list[str] = []
+        self._opened = ""  # the root commit, where this holder of the lock made it
 
     def tip(self) -> Tip | None:
         return self.ledger.tip(self.name)
 
-    def open(self, opener: str) -> Tip | None:
+    def open(self, opener: str, head: str = "unborn") -> Tip | None:
         """Create the branch with its root commit; None where it exists already. `opener` is the caller's slug."""
         repo = self.ledger.repo
         text = _message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Opened by {opener}."])
@@ -151,7 +170,8 @@ class Session:
                     self.ledger.names_taken_by_user()
                     raise
                 return None
-        return Tip(root, ())
+        self._opened = root
+        return Tip(root, (), head)
 
     def abandon(self, root: Tip) -> None:
         """Take back a session that was just opened and holds nothing but its root commit. Never raises."""
@@ -164,13 +184,23 @@ class Session:
                     [(self.ref, self.ledger.repo.no_object, root.commit)], f"abandon {self.name}"
                 )
 
-    def append_request(self, tip: Tip, request: Request, trailers: Mapping[str, str]) -> Tip:
+    def append_request(
+        self, tip: Tip, request: Request, trailers: Mapping[str, str], *, synchronise: bool = True
+    ) -> Tip:
         """Record a request. Raises Busy where the session's last request is not answered yet."""
         if tip.pending is not None:
             raise Busy(f"session {self.name} has a turn in flight: {names.Address(self.name, tip.pending)}")
         subject = f"req {request.id} {request.from_} -> {request.to}: {_first_line(request.task)}"
-        own = {"Relay-Id": request.id, "Relay-From": request.from_, "Relay-To": request.to}
-        return self._append(tip, request.file, request.render(), subject, own | dict(trailers), request.from_)
+        own = {"Relay-Id": request.id, "Relay-From": request.from_, "Relay-To": request.to, "Relay-Head": tip.head}
+        return self._append(
+            tip,
+            request.file,
+            request.render(),
+            subject,
+            own | dict(trailers),
+            request.from_,
+            synchronise=synchronise,
+        )
 
     def append_response(
         self,
@@ -202,6 +232,7 @@ class Session:
         }
         if response.reason:
             own["Relay-Reason"] = response.reason
+        own["Relay-Head"] = tip.head
         return self._append(
             tip,
             response.file,
@@ -226,7 +257,7 @@ class Session:
         synchronise: bool = True,
     ) -> Tip:
         repo = self.ledger.repo
-        self.notes += self.worktree.ensure(tip.entries)
+        self.notes += self.worktree.ensure(tip.entries, fresh=tip.commit == self._opened)
         with _uninterrupted(repo):
             path = self.worktree.write(name, data)
             try:
@@ -241,7 +272,7 @@ class Session:
                 raise
             if synchronise:
                 self.worktree.synchronise()
-        return Tip(commit, entries)
+        return Tip(commit, entries, tip.head)
 
     def put_back(self, tip_commit: str) -> list[str]:
         """Undo what a peer did to the branch: back to `tip_commit`; foreign commits stay under refs/relay/aside/."""

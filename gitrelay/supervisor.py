@@ -2,7 +2,7 @@
 
 It is started before the request is committed, so that its imports overlap with the caller's, in a process
 session of its own, and forks once more so that no walk of the caller's process tree finds it. It then
-waits on stdin for one line, the place and the session; a caller that dies before sending it leaves
+waits on stdin for one line, the call's folder; a caller that dies before sending it leaves
 nothing behind. From then on it holds `alive`, and whoever finds `alive` free and the request unanswered
 may record the end (`heal`). It is also the only place that decides how a call ended.
 """
@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay import environment, peers, probe, settings
 from gitrelay.errors import IntegrityError, RelayError
-from gitrelay.gitcmd import Repository, preload
-from gitrelay.ledger import Ledger, Session, Tip, is_own_append
+from gitrelay.gitcmd import Repository
+from gitrelay.ledger import Ledger, Session, is_own_append
 from gitrelay.message import BadMessage, Response, decode, parse_response, request_file, response_file
 from gitrelay.peers.base import Answer, Invocation, Transcript, reason_of_status
 from gitrelay.state import Call, CallFolder
@@ -106,21 +106,21 @@ class Verdict:
 class Launched:
     """A supervisor that waits for its order."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         # -P: python must not import from the folder it is started in, which is the working tree
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gitrelay.supervisor"],
+            [sys.executable, "-P", "-m", "gitrelay.supervisor", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 
-    def hand_over(self, top: Path, session: str) -> bool:
+    def hand_over(self, call_folder: Path) -> bool:
         """Send the order and wait until the supervisor holds `alive`; False where it died or refused."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps([str(top), session]).encode() + b"\n")
+            self._process.stdin.write(json.dumps(str(call_folder)).encode() + b"\n")
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
         self.close()
@@ -136,9 +136,9 @@ class Launched:
 
 
 @contextlib.contextmanager
-def launched() -> Iterator[Launched]:
-    """A supervisor for the time of one request; it ends unless it got its order."""
-    supervisor = Launched()
+def launched(folder: Path) -> Iterator[Launched]:
+    """A supervisor for the time of one request from `folder`; it ends unless it got its order."""
+    supervisor = Launched(folder)
     try:
         yield supervisor
     finally:
@@ -155,17 +155,19 @@ def main() -> int:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(os, "fork") and os.fork():
         os._exit(0)
-    # imported while the caller is still committing the request
+    # while the caller is still committing the request
     import gitrelay.process  # noqa: F401
 
-    preload()
+    try:
+        repo = Repository.open(Path(sys.argv[1]))
+        _ = repo.config
+    except RelayError:
+        return 1  # the caller says why
     order = sys.stdin.buffer.readline()
     if not order.endswith(b"\n"):
         return 0
-    top, session = json.loads(order)
-    repo = Repository.open(Path(top))
     ledger = Ledger(repo)
-    folder = ledger.state.call(session)
+    folder = ledger.state.call(Path(json.loads(order)).name)
     os.chdir(repo.common_dir)
     with folder.alive() as alive:
         try:
@@ -382,8 +384,13 @@ def record(session: Session, folder: CallFolder, call: Call, verdict: Verdict) -
     The caller holds the session's lock and `alive`.
     """
     repo = session.ledger.repo
-    before = _as_asked(repo, call)
-    now = session.tip()
+    assert call.request_commit is not None
+    before, now = session.ledger.tips([call.request_commit, session.ref])
+    if before is None:
+        raise IntegrityError(
+            f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
+            hint="run 'git fsck'; a damaged object store has to be mended first",
+        )
     if now is None or now.commit != before.commit:
         if now is not None and is_own_append(repo, before, now):
             end(session, folder, call)  # the peer recorded its answer itself with `git relay res`
@@ -395,7 +402,6 @@ def record(session: Session, folder: CallFolder, call: Call, verdict: Verdict) -
         session.worktree.discard(verdict.response.file)
     notes += session.worktree.ensure(before.entries)
     trailers = {
-        "Relay-Head": repo.ref("HEAD") or "unborn",
         "Relay-Recorded": verdict.recorded,
         **verdict.trailers,
     }
@@ -403,18 +409,6 @@ def record(session: Session, folder: CallFolder, call: Call, verdict: Verdict) -
         before, verdict.response, trailers, data=verdict.data, notes=notes, synchronise=not call.one_shot
     )
     end(session, folder, call)
-
-
-def _as_asked(repo: Repository, call: Call) -> Tip:
-    """The session as it was when the request had been recorded."""
-    assert call.request_commit is not None
-    commit, tree = repo.objects([call.request_commit, f"{call.request_commit}^{{tree}}"])
-    if commit is None or tree is None:
-        raise IntegrityError(
-            f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
-            hint="run 'git fsck'; a damaged object store has to be mended first",
-        )
-    return Tip(commit.oid, tuple(repo.tree_entries(tree.data)))
 
 
 def end(session: Session, folder: CallFolder, call: Call) -> None:
@@ -448,8 +442,18 @@ def heal(session: Session, folder: CallFolder) -> bool:
             end(session, folder, call)
             return True
         _stop_orphan(call)
+        session = _where_it_ran(session, call)
         record(session, folder, call, _kept_verdict(folder) or _lost(session.ledger, folder, call))
     return True
+
+
+def _where_it_ran(session: Session, call: Call) -> Session:
+    """The same session seen from the working tree that the call ran in: its worktree, and a reply in it, are there."""
+    with contextlib.suppress(RelayError):
+        repo = Repository.open(Path(call.top))
+        if repo.common_dir == session.ledger.repo.common_dir and repo.top != session.ledger.repo.top:
+            return Session(Ledger(repo), session.name)
+    return session
 
 
 def _stop_orphan(call: Call) -> None:

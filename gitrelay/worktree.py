@@ -63,35 +63,45 @@ class SessionWorktree:
         except (OSError, ValueError):
             return False
 
-    def ensure(self, entries: Iterable[TreeEntry]) -> list[str]:
+    def ensure(self, entries: Iterable[TreeEntry], *, fresh: bool = False) -> list[str]:
         """Put the worktree in place, at the branch, holding `entries`; returns notes on what was not so.
 
-        Raises Busy where the branch is checked out in a worktree that is not gitrelay's,
-        UsageError where something else stands at its place.
+        `fresh`: the branch was made a moment ago, so no other worktree can have it checked out. Raises Busy
+        where it is checked out in a worktree that is not gitrelay's, UsageError where something else stands at its place.
         """
         if self.is_sound():
             return self.restore(entries)
         with self._state.lock(".worktrees") as lock:
             lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
-            self._make_room()
+            self._make_home()
+            if not fresh:
+                self._make_room()
             notes = self._clear_place()
             self.repo.add_worktree(self.path, self.branch)
         return notes
 
+    def _make_home(self) -> None:
+        """The folder that the worktree stands in, ignoring itself."""
+        home = self.path.parent
+        if home.is_symlink() or (home.exists() and not home.is_dir()):
+            raise UsageError(
+                f"{quote(str(home))} is not a folder",
+                hint="gitrelay needs that name; move it away",
+                code="bad-folder",
+            )
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            ignore = home / ".gitignore"
+            if self.repo.top is not None and not ignore.exists():
+                write_whole(ignore, b"*\n")
+        except OSError as e:
+            raise cannot_write(home, e) from e
+
     def _make_room(self) -> None:
         """Take the branch away from an idle session worktree elsewhere; refuse where a person has it."""
-        if self.repo.top is not None:
-            home = self.repo.top / FOLDER
-            if home.is_symlink() or (home.exists() and not home.is_dir()):
-                raise UsageError(
-                    f"{quote(str(home))} is not a folder",
-                    hint="gitrelay needs that name; move it away",
-                    code="bad-folder",
-                )
-        ours = folder_of(self.repo, self.session)
         trees = self.repo.worktrees()
         for tree in trees:
-            if tree.branch != f"refs/heads/{self.branch}" or tree.prunable or tree.path == ours:
+            if tree.branch != f"refs/heads/{self.branch}" or tree.prunable or tree.path == self.path:
                 continue
             homes = {t.path / FOLDER for t in trees} | {self.repo.common_dir / "relay" / "worktrees"}
             if tree.path.parent not in homes or tree.path.name != self.session:
@@ -101,13 +111,6 @@ class SessionWorktree:
                     code="checked-out",
                 )
             self.repo.remove_worktree(tree.path)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            ignore = self.path.parent / ".gitignore"
-            if self.repo.top is not None and not ignore.exists():
-                write_whole(ignore, b"*\n")
-        except OSError as e:
-            raise cannot_write(self.path.parent, e) from e
 
     def _clear_place(self) -> list[str]:
         if not os.path.lexists(self.path):
