@@ -108,15 +108,24 @@ def parse_request(data: bytes, session: str) -> Request:
     id_ = _expect(fields, "id", names.is_id)
     from_ = _expect(fields, "from", names.is_slug)
     to = _expect(fields, "to", names.is_slug)
-    footer = None
-    for footer in _FOOTER.finditer(body):  # noqa: B007 - the last one is the footer, earlier ones are the task's
-        pass
-    if footer is None:
-        raise BadMessage(body_line, "no '---' line followed by 'Reply:' after the task")
-    task = body[: footer.start()]
+    return Request(id=id_, from_=from_, to=to, task=_task(body, body_line), session=session)
+
+
+def task_of(data: bytes) -> str:
+    """The task of a request that gitrelay wrote, without reading its front matter. Raises BadMessage."""
+    _, body, line = _cut(data)
+    return _task(body, line)
+
+
+def _task(body: str, line: int) -> str:
+    """What stands before the last Reply block; earlier ones are the task's own."""
+    starts = [footer.start() for footer in _FOOTER.finditer(body)]
+    if not starts:
+        raise BadMessage(line, "no '---' line followed by 'Reply:' after the task")
+    task = body[: starts[-1]]
     if not task.endswith("\n\n"):
-        raise BadMessage(body_line, "no blank line between the task and the Reply block")
-    return Request(id=id_, from_=from_, to=to, task=task[:-2], session=session)
+        raise BadMessage(line, "no blank line between the task and the Reply block")
+    return task[:-2]
 
 
 def parse_response(data: bytes) -> Response:
@@ -163,6 +172,12 @@ def decode(data: bytes) -> str:
 
 def _split(data: bytes) -> tuple[dict[str, _Field], str, int]:
     """Front matter fields, the body behind the one blank line, and the line that the body begins on."""
+    header, body, line = _cut(data)
+    return _load(header), body, line
+
+
+def _cut(data: bytes) -> tuple[str, str, int]:
+    """The front matter block, the body behind the one blank line, and the line that the body begins on."""
     text = decode(data)
     opening = _FENCE.match(text)
     if opening is None or opening.end() == len(text):
@@ -173,13 +188,12 @@ def _split(data: bytes) -> tuple[dict[str, _Field], str, int]:
     header = text[opening.end() + 1 : closing.start()]
     if len(header) > MAX_HEADER:
         raise BadMessage(2, f"front matter of {len(header)} characters")
-    fields = _load(header)
     body = text[closing.end() + 1 :]
     for blank in ("\n", "\r\n"):
         if body.startswith(blank):
             body = body[len(blank) :]
             break
-    return fields, body, text.count("\n", 0, closing.end()) + 2
+    return header, body, text.count("\n", 0, closing.end()) + 2
 
 
 def _load(header: str) -> dict[str, _Field]:

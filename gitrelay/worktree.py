@@ -67,7 +67,7 @@ class SessionWorktree:
         """Put the worktree in place, at the branch, holding `entries`; returns notes on what was not so.
 
         `fresh`: the branch was made a moment ago, so no other worktree can have it checked out. Raises Busy
-        where it is checked out in a worktree that is not gitrelay's, UsageError where something else stands at its place.
+        where a worktree that is not gitrelay's has it, UsageError where something else stands at its place.
         """
         if self.is_sound():
             return self.restore(entries)

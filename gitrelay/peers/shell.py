@@ -26,7 +26,7 @@ class Shell:
 
 
 def _task(call: Invocation) -> str:
-    return message.parse_request(call.prompt.encode(), "").task
+    return message.task_of(call.prompt.encode())
 
 
 class _Tail:
