@@ -308,7 +308,8 @@ class Repository:
         Raises GitError where one of them is not at `old` any more; then none has moved.
         """
         lines = "".join(f"update {ref}\0{new}\0{old}\0" for ref, new, old in moves)
-        self.run("update-ref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
+        # --no-deref: a session's branch that somebody made a symbolic ref must not move what it points to
+        self.run("update-ref", "--no-deref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
 
     # -- worktrees --------------------------------------------------------------------------------
 
@@ -322,8 +323,8 @@ class Repository:
         return found
 
     def add_worktree(self, path: Path, branch: str) -> None:
-        # --force: a folder that was removed by hand is still registered
-        self.run("worktree", "add", "--quiet", "--force", "--", str(path), branch)
+        # --force: a folder that was removed by hand is still registered; twice: and it may have been locked
+        self.run("worktree", "add", "--quiet", "--force", "--force", "--", str(path), branch)
 
     def remove_worktree(self, path: Path) -> None:
         self.run("worktree", "remove", "--force", "--force", "--", str(path))

@@ -30,6 +30,7 @@ LOG_HEAD: Final = 4 * 1024 * 1024  # a log keeps its first and its last part, at
 LOG_TAIL: Final = 256 * 1024
 TERM_GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL; claude needs 1.6 s to end its tools
 _DRAIN: Final = 1.0  # seconds to read what is left in the pipes once the peer has ended
+_ROUNDS: Final = 5  # times to look again for a process that was started by one that is being ended
 _TICK: Final = 0.2  # seconds between two looks for a cancellation
 
 
@@ -131,7 +132,7 @@ def run(
     except (OSError, ValueError) as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         return Ending(None, time.monotonic() - begin, error=reason)
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(psutil.Error, OSError):
         started(child.pid, psutil.Process(child.pid).create_time())
     assert child.stdin is not None and child.stdout is not None
     heard = _Heard()
@@ -283,19 +284,24 @@ def _signal_group(leader: psutil.Process, *, force: bool) -> None:
 def stop_descendants() -> None:
     """End whatever the peer left behind; on Linux its orphans have become children of this process."""
     with contextlib.suppress(psutil.Error):
-        _end(psutil.Process().children(recursive=True))
+        for again in range(_ROUNDS):
+            if not _end(psutil.Process().children(recursive=True), gently=not again):
+                return
 
 
-def _end(processes: Sequence[psutil.Process]) -> None:
-    left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, alive = psutil.wait_procs(left, timeout=1.0)
+def _end(processes: Sequence[psutil.Process], *, gently: bool = True) -> bool:
+    """End those that still run, SIGKILL after a second or at once; False where none did."""
+    alive = left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]
+    if gently:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        _, alive = psutil.wait_procs(left, timeout=1.0)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=1.0)
+    return bool(left)
 
 
 def _status(process: psutil.Process) -> str:

@@ -44,7 +44,8 @@ _ADVICE: Final = {
     "idle": "Give it a longer --idle-timeout, or look at the log for what it was waiting for.",
     "no-output": "Check that the peer works here ('git relay peers'), then call again.",
     "cancelled": "Call again when it is wanted.",
-    "unavailable": "Install the peer or put it on PATH ('git relay peers' shows what was found), then call again.",
+    "unavailable": "Make sure that the peer is installed and on PATH ('git relay peers' shows what was found) "
+    "and that it can reach its service, then call again.",
     "auth": "Log in to the peer's own command line, or give it a key, then call again.",
     "quota": "Wait for the peer's limit to reset, or call another peer.",
     "bad-output": "Call again; what the peer said is kept below and in the log.",
@@ -283,6 +284,8 @@ def _judge(
         if verdict is not None:
             return verdict
         answer = transcript.answer
+        if file_fault and answer is not None and answer.plain:
+            answer = None  # "I wrote the reply", said beside a broken one, is not the answer
         if answer is not None and transcript.terminal and transcript.error is None:
             return _answered(call, answer)
 
@@ -399,7 +402,9 @@ def record(session: Session, folder: CallFolder, call: Call, verdict: Verdict) -
     else:
         notes = list(verdict.notes)
     if verdict.data is not None:
-        session.worktree.discard(verdict.response.file)
+        session.worktree.discard(verdict.response.file, verdict.data)
+    if not os.path.lexists(session.worktree.path):
+        notes.append("the session's worktree had been deleted and was put back")
     notes += session.worktree.ensure(before.entries)
     trailers = {
         "Relay-Recorded": verdict.recorded,

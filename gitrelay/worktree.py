@@ -120,8 +120,9 @@ class SessionWorktree:
             return []
         if self.path.is_symlink() or (self.path / ".git").exists() or not self.path.is_dir():
             kept = self._keep_aside(self.path)
-            with contextlib.suppress(OSError):
-                (kept / ".git").unlink()
+            if not kept.is_symlink():  # where a link points to is not ours
+                with contextlib.suppress(OSError):
+                    (kept / ".git").unlink()
             return [f"the session's worktree was replaced or switched; what stood there is in {kept}"]
         if any(not p.name.endswith((".req.md", ".res.md", ".check.md")) for p in self.path.iterdir()):
             raise UsageError(
@@ -206,10 +207,10 @@ class SessionWorktree:
         except OSError as e:
             raise message.BadMessage(1, f"the reply file cannot be read: {e.strerror}") from e
 
-    def discard(self, name: str) -> None:
-        """Remove a reply file whose bytes have been taken."""
-        if not self.path.is_symlink():
-            with contextlib.suppress(OSError):
+    def discard(self, name: str, data: bytes) -> None:
+        """Remove a reply file whose bytes have been taken as `data`; any other stays, to be kept aside."""
+        with contextlib.suppress(OSError, message.BadMessage):
+            if self.take(name) in (data, data.removesuffix(b"\n")):
                 (self.path / name).unlink()
 
     def _keep_aside(self, path: Path) -> Path:

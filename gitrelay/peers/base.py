@@ -72,12 +72,16 @@ class Command:
 
 @dataclass(frozen=True)
 class Answer:
-    """A structured answer, or (`data`) a response file's bytes as the peer printed them."""
+    """A structured answer, or (`data`) a response file's bytes as the peer printed them.
+
+    `plain`: the peer gave no more than the body; status and verify were added for it.
+    """
 
     status: str
     verify: str
     body: str
     data: bytes | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,11 @@ class EventReader:
                 self._skipping = False
         return progress
 
+    def close(self) -> None:
+        """The end of the stream ends a line too."""
+        if self._line:
+            self.feed(b"\n")
+
     def _take_line(self, line: bytes) -> bool:
         try:
             value = json.loads(line)
@@ -185,7 +194,9 @@ def answer_of_text(text: str, *, strict: bool = False) -> tuple[Answer | None, s
         return None, str(e)
     if not text.strip():
         return None, ""
-    return (None, "the answer has no status and verify") if strict else (Answer("done", "skip", text.strip("\n")), "")
+    if strict:
+        return None, "the answer has no status and verify"
+    return Answer("done", "skip", text.strip("\n"), plain=True), ""
 
 
 def reason_of_status(status: int | None, words: str) -> str:

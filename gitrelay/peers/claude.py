@@ -68,6 +68,7 @@ class _Events(EventReader):
         self._session: str | None = None
         self._version: str | None = None
         self._model: str | None = None
+        self._said = ""
         self._retry: tuple[int | None, str] | None = None
 
     def event(self, event: dict[str, Any]) -> bool:
@@ -92,6 +93,7 @@ class _Events(EventReader):
             if event.get("error") is not None or model == "<synthetic>":
                 return False  # the CLI's own words about an API error, dressed as an answer
             self._model = model or self._model
+            self._said = _spoken(event) or self._said
             return True
         if kind == "result":
             self._result = event
@@ -101,6 +103,7 @@ class _Events(EventReader):
         return kind in ("user", "stream_event")
 
     def transcript(self, exit_code: int | None) -> Transcript:
+        self.close()
         answer: Answer | None = None
         fault = text = ""
         error: tuple[str, str] | None = None
@@ -112,6 +115,9 @@ class _Events(EventReader):
                     reason_of_status(status, words),
                     f"the API did not answer: {status or 'no connection'} {words}",
                 )
+            else:
+                text = self._said
+                answer, fault = answer_of_text(text)
         else:
             text = text_of(result, "result") or ""
             if result.get("is_error") is not False:
@@ -120,13 +126,13 @@ class _Events(EventReader):
                 error = (reason_of_status(status, words), words)
                 if result.get("subtype") == "error_max_structured_output_retries":
                     error = ("bad-output", words)
-            elif not count_of(result, "num_turns"):
-                fault = "the result says that no turn was made"
             elif result.get("structured_output") is not None:
                 try:
                     answer = Answer(*message.structured(result["structured_output"]))
                 except message.BadMessage as e:
                     fault = str(e)
+            elif count_of(result, "num_turns") == 0:
+                error = ("no-output", "no turn was made")
             else:
                 answer, fault = answer_of_text(text)
         return Transcript(
@@ -140,6 +146,14 @@ class _Events(EventReader):
             version=self._version,
             usage=_usage(result),
         )
+
+
+def _spoken(event: dict[str, Any]) -> str:
+    """The text blocks of an assistant message."""
+    message_ = event.get("message")
+    content = message_.get("content") if isinstance(message_, dict) else None
+    blocks = content if isinstance(content, list) else []
+    return "\n".join(filter(None, (text_of(block, "text") for block in blocks)))
 
 
 def _words(errors: object) -> list[str]:

@@ -99,6 +99,7 @@ class _Events(EventReader):
         return False
 
     def transcript(self, exit_code: int | None) -> Transcript:
+        self.close()
         answer: Answer | None = None
         fault = ""
         error: tuple[str, str] | None = None

@@ -87,4 +87,4 @@ class _Printed:
 
 
 def _plain(text: str) -> tuple[Answer | None, str]:
-    return (Answer("done", "skip", text.removesuffix("\n")), "") if text.strip() else (None, "")
+    return (Answer("done", "skip", text.removesuffix("\n"), plain=True), "") if text.strip() else (None, "")
