@@ -65,7 +65,7 @@ def ask(
         ledger = Ledger(repo)
         if invoke and repo.top is None:
             raise UsageError(
-                f"{names.quote(str(repo.git_dir))} is a bare repository: a peer has no working tree to work in",
+                f"{names.quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
                 hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
                 code="bare-repository",
             )
@@ -294,12 +294,23 @@ def _is_running(folder: CallFolder, address: Address) -> bool:
 
 
 def look(ledger: Ledger, address: Address) -> Exchange:
-    """The exchange as it stands; a call that has died is recorded first."""
+    """The exchange as it stands; a call that has died is recorded first.
+
+    Raises CannotRecord where it has ended and cannot be recorded; what is known of it is kept for the next look.
+    """
     found = history.exchange(ledger, address)
-    if found.response is not None or not ledger.state.call(address.session).path.exists():
+    folder = ledger.state.call(address.session)
+    if found.response is not None or not folder.path.exists():
         return found
-    with contextlib.suppress(CannotRecord), ledger.session(address.session) as held:
-        supervisor.heal(held, ledger.state.call(address.session))
+    try:
+        with ledger.session(address.session) as held:
+            supervisor.heal(held, folder)
+    except CannotRecord as e:
+        raise CannotRecord(
+            f"{address} has ended but cannot be recorded: {e.message}",
+            hint=f"mend that, then 'git relay wait {address}' records it",
+            code=e.code,
+        ) from e
     return history.exchange(ledger, address)
 
 

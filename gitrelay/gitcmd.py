@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
-from gitrelay.names import quote
+from gitrelay.names import quote_path
 
 if TYPE_CHECKING:
     from git import Git
@@ -111,6 +111,7 @@ class Repository:
     @classmethod
     def open(cls, folder: Path) -> Repository:
         """The repository that `folder` is in. Raises UsageError where there is none, CannotRecord for git's faults."""
+        _require_version()
         status, out, err = _execute(
             folder,
             [
@@ -129,14 +130,13 @@ class Repository:
             top = None
         elif status != 0 and "not a git repository" in err:
             raise UsageError(
-                f"{quote(str(folder))} is not in a git repository",
+                f"{quote_path(folder)} is not in a git repository",
                 hint="change into one, or make one with 'git init'",
                 code="not-a-repository",
             )
         else:
-            _require_version()
             raise CannotRecord(
-                f"git cannot open the repository at {quote(str(folder))}: {_last_line(err)}",
+                f"git cannot open the repository at {quote_path(folder)}: {_last_line(err)}",
                 code="git-cannot-open",
             )
         git_dir = Path(lines[2])
@@ -144,7 +144,7 @@ class Repository:
         if top is None and lines[0] == "false":
             # inside the .git folder of an ordinary repository
             raise UsageError(
-                f"{quote(str(folder))} is inside a .git folder",
+                f"{quote_path(folder)} is inside a .git folder",
                 hint="change into the working tree",
                 code="not-a-repository",
             )
@@ -260,7 +260,7 @@ class Repository:
         """Store the file at `path` as it is (no filters, no line-end conversion); it must hold `data`."""
         oid = self.run("hash-object", "-w", "--no-filters", "--", str(path)).decode().strip()
         if oid != self.object_id("blob", data):
-            raise IntegrityError(f"{quote(str(path))} changed while it was being recorded", hint="try again")
+            raise IntegrityError(f"{quote_path(path)} changed while it was being recorded", hint="try again")
         return oid
 
     def write_tree(self, entries: Iterable[TreeEntry]) -> str:
@@ -426,8 +426,10 @@ _FAULTS: Final = (
 def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
     for words, meaning, hint in _FAULTS:
         if words in stderr:
-            return CannotRecord(f"{meaning}: {_last_line(stderr)}", hint=hint)
-    _require_version()
+            line = next(line for line in stderr.splitlines() if words in line)
+            return CannotRecord(f"{meaning}: {_last_line(line)}", hint=hint)
+    if status == -getattr(signal, "SIGXFSZ", 0):
+        return CannotRecord(f"a file-size limit was reached by git {args[0]}", hint="raise it (ulimit -f)")
     return GitError(args, status, stderr)
 
 

@@ -115,6 +115,7 @@ class Ledger:
             if tip is None:
                 raise UsageError(
                     f"there is no {'archived ' if restore else ''}session {names.quote(session)}",
+                    hint="'git relay ls' lists the sessions",
                     code="unknown-session",
                 )
             if tip.pending and not restore:

@@ -68,6 +68,13 @@ def _slug_hint(text: str) -> str:
     return f"{rule}; try {near!r}" if near else rule
 
 
+def quote_path(path: object) -> str:
+    """A path as one short line for a message; the end of a long one is what tells it from others."""
+    text = str(path)
+    shown = repr(text) if text.isprintable() else ascii(text)
+    return shown if len(shown) <= 160 else "'..." + shown[-156:]
+
+
 def quote(text: str) -> str:
     """`text` as one short line for a message: escapes shown, cut in the middle of nothing at 80 characters."""
     shown = ascii(text) if not text.isprintable() else repr(text)

@@ -54,6 +54,13 @@ def find(program: str, environ: Mapping[str, str]) -> Program:
     return Program(name, Path(path) if path else None)
 
 
+def missing(program: str) -> str:
+    """Why `find` has no path for the program, in words."""
+    if os.sep in program and not os.path.isabs(os.path.expanduser(program)):
+        return f"{program} is a relative path, and what runs must not depend on the working tree; give the whole path"
+    return f"{program} was not found" + ("" if os.sep in program else " on PATH")
+
+
 def version(state: State, program: Program, able: Capabilities) -> Version | None:
     """The program's version, from the cache or from `--version`; None where it cannot be told."""
     if program.path is None:

@@ -4,7 +4,8 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
 
     locks/<session>.lock     flock, held for the milliseconds of one write
     calls/<session>/         one running call: call.json, alive (flock held by its supervisor), cancel,
-                             response.json (an answer that is not recorded yet), out.log, err.log
+                             response.json (an answer that is not recorded yet), out.log, err.log,
+                             reserve (space for that answer, given up when the disk is full)
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record
 
@@ -24,10 +25,11 @@ from typing import Any, Final
 
 from gitrelay.errors import CannotRecord
 from gitrelay.lock import Lock, is_held
-from gitrelay.names import Address, quote
+from gitrelay.names import Address, quote_path
 
 VERSION: Final = 1
 KEEP_LOGS: Final = 100
+RESERVE: Final = 256 * 1024  # bytes; an answer is seldom longer
 _README: Final = """\
 gitrelay keeps here what is only about this machine: locks, running calls, what peers printed.
 The exchanges themselves are commits on the branches relay/*. This folder may be deleted at any time
@@ -128,7 +130,7 @@ class State:
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(parents=True)
                 return folder
-        raise CannotRecord(f"{quote(str(parent))} is full of things kept aside", hint="remove what is not needed")
+        raise CannotRecord(f"{quote_path(parent)} is full of things kept aside", hint="remove what is not needed")
 
 
 class CallFolder:
@@ -186,7 +188,17 @@ class CallFolder:
 
     def keep_answer(self, value: dict[str, Any]) -> None:
         """Put an answer where the next look finds it, before it is recorded: paid work is not lost to a full disk."""
-        write_whole(self.path / "response.json", json.dumps({"version": VERSION, **value}).encode())
+        data = json.dumps({"version": VERSION, **value}).encode()
+        try:
+            write_whole(self.path / "response.json", data)
+        except OSError:
+            (self.path / "reserve").unlink(missing_ok=True)
+            write_whole(self.path / "response.json", data)
+
+    def reserve(self) -> None:
+        """Hold some space for the answer, for the case that the disk is full when it comes."""
+        with contextlib.suppress(OSError):
+            (self.path / "reserve").write_bytes(b"\n" * RESERVE)
 
     def kept_answer(self) -> dict[str, Any] | None:
         return _read_json(self.path / "response.json")
@@ -211,7 +223,7 @@ class CallFolder:
 def cannot_write(path: Path, error: OSError) -> CannotRecord:
     """One line for a folder of ours that cannot be written."""
     return CannotRecord(
-        f"cannot write {quote(str(path))}: {error.strerror}",
+        f"cannot write {quote_path(path)}: {error.strerror}",
         hint="gitrelay records every call under .git: run it outside the sandbox, or make .git writable",
     )
 

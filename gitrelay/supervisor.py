@@ -201,7 +201,14 @@ def _detach_streams(folder: CallFolder) -> None:
 
 def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     """Run the peer of `call` to its end and record the response. The caller holds `alive`."""
-    verdict = _run_peer(ledger, folder, call)
+    try:
+        verdict = _run_peer(ledger, folder, call)
+    except Exception as e:
+        from gitrelay import process
+
+        traceback.print_exc()
+        process.stop_descendants()
+        verdict = failed(call, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     with contextlib.suppress(OSError):
         folder.keep_answer(verdict.to_json())
     with ledger.session(call.session) as session:
@@ -213,6 +220,7 @@ def _run_peer(ledger: Ledger, folder: CallFolder, call: Call) -> Verdict:
 
     repo = ledger.repo
     begin = time.monotonic()
+    folder.reserve()
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     if request is None:
         return failed(call, "lost", "the request cannot be read back from git")
@@ -236,6 +244,8 @@ def _run_peer(ledger: Ledger, folder: CallFolder, call: Call) -> Verdict:
         )
         command = peer.command(invocation)
         found = probe.find(command.argv[0], env)
+        if found.path is None:
+            return failed(call, "unavailable", f"the peer did not start: {probe.missing(command.argv[0])}")
         version = probe.version(ledger.state, found, peer.capabilities) if peer.capabilities.minimum else None
         if version is not None and not version.supported:
             return failed(call, "unavailable", version.complaint(peer))
@@ -247,7 +257,7 @@ def _run_peer(ledger: Ledger, folder: CallFolder, call: Call) -> Verdict:
     out_log = process.Log(folder.out_log)
     err_log = None if command.join else process.Log(folder.err_log)
     ending = process.run(
-        (str(found.path or found.name), *command.argv[1:]),
+        (str(found.path), *command.argv[1:]),
         cwd=invocation.cwd,
         env=env | dict(command.env),
         stdin=command.stdin,
@@ -295,8 +305,7 @@ def _judge(
     if ending.stopped is not None:
         return no_answer(ending.stopped, ending.detail)
     if ending.exit_code is None:
-        why = f"{found.name} was not found on PATH" if found.path is None else f"{found.path}: {ending.error}"
-        return failed(call, "unavailable", f"the peer did not start: {why}")
+        return failed(call, "unavailable", f"the peer did not start: {found.path}: {ending.error}")
     if file_fault:
         return no_answer("bad-output", f"the reply file is not valid: {file_fault}")
     if transcript.error is not None:

@@ -19,7 +19,7 @@ from typing import Final
 from gitrelay import message
 from gitrelay.errors import Busy, UsageError
 from gitrelay.gitcmd import Repository, TreeEntry
-from gitrelay.names import quote
+from gitrelay.names import quote, quote_path
 from gitrelay.state import State, cannot_write, write_whole
 
 FOLDER: Final = ".relay"
@@ -85,7 +85,7 @@ class SessionWorktree:
         home = self.path.parent
         if home.is_symlink() or (home.exists() and not home.is_dir()):
             raise UsageError(
-                f"{quote(str(home))} is not a folder",
+                f"{quote_path(home)} is not a folder",
                 hint="gitrelay needs that name; move it away",
                 code="bad-folder",
             )
@@ -106,7 +106,7 @@ class SessionWorktree:
             homes = {t.path / FOLDER for t in trees} | {self.repo.common_dir / "relay" / "worktrees"}
             if tree.path.parent not in homes or tree.path.name != self.session:
                 raise Busy(
-                    f"branch {self.branch} is checked out at {quote(str(tree.path))}, which gitrelay did not make",
+                    f"branch {self.branch} is checked out at {quote_path(tree.path)}, which gitrelay did not make",
                     hint=f"switch that working tree to another branch, or 'git worktree remove {tree.path}'",
                     code="checked-out",
                 )
@@ -126,7 +126,7 @@ class SessionWorktree:
             return [f"the session's worktree was replaced or switched; what stood there is in {kept}"]
         if any(not p.name.endswith((".req.md", ".res.md", ".check.md")) for p in self.path.iterdir()):
             raise UsageError(
-                f"{quote(str(self.path))} exists and is not a session's worktree",
+                f"{quote_path(self.path)} exists and is not a session's worktree",
                 hint="move it away; gitrelay puts the session there",
                 code="bad-folder",
             )

@@ -67,12 +67,15 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     name="git-relay",
+    no_args_is_help=False,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes and the JSON envelope: docs/exit-codes.md, docs/json.md.",
 )
 @click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
 @click.version_option(__version__, "-V", "--version", prog_name="git-relay", message="%(prog)s %(version)s")
-def group(folder: str | None) -> None:
+@click.pass_context
+def group(ctx: click.Context, folder: str | None) -> None:
     """One coding agent calls another like a function, and git remembers.
 
     Each request and each response is a commit on the branch relay/SESSION; read it with
@@ -83,6 +86,9 @@ def group(folder: str | None) -> None:
             os.chdir(folder)
         except OSError as e:
             raise click.UsageError(f"-C {folder!r}: {e.strerror}") from None
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 def run(args: Sequence[str]) -> int:

@@ -14,7 +14,10 @@ from gitrelay.cli.options import json_option
 @json_option
 @click.argument("session", required=False)
 def command(session: str | None, as_json: bool) -> int:
-    """List the exchanges of a session, or of all sessions, one line each, in the order they were asked."""
+    """List the exchanges of a session, or of all sessions.
+
+    One line each, in the order they were asked.
+    """
     from gitrelay import call, history
     from gitrelay.cli import output
     from gitrelay.cli.table import columns, outcome

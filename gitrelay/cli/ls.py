@@ -18,7 +18,10 @@ from gitrelay.cli.options import json_option
 @click.option("--since", metavar="D", help="Only sessions that spoke within this time, as 2h or 7d.")
 @json_option
 def command(only_open: bool, pending: bool, peer: str | None, since: str | None, as_json: bool) -> int:
-    """List the sessions: turns, who spoke last, how it stands, age. The latest comes first."""
+    """List the sessions.
+
+    For each: how many turns, who spoke last, how it stands, how long ago. The latest comes first.
+    """
     within = None if since is None else duration.parse(since, "--since")
 
     from gitrelay import call, history

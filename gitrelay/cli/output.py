@@ -30,7 +30,7 @@ def envelope(command: str, exit_code: int, data: object, errors: Sequence[Mappin
 
 def one_line(message: str, hint: str = "") -> str:
     """An error as one line: what is wrong, then what to do next."""
-    text = f"git-relay: {message}" + (f"; {hint}" if hint else "")
+    text = f"git-relay: {message.rstrip('.')}" + (f"; {hint}" if hint else "")
     return safe(" ".join(text.split()))
 
 
