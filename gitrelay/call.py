@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,18 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gitrelay import history, message, names, peers, settings, supervisor
-from gitrelay.errors import Busy, CannotRecord, Interrupted, UsageError
+from gitrelay import history, inflight, message, names, peers, settings, supervisor
+from gitrelay.errors import Busy, Interrupted, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
-from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip
+from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip, plain
 from gitrelay.message import BadMessage, Request, Response
 from gitrelay.names import Address
-from gitrelay.settings import CallSettings
+from gitrelay.settings import CallSettings, Given
 from gitrelay.state import Call, CallFolder, Limits
 
-_CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
-_MANUAL_PAUSE: Final = 0.5  # seconds between two looks for an answer that a person records
+KEY_MAX: Final = 200
+KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Asked:
     address: Address
     file: Path
     notes: tuple[str, ...] = ()
+    replayed: bool = False  # it was recorded before, under the same key
 
 
 def open_ledger(folder: Path) -> Ledger:
@@ -46,62 +48,142 @@ def ask(
     session: str | None = None,
     name: str | None = None,
     files: Sequence[str] = (),
-    access: str | None = None,
-    model: str | None = None,
-    effort: str | None = None,
-    timeout: str | None = None,
-    idle_timeout: str | None = None,
-    first_output: str | None = None,
+    given: Given = Given(),  # noqa: B008 - a frozen value
+    key: str | None = None,
     invoke: bool = True,
 ) -> tuple[Ledger, Asked]:
     """Record a request in the repository that `folder` is in and, with `invoke`, set its peer to work.
 
-    Raises UsageError, Busy, CannotRecord, Interrupted; where one is raised before the request was
-    recorded, nothing was.
+    With a `key` that an exchange of this repository already has, that exchange is returned and nothing
+    is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError,
+    Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
     """
     starting = supervisor.launched(folder) if invoke else contextlib.nullcontext()
     with starting as waiting:
-        repo = Repository.open(folder)
-        ledger = Ledger(repo)
-        if invoke and repo.top is None:
-            raise UsageError(
-                f"{names.quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
-                hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
-                code="bare-repository",
-            )
-        peer = peers.find(repo, to) if invoke else None
-        chosen = (
-            settings.for_call(
-                repo,
-                peer,
-                access=access,
-                model=model,
-                effort=effort,
-                timeout=timeout,
-                idle_timeout=idle_timeout,
-                first_output=first_output,
-            )
-            if peer is not None
-            else CallSettings(access or "write", model, effort, Limits())
-        )
-        if invoke:
-            settings.peer_environment(repo, to)  # a bad one is a usage error now, not a failed call later
-        caller = settings.caller(repo, from_)
-        text = _task(task, files)
+        ledger = Ledger(Repository.open(folder))
+        plan = _plan(ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke)
         if session is not None:
             names.check_session(session, "--session")
         one_shot_name = names.check_slug(name, "--name") if name is not None else names.name_of_task(task)
-        with _open_session(ledger, session, one_shot_name, caller) as (held, tip):
-            return ledger, _record_request(
-                held,
-                tip,
-                text,
-                to=names.check_slug(to, "--to"),
-                from_=caller,
-                chosen=chosen,
-                one_shot=session is None,
-                waiting=waiting,
+        with _key_held(ledger, key) as recorded:
+            if recorded is not None:
+                return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
+            with _open_session(ledger, session, one_shot_name, plan.from_) as (held, tip):
+                return ledger, _record_request(held, tip, plan, one_shot=session is None, waiting=waiting)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A request whose every word has been checked."""
+
+    task: str
+    to: str
+    from_: str
+    chosen: CallSettings
+    key: str | None
+
+
+def _plan(
+    repo: Repository,
+    *,
+    task: str,
+    to: str,
+    from_: str | None,
+    files: Sequence[str],
+    given: Given,
+    key: str | None,
+    invoke: bool,
+) -> _Plan:
+    if invoke and repo.top is None:
+        raise UsageError(
+            f"{names.quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
+            hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
+            code="bare-repository",
+        )
+    if invoke:
+        chosen = settings.for_call(repo, peers.find(repo, to), given)
+        settings.peer_environment(repo, to)  # a bad one is a usage error now, not a failed call later
+    else:
+        chosen = CallSettings(given.access or "write", given.model, given.effort, Limits())
+    if key is not None and (plain(key) != key or not key or len(key) > KEY_MAX):
+        raise UsageError(
+            f"--key {names.quote(key)} is not a key",
+            hint=f"one line of at most {KEY_MAX} printable characters",
+            code="bad-key",
+        )
+    return _Plan(
+        task=_task(task, files),
+        to=names.check_slug(to, "--to"),
+        from_=settings.caller(repo, from_),
+        chosen=chosen,
+        key=key,
+    )
+
+
+def ask_each(
+    folder: Path,
+    *,
+    task: str,
+    to: Sequence[str],
+    from_: str | None = None,
+    session: str | None = None,
+    name: str | None = None,
+    files: Sequence[str] = (),
+    given: Given = Given(),  # noqa: B008 - a frozen value
+    key: str | None = None,
+) -> tuple[Ledger, list[Asked]]:
+    """Ask several peers the same, side by side: one exchange each, in a session named after each.
+
+    The sessions are `<session>-<peer>`, the one-shots `<name>-<peer>`, the keys `<key> <peer>`. Every
+    peer is checked before the first is asked; where one cannot be asked after all, those that run are
+    cancelled. Raises what `ask` raises.
+    """
+    if len(set(to)) < len(to):
+        raise UsageError(f"--to {names.quote(' '.join(to))} names a peer twice", hint="ask each once", code="twice")
+    repo = Repository.open(folder)
+    for peer in to:
+        _plan(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
+        if session is not None:
+            names.check_session(f"{session}-{peer}", "--session")
+        if name is not None:
+            names.check_slug(f"{name}-{peer}", "--name")
+    asked: list[Asked] = []
+    ledger = Ledger(repo)
+    try:
+        for peer in to:
+            ledger, one = ask(
+                folder,
+                task=task,
+                to=peer,
+                from_=from_,
+                session=None if session is None else f"{session}-{peer}",
+                name=None if session is not None else f"{name or names.name_of_task(task)}-{peer}",
+                files=files,
+                given=given,
+                key=None if key is None else f"{key} {peer}",
             )
+            asked.append(one)
+    except BaseException:
+        for one in asked:
+            inflight.cancel(ledger, one.address, "a call beside it that could not be made")
+        raise
+    return ledger, asked
+
+
+@contextlib.contextmanager
+def _key_held(ledger: Ledger, key: str | None) -> Iterator[Exchange | None]:
+    """The exchange that holds `key`, None where it is free; until the end nobody else can take it."""
+    if key is None:
+        yield None
+        return
+    ledger.state.prepare()
+    with ledger.state.lock(f".key-{hashlib.sha256(key.encode()).hexdigest()[:32]}") as lock:
+        lock.acquire(KEY_LIMIT, what=f"key {key}")
+        found = history.by_key(ledger, key)
+        if found is not None and found.response is None:
+            found = inflight.look(ledger, found.address)
+        failed = found is not None and found.recorded == "gitrelay"
+        yield None if failed else found
 
 
 def _task(task: str, files: Sequence[str]) -> str:
@@ -205,28 +287,21 @@ def _busy(session: str, call: Call | None) -> Busy:
 
 
 def _record_request(
-    held: Session,
-    tip: Tip,
-    task: str,
-    *,
-    to: str,
-    from_: str,
-    chosen: CallSettings,
-    one_shot: bool,
-    waiting: supervisor.Launched | None,
+    held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, waiting: supervisor.Launched | None
 ) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
-    request = Request(held.name if one_shot else tip.next_id, from_, to, task, held.name)
-    trailers = {"Relay-Access": chosen.access}
+    request = Request(held.name if one_shot else tip.next_id, plan.from_, plan.to, plan.task, held.name)
+    chosen = plan.chosen
+    trailers = {"Relay-Access": chosen.access, "Relay-Key": plan.key or ""}
     if waiting is None:
         tip = held.append_request(tip, request, trailers)
         return Asked(Address(held.name, request.id), held.worktree.path / request.file, tuple(held.notes))
     call = Call(
         session=held.name,
         id=request.id,
-        from_=from_,
-        to=to,
+        from_=plan.from_,
+        to=plan.to,
         top=str(repo.top),
         access=chosen.access,
         started=time.time(),
@@ -262,95 +337,6 @@ def _give_up(held: Session, folder: CallFolder, call: Call) -> None:
     supervisor.heal(held, folder)
 
 
-# -- waiting ---------------------------------------------------------------------------------------
-
-
-def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange:
-    """The exchange once it is answered; still pending where `limit` seconds have passed.
-
-    A call whose supervisor died is recorded as lost by this look. Raises UsageError for an unknown address.
-    """
-    deadline = None if limit is None else time.monotonic() + limit
-    folder = ledger.state.call(address.session)
-    pause = 0.002
-    while True:
-        if not _is_running(folder, address):
-            found = look(ledger, address)
-            if found.response is not None:
-                return found
-            if not folder.is_alive():
-                pause = _MANUAL_PAUSE
-        if deadline is not None and time.monotonic() >= deadline:
-            return history.exchange(ledger, address)
-        time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(pause * 1.2, 0.1) if pause < _MANUAL_PAUSE else pause
-
-
-def _is_running(folder: CallFolder, address: Address) -> bool:
-    if not folder.is_alive():
-        return False
-    call = folder.load()
-    return call is not None and call.id == address.id
-
-
-def look(ledger: Ledger, address: Address) -> Exchange:
-    """The exchange as it stands; a call that has died is recorded first.
-
-    Raises CannotRecord where it has ended and cannot be recorded; what is known of it is kept for the next look.
-    """
-    found = history.exchange(ledger, address)
-    folder = ledger.state.call(address.session)
-    if found.response is not None or not folder.path.exists():
-        return found
-    try:
-        with ledger.session(address.session) as held:
-            supervisor.heal(held, folder)
-    except CannotRecord as e:
-        raise CannotRecord(
-            f"{address} has ended but cannot be recorded: {e.message}",
-            hint=f"mend that, then 'git relay wait {address}' records it",
-            code=e.code,
-        ) from e
-    return history.exchange(ledger, address)
-
-
-def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
-    """Stop the peer and return the exchange once that is recorded. A request nobody runs is closed as cancelled.
-
-    An exchange that is answered already is returned as it is. Raises Busy where the peer would not end.
-    """
-    found = look(ledger, address)
-    if found.response is not None:
-        return found
-    folder = ledger.state.call(address.session)
-    if _is_running(folder, address):
-        with contextlib.suppress(FileNotFoundError):
-            folder.request_cancel(by)
-        found = wait(ledger, address, _CANCEL_LIMIT)
-        if found.response is None:
-            raise Busy(
-                f"{address} did not end within {_CANCEL_LIMIT:g} s of being cancelled",
-                hint="look again later",
-            )
-        return found
-    with ledger.session(address.session) as held:
-        tip = held.tip()
-        if tip is not None and tip.pending == address.id:
-            call = Call(
-                address.session,
-                address.id,
-                found.from_,
-                found.to,
-                str(ledger.repo.place),
-                "write",
-                time.time(),
-                Limits(),
-            )
-            verdict = supervisor.failed(call, "cancelled", f"cancelled by {by}; no peer was running")
-            held.append_response(tip, verdict.response, {"Relay-Recorded": "gitrelay"})
-    return history.exchange(ledger, address)
-
-
 def respond(
     ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str
 ) -> Exchange:
@@ -380,16 +366,3 @@ def respond(
         response = Response(re, from_, to, status, verify, body)
         held.append_response(tip, response, {"Relay-Recorded": "peer"})
     return history.exchange(ledger, address)
-
-
-def running(ledger: Ledger) -> list[tuple[Call, CallFolder]]:
-    """The calls that run now, the oldest first; calls that have died are recorded by this look."""
-    found = []
-    for folder in ledger.state.calls():
-        if not folder.is_alive():
-            with contextlib.suppress(CannotRecord, Busy), ledger.session(folder.session, limit=1.0) as held:
-                supervisor.heal(held, folder)
-        call = folder.load()
-        if call is not None and folder.is_alive():
-            found.append((call, folder))
-    return found

@@ -346,9 +346,19 @@ class Repository:
     def log(self, rev: str, format_: str, *, extra: Sequence[str] = ()) -> Iterator[list[str]]:
         """Commits reachable from `rev`, oldest first; fields of `format_` are separated by %x00."""
         out = self.run("log", "-z", "--reverse", f"--format={format_}%x01", *extra, "--end-of-options", rev, "--")
-        for row in out.decode("utf-8", "replace").split("\x01\0"):
-            if row.removesuffix("\x01"):
-                yield row.removesuffix("\x01").split("\0")
+        yield from _log_rows(out)
+
+    def search(self, text: str, format_: str, prefixes: Sequence[str]) -> Iterator[list[str]]:
+        """Commits below the ref `prefixes` whose message holds `text`, oldest first; fields as in `log`."""
+        globs = [f"--glob={prefix}*" for prefix in prefixes]
+        words = ["--fixed-strings", f"--grep={text}", *globs]
+        yield from _log_rows(self.run("log", "-z", "--reverse", f"--format={format_}%x01", *words, "--"))
+
+
+def _log_rows(out: bytes) -> Iterator[list[str]]:
+    for row in out.decode("utf-8", "replace").split("\x01\0"):
+        if row.removesuffix("\x01"):
+            yield row.removesuffix("\x01").split("\0")
 
 
 def _execute(

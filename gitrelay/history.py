@@ -164,6 +164,17 @@ def exchange(ledger: Ledger, address: Address) -> Exchange:
     )
 
 
+def by_key(ledger: Ledger, key: str) -> Exchange | None:
+    """The last exchange that was asked under an idempotency key, over all sessions; None where there is none."""
+    newest: tuple[int, Address] | None = None
+    for row in ledger.repo.search(f"Relay-Key: {key}", f"%ct%x00%S%x00{_TRAILERS}", (BRANCHES, ARCHIVE)):
+        trailers = _trailers(row[2])
+        session = row[1].removeprefix(BRANCHES).removeprefix(ARCHIVE)
+        if trailers.get("Relay-Key") == key and names.is_session(session):
+            newest = max(newest or (0, Address("", "")), (int(row[0]), Address(session, trailers.get("Relay-Id", ""))))
+    return None if newest is None else exchange(ledger, newest[1])
+
+
 def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
     """The same exchanges with the bytes of their messages: one git process for all of them."""
     wanted = []

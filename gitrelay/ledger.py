@@ -16,6 +16,7 @@ import signal
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from gitrelay import names
@@ -23,7 +24,7 @@ from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
 from gitrelay.gitcmd import FILE_MODE, GitError, Identity, Repository, TreeEntry
 from gitrelay.message import PROTOCOL, Request, Response, request_file, response_file
 from gitrelay.state import State
-from gitrelay.worktree import SessionWorktree
+from gitrelay.worktree import SessionWorktree, folder_of
 
 BRANCHES: Final = "refs/heads/relay/"
 ARCHIVE: Final = "refs/relay/archive/"
@@ -101,6 +102,10 @@ class Ledger:
             entries = tuple(self.repo.tree_entries(tree.data))
             tips.append(Tip(commit.oid, entries, head.oid if head else "unborn"))
         return tips
+
+    def place_of(self, address: names.Address) -> Path:
+        """Where the request's file stands in the session's worktree, while there is one."""
+        return folder_of(self.repo, address.session) / request_file(address.id)
 
     def taken(self, prefix: str) -> set[str]:
         """The names of sessions, archived ones too, that begin with `prefix`."""

@@ -97,7 +97,7 @@ def name_of_task(task: str) -> str:
     return slugify(" ".join(words[:5]), default="task", limit=40)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Address:
     """Where an exchange stands: the session and the id in it."""
 

@@ -32,6 +32,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the command line says of a call, as it was typed; None where it says nothing."""
+
+    access: str | None = None
+    model: str | None = None
+    effort: str | None = None
+    timeout: str | None = None
+    idle_timeout: str | None = None
+    first_output: str | None = None
+
+
+@dataclass(frozen=True)
 class CallSettings:
     access: str
     model: str | None
@@ -54,22 +66,16 @@ def resolve(repo: Repository, peer: str, key: str, given: str | None, option: st
 def for_call(
     repo: Repository,
     peer: Peer,
-    *,
-    access: str | None = None,
-    model: str | None = None,
-    effort: str | None = None,
-    timeout: str | None = None,
-    idle_timeout: str | None = None,
-    first_output: str | None = None,
+    given: Given,
 ) -> CallSettings:
     """Every setting of a call to `peer`. Raises UsageError that quotes the value and names its source."""
     name, able = peer.name, peer.capabilities
 
-    def limit(key: str, given: str | None, option: str, default: float | None) -> float | None:
-        choice = resolve(repo, name, key, given, option)
+    def limit(key: str, value: str | None, option: str, default: float | None) -> float | None:
+        choice = resolve(repo, name, key, value, option)
         return default if choice is None else duration.parse_limit(choice.value, choice.source)
 
-    chosen = resolve(repo, name, "access", access, "--access") or Choice("write", "default")
+    chosen = resolve(repo, name, "access", given.access, "--access") or Choice("write", "default")
     if chosen.value not in ACCESS:
         raise UsageError(
             f"access {names.quote(chosen.value)} ({chosen.source})",
@@ -83,8 +89,8 @@ def for_call(
             code="bad-access",
         )
     words = {}
-    for key, given in (("model", model), ("effort", effort)):
-        word = resolve(repo, name, key, given, f"--{key}")
+    for key, value in (("model", given.model), ("effort", given.effort)):
+        word = resolve(repo, name, key, value, f"--{key}")
         if word is not None and not _WORD.fullmatch(word.value):
             raise UsageError(
                 f"{key} {names.quote(word.value)} ({word.source}) is not a {key} name",
@@ -97,9 +103,9 @@ def for_call(
         model=words["model"],
         effort=words["effort"],
         limits=Limits(
-            wall=limit("timeout", timeout, "--timeout", DEFAULT_WALL),
-            idle=limit("idletimeout", idle_timeout, "--idle-timeout", able.idle),
-            first_output=limit("firstoutput", first_output, "--first-output", able.first_output),
+            wall=limit("timeout", given.timeout, "--timeout", DEFAULT_WALL),
+            idle=limit("idletimeout", given.idle_timeout, "--idle-timeout", able.idle),
+            first_output=limit("firstoutput", given.first_output, "--first-output", able.first_output),
         ),
     )
 

@@ -48,7 +48,7 @@ _ADVICE: Final = {
     "and that it can reach its service, then call again.",
     "auth": "Log in to the peer's own command line, or give it a key, then call again.",
     "quota": "Wait for the peer's limit to reset, or call another peer.",
-    "bad-output": "Call again; what the peer said is kept below and in the log.",
+    "bad-output": "Call again; the log has all that the peer said.",
     "peer-failed": "Read the log for the peer's own words, then call again.",
     "lost": "The call may have done part of its work: look at the working tree, then call again.",
 }
@@ -273,6 +273,9 @@ def _run_peer(ledger: Ledger, folder: CallFolder, call: Call) -> Verdict:
         if log is not None:
             log.close()
     transcript = reader.transcript(ending.exit_code)
+    if ending.stopped is not None and not reader.finished:
+        # what it had said when it was stopped is no answer, unless its own final event came before
+        transcript = replace(transcript, answer=None, terminal=False)
     trailers = {
         "Relay-Peer": f"{found.name} {transcript.version or (version.text if version else '')}".strip(),
         "Relay-Model": transcript.model or "",
@@ -303,7 +306,8 @@ def _judge(
         return failed(call, reason, what, exit_code=ending.exit_code, stderr=last_words, said=transcript.text)
 
     if ending.stopped is not None:
-        return no_answer(ending.stopped, ending.detail)
+        trouble = transcript.error if ending.stopped in ("timeout", "idle", "no-output") else None
+        return no_answer(ending.stopped, ending.detail + (f"; its last error: {trouble[1]}" if trouble else ""))
     if ending.exit_code is None:
         return failed(call, "unavailable", f"the peer did not start: {found.path}: {ending.error}")
     if file_fault:
@@ -367,7 +371,7 @@ def failed(
     call: Call, reason: str, what: str, *, exit_code: int | None = None, stderr: str = "", said: str = ""
 ) -> Verdict:
     """The response that gitrelay writes where the peer gave none: what happened, the evidence, what to do next."""
-    parts = [f"No answer from {call.to}: {what}."]
+    parts = [f"No answer from {call.to}: {what.rstrip('.')}."]
     if exit_code is not None:
         parts.append(f"Exit code: {exit_code}")
     lines = stderr.strip().splitlines()[-_STDERR_LINES:]

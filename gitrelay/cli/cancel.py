@@ -21,11 +21,11 @@ def command(address: str, as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay import call
+    from gitrelay import call, inflight
     from gitrelay.cli import output
 
     ledger = call.open_ledger(Path.cwd())
-    found = call.cancel(ledger, wanted, "git relay cancel")
+    found = inflight.cancel(ledger, wanted, "git relay cancel")
     how = f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}"
     click.echo(output.envelope("cancel", 0, output.exchange_json(found)) if as_json else how)
     return 0

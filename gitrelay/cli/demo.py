@@ -27,7 +27,7 @@ def command(keep: str | None, as_json: bool) -> int:
 
     The embedded peer 'shell' needs no account: its task is a command, its exit code the verdict.
     """
-    from gitrelay import call, history
+    from gitrelay import call, history, inflight
     from gitrelay.cli import output
     from gitrelay.errors import CannotRecord, UsageError
     from gitrelay.gitcmd import create_repository, session_log
@@ -45,7 +45,7 @@ def command(keep: str | None, as_json: bool) -> int:
         for task, expected in _TURNS:
             output.say(f'$ git relay req --from demo --to shell --session demo "{task}"')
             ledger, asked = call.ask(place, task=task, to="shell", from_="demo", session="demo")
-            found = call.wait(ledger, asked.address, 60.0)
+            found = inflight.wait(ledger, asked.address, 60.0)
             output.say(f"  {found.address}: {found.status}, verify {found.verify}")
             if found.verify != expected:
                 raise CannotRecord(f"the demo did not go as it must: {found.address} is {found.reason or found.verify}")

@@ -14,10 +14,10 @@ from gitrelay.cli.options import json_option, read_text
 @click.command("req")
 @click.option(
     "--to",
-    "to",
     required=True,
+    multiple=True,
     metavar="PEER",
-    help="The peer to ask: claude, codex, shell, or one from git config.",
+    help="The peer to ask: claude, codex, shell, or one from git config. Given twice, both are asked side by side.",
 )
 @click.option(
     "--from",
@@ -42,13 +42,14 @@ from gitrelay.cli.options import json_option, read_text
     metavar="D",
     help="Longest wait for the model's first sign. Default 5m for claude and codex, else none.",
 )
+@click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
 @json_option
 @click.argument("task", nargs=-1)
 def command(
-    to: str,
+    to: tuple[str, ...],
     from_: str | None,
     session: str | None,
     name: str | None,
@@ -59,6 +60,7 @@ def command(
     timeout: str | None,
     idle_timeout: str | None,
     first_output: str | None,
+    key: str | None,
     wait: str | None,
     detach: bool,
     no_invoke: bool,
@@ -68,7 +70,11 @@ def command(
     """Ask a peer: record the request, run the peer, print its answer.
 
     TASK '-', or none with piped stdin, is read from stdin. The answer is printed with its front
-    matter; the exit code says how it went (docs/exit-codes.md).
+    matter; the exit code says how it went (docs/exit-codes.md). With several --to the exit code is the
+    worst, and each peer answers in a session of its own, S-PEER.
+
+    With --key K, an exchange of this repository that was asked under K is printed, or joined while it
+    runs; one that ended without an answer is asked again.
 
     \b
       git relay req --to shell --session smoke "pytest -q"
@@ -87,32 +93,48 @@ def command(
     from gitrelay import call
     from gitrelay.cli import output
     from gitrelay.cli.waiting import until_answered
+    from gitrelay.settings import Given
 
-    ledger, asked = call.ask(
-        Path.cwd(),
-        task=text,
-        to=to,
-        from_=from_,
-        session=session,
-        name=name,
-        files=files,
-        access=access,
-        model=model,
-        effort=effort,
-        timeout=timeout,
-        idle_timeout=idle_timeout,
-        first_output=first_output,
-        invoke=not no_invoke,
-    )
-    output.note(asked.notes)
+    given = Given(access, model, effort, timeout, idle_timeout, first_output)
+    if len(to) > 1 and no_invoke:
+        raise click.UsageError("--no-invoke takes one --to")
+    if len(to) > 1:
+        ledger, asked = call.ask_each(
+            Path.cwd(),
+            task=text,
+            to=to,
+            from_=from_,
+            session=session,
+            name=name,
+            files=files,
+            given=given,
+            key=key,
+        )
+    else:
+        ledger, one = call.ask(
+            Path.cwd(),
+            task=text,
+            to=to[0],
+            from_=from_,
+            session=session,
+            name=name,
+            files=files,
+            given=given,
+            key=key,
+            invoke=not no_invoke,
+        )
+        asked = [one]
+    for one in asked:
+        output.note(one.notes)
     if no_invoke or detach:
+        rows = [{"address": str(one.address), "file": str(one.file) if no_invoke else None} for one in asked]
         if as_json:
-            data = {"address": str(asked.address), "file": str(asked.file) if no_invoke else None}
-            click.echo(output.envelope("req", 0, data))
+            click.echo(output.envelope("req", 0, rows[0] if len(to) == 1 else rows))
         else:
-            click.echo(str(asked.file) if no_invoke else str(asked.address))
+            click.echo("\n".join(row["file"] or row["address"] or "" for row in rows))
         return 0
-    output.say(str(asked.address))
+    for one in asked:
+        output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
     sys.stderr.flush()
-    found = until_answered(ledger, [asked.address], limit)
-    return output.print_exchanges("req", found, as_json=as_json, single=True)
+    found = until_answered(ledger, [one.address for one in asked], limit)
+    return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1)

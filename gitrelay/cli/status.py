@@ -20,7 +20,7 @@ def command(everything: bool, as_json: bool) -> int:
     For each: address, peer, age, time since its last output, and what is left of its limits. A call
     whose supervisor died is recorded as lost by this look.
     """
-    from gitrelay import call, history
+    from gitrelay import call, history, inflight
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
     from gitrelay.duration import render
@@ -28,7 +28,7 @@ def command(everything: bool, as_json: bool) -> int:
     ledger = call.open_ledger(Path.cwd())
     now = time.time()
     rows: list[dict[str, Any]] = []
-    for running, folder in call.running(ledger):
+    for running, folder in inflight.running(ledger):
         quiet = now - (folder.last_output() or running.started)
         age = now - running.started
         limits = running.limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gitrelay import call
+from gitrelay import inflight
 from gitrelay.cli.output import say
 from gitrelay.errors import Interrupted
 from gitrelay.history import Exchange
@@ -23,7 +23,7 @@ def until_answered(
     deadline = None if limit is None else time.monotonic() + limit
     try:
         return [
-            call.wait(ledger, address, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            inflight.wait(ledger, address, None if deadline is None else max(0.0, deadline - time.monotonic()))
             for address in addresses
         ]
     except KeyboardInterrupt:
@@ -31,7 +31,7 @@ def until_answered(
             raise
         say("interrupted: cancelling; press Ctrl-C again to leave it running")
         try:
-            found = [call.cancel(ledger, address, "Ctrl-C") for address in addresses]
+            found = [inflight.cancel(ledger, address, "Ctrl-C") for address in addresses]
         except KeyboardInterrupt:
             raise Interrupted("interrupted", hint=f"git relay status; git relay cancel {addresses[0]}") from None
         states = ", ".join(f"{e.address} is recorded as {e.reason or e.status}" for e in found)

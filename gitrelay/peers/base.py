@@ -7,6 +7,7 @@ the output as it comes (`reader`). It decides nothing: the supervisor does, from
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -214,7 +215,11 @@ def reason_of_status(status: int | None, words: str) -> str:
         )
     ):
         return "auth"
-    if status in (402, 429) or any(w in lowered for w in ("429", "rate limit", "rate_limit", "quota", "usage limit")):
+    if status in (402, 429) or any(
+        w in lowered for w in ("rate limit", "rate_limit", "quota", "usage limit", "credit balance")
+    ):
+        return "quota"
+    if status is None and re.search(r"\b429\b", lowered):  # a port or an id may hold these digits too
         return "quota"
     if any(
         w in lowered

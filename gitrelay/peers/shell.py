@@ -64,5 +64,5 @@ class _Tail:
             else (f"{fence}console\n$ {self._task}\n{fence}\n\n{end}")
         )
         if exit_code is None:
-            return Transcript(text=body)
-        return Transcript(Answer("done", "pass" if exit_code == 0 else "fail", body), terminal=True)
+            return Transcript(text=printed)
+        return Transcript(Answer("done", "pass" if exit_code == 0 else "fail", body), terminal=True, text=printed)
