@@ -11,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gitrelay import history, inflight, message, names, peers, settings, supervisor
+from gitrelay import history, inflight, message, names, peers, recording, settings
 from gitrelay.errors import Busy, Interrupted, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
+from gitrelay.launch import Launched, launched
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip, plain
 from gitrelay.message import BadMessage, Request, Response
 from gitrelay.names import Address
+from gitrelay.outcome import failed
 from gitrelay.settings import CallSettings, Given
 from gitrelay.state import Call, CallFolder, Limits
 
@@ -58,7 +60,7 @@ def ask(
     is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError,
     Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
     """
-    starting = supervisor.launched(folder) if invoke else contextlib.nullcontext()
+    starting = launched(folder) if invoke else contextlib.nullcontext()
     with starting as waiting:
         ledger = Ledger(Repository.open(folder))
         plan = _plan(ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke)
@@ -264,7 +266,7 @@ def _opened(held: Session, caller: str) -> Iterator[Tip | None]:
 def _ready(held: Session) -> tuple[Tip | None, Tip | None]:
     """(the session's tip after healing, that of its archived namesake). Raises Busy while a turn is in flight."""
     folder = held.ledger.state.call(held.name)
-    if not supervisor.heal(held, folder):
+    if not recording.heal(held, folder):
         raise _busy(held.name, folder.load())
     tip, archived = held.ledger.tips([BRANCHES + held.name, ARCHIVE + held.name])
     if tip is not None and tip.pending is not None:
@@ -286,9 +288,7 @@ def _busy(session: str, call: Call | None) -> Busy:
     )
 
 
-def _record_request(
-    held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, waiting: supervisor.Launched | None
-) -> Asked:
+def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, waiting: Launched | None) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
     request = Request(held.name if one_shot else tip.next_id, plan.from_, plan.to, plan.task, held.name)
@@ -317,12 +317,12 @@ def _record_request(
         call = replace(call, request_commit=tip.commit)
         folder.save(call)
         if not waiting.hand_over(folder.path):
-            supervisor.heal(held, folder)
+            recording.heal(held, folder)
     except KeyboardInterrupt:
         _give_up(held, folder, call)
         raise Interrupted("interrupted", hint=f"'git relay show {call.address}' shows what was recorded") from None
     except BaseException:
-        supervisor.heal(held, folder)
+        recording.heal(held, folder)
         raise
     return Asked(call.address, held.worktree.path / request.file, tuple(held.notes))
 
@@ -331,10 +331,8 @@ def _give_up(held: Session, folder: CallFolder, call: Call) -> None:
     """Ctrl-C while the request was being recorded: a started supervisor is told to stop; else the end is recorded."""
     with contextlib.suppress(OSError):
         folder.request_cancel("Ctrl-C")
-        folder.keep_answer(
-            supervisor.failed(call, "cancelled", "cancelled by Ctrl-C before the peer was started").to_json()
-        )
-    supervisor.heal(held, folder)
+        folder.keep_answer(failed(call, "cancelled", "cancelled by Ctrl-C before the peer was started").to_json())
+    recording.heal(held, folder)
 
 
 def respond(

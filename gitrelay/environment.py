@@ -95,3 +95,22 @@ def calling_agent(environ: Mapping[str, str]) -> str | None:
     if environ.get("OPENCODE"):
         return "opencode"
     return None
+
+
+def depth(environ: Mapping[str, str]) -> int:
+    """How many calls this process is below a person: 0 outside of any; what is not a number counts as 0."""
+    text = environ.get("GITRELAY_DEPTH", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 0
+
+
+def chain(environ: Mapping[str, str]) -> list[str]:
+    """The addresses of the calls that this process runs below, the outermost first."""
+    return [word for word in environ.get("GITRELAY_CHAIN", "").split() if re.fullmatch(r"[a-z0-9/-]{1,160}", word)]
+
+
+def handed_down(environ: Mapping[str, str], address: object) -> dict[str, str]:
+    """What a peer is told about the call it works for."""
+    return {
+        "GITRELAY_DEPTH": str(depth(environ) + 1),
+        "GITRELAY_CHAIN": " ".join([*chain(environ), str(address)]),
+    }

@@ -9,11 +9,12 @@ import contextlib
 import time
 from typing import Final
 
-from gitrelay import history, supervisor
+from gitrelay import history, recording
 from gitrelay.errors import Busy, CannotRecord
 from gitrelay.history import Exchange
 from gitrelay.ledger import Ledger
 from gitrelay.names import Address
+from gitrelay.outcome import failed
 from gitrelay.state import Call, CallFolder, Limits
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
@@ -59,7 +60,7 @@ def look(ledger: Ledger, address: Address) -> Exchange:
         return found
     try:
         with ledger.session(address.session) as held:
-            supervisor.heal(held, folder)
+            recording.heal(held, folder)
     except CannotRecord as e:
         raise CannotRecord(
             f"{address} has ended but cannot be recorded: {e.message}",
@@ -101,8 +102,8 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
                 time.time(),
                 Limits(),
             )
-            verdict = supervisor.failed(call, "cancelled", f"cancelled by {by}; no peer was running")
-            held.append_response(tip, verdict.response, {"Relay-Recorded": "gitrelay"})
+            outcome = failed(call, "cancelled", f"cancelled by {by}; no peer was running")
+            held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"})
     return history.exchange(ledger, address)
 
 
@@ -112,7 +113,7 @@ def running(ledger: Ledger) -> list[tuple[Call, CallFolder]]:
     for folder in ledger.state.calls():
         if not folder.is_alive():
             with contextlib.suppress(CannotRecord, Busy), ledger.session(folder.session, limit=1.0) as held:
-                supervisor.heal(held, folder)
+                recording.heal(held, folder)
         call = folder.load()
         if call is not None and folder.is_alive():
             found.append((call, folder))

@@ -23,7 +23,7 @@ from typing import IO, Final, Protocol
 
 import psutil
 
-from gitrelay.state import Limits
+from gitrelay.state import Ending, Limits
 
 CHUNK: Final = 64 * 1024
 LOG_HEAD: Final = 4 * 1024 * 1024  # a log keeps its first and its last part, at most 4 MiB + 256 KiB
@@ -41,20 +41,6 @@ class Listener(Protocol):
     finished: bool
 
     def feed(self, data: bytes) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a child ended. `stopped` is None where it ended by itself, else the reason it was stopped for.
-
-    `exit_code` is negative for a signal, None where the program did not start (`error` says why).
-    """
-
-    exit_code: int | None
-    seconds: float
-    stopped: str | None = None
-    detail: str = ""
-    error: str = ""
 
 
 class Log:

@@ -19,6 +19,7 @@ from gitrelay.state import Limits
 
 ACCESS: Final = ("read", "write", "full")
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
+DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
 # kept narrow: these words end up in another program's argv
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]+-]{0,127}")
 
@@ -123,6 +124,18 @@ def peer_environment(repo: Repository, peer: str) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+def max_depth(repo: Repository) -> int:
+    """How deep agents may call agents, `relay.maxDepth`; a person's own call is the first level."""
+    text = repo.setting("relay.maxdepth")
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,3}", text) else DEFAULT_DEPTH
+
+
+def resumes(repo: Repository, peer: str) -> bool:
+    """Whether the peer's own conversation is continued, `relay.<peer>.resume`; by default it is."""
+    own = repo.flag(f"relay.{peer}.resume")
+    return True if own is None else own
 
 
 def of_peer(repo: Repository, peer: str) -> list[dict[str, str]]:

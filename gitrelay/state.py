@@ -63,6 +63,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a child ended. `stopped` is None where it ended by itself, else the reason it was stopped for.
+
+    `exit_code` is negative for a signal, None where the program did not start (`error` says why).
+    """
+
+    exit_code: int | None
+    seconds: float
+    stopped: str | None = None
+    detail: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Call:
     """One call in flight, as its `call.json` says. Times are seconds since the epoch."""
 

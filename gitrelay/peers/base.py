@@ -33,7 +33,7 @@ STRUCTURED_LEAD: Final = """\
 Answer the request below. Your final message is the answer: status, verify and body (markdown), in the \
 structured form you were given; nothing has to be written to a file. verify is pass or fail only for what \
 you ran yourself, else skip. Where you need to ask something back, say status error and ask it in the body.
-"""
+"""  # the request's text follows, whole
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class Capabilities:
     structured: bool = False  # takes a schema for its final message
     events: bool = False  # prints one JSON event a line, so that progress can be told from retries
     minimum: tuple[int, ...] = ()
+    resumes: bool = False  # its own conversation can be resumed by id
+    cumulative: tuple[str, ...] = ()  # the usage figures that it reports for the whole conversation
+    gone: tuple[str, ...] = ()  # words of its error where the conversation to resume does not exist
     first_output: float | None = None  # seconds; the default first-output limit
     idle: float | None = None  # seconds; the default idle limit
 
@@ -59,6 +62,16 @@ class Invocation:
     access: str
     model: str | None = None
     effort: str | None = None
+    resume: str | None = None  # the id of the peer's own conversation
+    unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
+
+    @property
+    def continuing(self) -> str:
+        """What a resumed peer is told before the request, so that it reads nothing it knows."""
+        if self.resume is None:
+            return ""
+        new = f" New to you are {', '.join(self.unseen)}: read these." if self.unseen else ""
+        return f"This continues our conversation: the earlier turns need not be read again.{new}\n"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ trip in every permission mode. Exit 0 proves nothing: an API error comes as `sub
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 from gitrelay import message
@@ -44,6 +45,9 @@ class Claude:
         structured=True,
         events=True,
         minimum=(2, 1),
+        resumes=True,
+        cumulative=("cost_usd",),
+        gone=("No conversation found",),
         first_output=300.0,
         idle=1200.0,  # its Bash tool ends or backgrounds a command after 600 s
     )
@@ -55,7 +59,8 @@ class Claude:
             argv += ["--model", call.model]
         if call.effort:
             argv += ["--effort", call.effort]
-        return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}\n{call.prompt}".encode())
+        argv += ["--resume", call.resume] if call.resume else ["--session-id", str(uuid.uuid4())]
+        return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:
         return _Events()

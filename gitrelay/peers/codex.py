@@ -39,6 +39,9 @@ class Codex:
         structured=True,
         events=True,
         minimum=(0, 140),  # the first with today's resume and sandbox flags; 0.169 is what is tested
+        resumes=True,
+        cumulative=("input", "cached", "output"),
+        gone=("thread/resume failed", "no rollout found"),
         first_output=300.0,
         idle=1200.0,
     )
@@ -46,13 +49,15 @@ class Codex:
     def command(self, call: Invocation) -> Command:
         schema = call.folder / "answer.schema.json"
         schema.write_text(json.dumps(ANSWER_SCHEMA), "utf-8")
-        argv = ["codex", "exec", "--json", "-s", _SANDBOX[call.access], "--output-schema", str(schema)]
-        argv += ["-c", "features.unbounded_connection_retries=false"]
+        # -s stands before `resume`, which knows no sandbox of its own and does not remember the last one
+        argv = ["codex", "exec", "-s", _SANDBOX[call.access]]
+        argv += ["resume", call.resume] if call.resume else []
+        argv += ["--json", "--output-schema", str(schema), "-c", "features.unbounded_connection_retries=false"]
         if call.model:
             argv += ["-m", call.model]
         if call.effort:
             argv += ["-c", f"model_reasoning_effort={json.dumps(call.effort)}"]
-        return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}\n{call.prompt}".encode())
+        return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:
         return _Events()

@@ -1,0 +1,127 @@
+"""Recording the end of a call, by its supervisor or, where that died, by whoever looks next."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from gitrelay.errors import IntegrityError, RelayError
+from gitrelay.gitcmd import Repository
+from gitrelay.ledger import Ledger, Session, is_own_append
+from gitrelay.message import response_file
+from gitrelay.outcome import Outcome, failed, reply_file
+from gitrelay.state import Call, CallFolder
+
+
+def record(session: Session, folder: CallFolder, call: Call, outcome: Outcome) -> None:
+    """Append the response, whatever the peer did to the branch or the worktree meanwhile; then end the call.
+
+    The caller holds the session's lock and `alive`.
+    """
+    repo = session.ledger.repo
+    assert call.request_commit is not None
+    before, now = session.ledger.tips([call.request_commit, session.ref])
+    if before is None:
+        raise IntegrityError(
+            f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
+            hint="run 'git fsck'; a damaged object store has to be mended first",
+        )
+    if now is None or now.commit != before.commit:
+        if now is not None and is_own_append(repo, before, now):
+            end(session, folder, call)  # the peer recorded its answer itself with `git relay res`
+            return
+        notes = [*outcome.notes, *session.put_back(before.commit)]
+    else:
+        notes = list(outcome.notes)
+    if outcome.data is not None:
+        session.worktree.discard(outcome.response.file, outcome.data)
+    if not os.path.lexists(session.worktree.path):
+        notes.append("the session's worktree had been deleted and was put back")
+    notes += session.worktree.ensure(before.entries)
+    trailers = {
+        "Relay-Recorded": outcome.recorded,
+        **outcome.trailers,
+    }
+    session.append_response(
+        before, outcome.response, trailers, data=outcome.data, notes=notes, synchronise=not call.one_shot
+    )
+    end(session, folder, call)
+
+
+def end(session: Session, folder: CallFolder, call: Call) -> None:
+    if call.one_shot:
+        with contextlib.suppress(RelayError, OSError):
+            session.worktree.remove()
+    folder.end(call.address)
+
+
+def heal(session: Session, folder: CallFolder) -> bool:
+    """Record the end of a call whose supervisor is gone; False while it lives. The caller holds the session's lock.
+
+    What the supervisor had kept is recorded as it is; else the reason is `lost`, and a peer that still
+    runs is ended first.
+    """
+    alive = folder.alive()
+    try:
+        if not alive.try_acquire():
+            return False
+    except FileNotFoundError:
+        return True  # there is no call
+    with alive:
+        call = folder.load()
+        tip = session.tip()
+        if call is not None and call.request_commit is None and tip is not None and tip.pending == call.id:
+            call = replace(call, request_commit=tip.commit)  # the caller died between the commit and the note of it
+        if call is None or call.request_commit is None:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            return True
+        if tip is not None and any(entry.name == response_file(call.id) for entry in tip.entries):
+            end(session, folder, call)
+            return True
+        _stop_orphan(call)
+        session = _where_it_ran(session, call)
+        record(session, folder, call, _kept_outcome(folder) or _lost(session.ledger, folder, call))
+    return True
+
+
+def _where_it_ran(session: Session, call: Call) -> Session:
+    """The same session seen from the working tree that the call ran in: its worktree, and a reply in it, are there."""
+    with contextlib.suppress(RelayError):
+        repo = Repository.open(Path(call.top))
+        if repo.common_dir == session.ledger.repo.common_dir and repo.top != session.ledger.repo.top:
+            return Session(Ledger(repo), session.name)
+    return session
+
+
+def _stop_orphan(call: Call) -> None:
+    """End a peer that outlived its supervisor, if that process is still the same one."""
+    if call.peer_pid is not None and call.peer_started is not None:
+        from gitrelay import process
+
+        if process.identity_matches(call.peer_pid, call.peer_started):
+            process.stop(call.peer_pid)
+
+
+def _kept_outcome(folder: CallFolder) -> Outcome | None:
+    kept = folder.kept_answer()
+    if kept is not None:
+        with contextlib.suppress(KeyError, TypeError, AttributeError):
+            return Outcome.from_json(kept)
+    return None
+
+
+def _lost(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
+    found, _ = reply_file(ledger, call)
+    return found or failed(
+        call, "lost", "its supervisor died before the answer was recorded", stderr=_tail(folder.err_log)
+    )
+
+
+def _tail(path: Path) -> str:
+    with contextlib.suppress(OSError), path.open("rb") as f:
+        f.seek(max(0, path.stat().st_size - 8192))
+        return f.read().decode("utf-8", "replace")
+    return ""
