@@ -6,8 +6,8 @@ and a body that says what happened, shows the evidence and says what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gitrelay.ledger import Ledger
@@ -30,6 +30,8 @@ _ADVICE: Final = {
     "quota": "Wait for the peer's limit to reset, or call another peer.",
     "bad-output": "Call again; the log has all that the peer said.",
     "peer-failed": "Read the log for the peer's own words, then call again.",
+    "sandbox": "Look at what has changed (git status); somebody else may have done it. What the peer said is below.",
+    "recursion": "Do the work here, or let the outermost caller ask; 'git config relay.maxDepth N' allows more.",
     "lost": "The call may have done part of its work: look at the working tree, then call again.",
 }
 
@@ -157,6 +159,12 @@ def _mismatch(call: Call, response: Response) -> str:
         if wanted != given:
             return f"{key} is {given!r}, expected {wanted!r}"
     return ""
+
+
+def violated(call: Call, changed: Sequence[str], outcome: Outcome) -> Outcome:
+    """The response to a call with read access under which something was changed; what the peer said is kept in it."""
+    what = f"{call.to} had read access, and yet something has changed while it worked: {'; '.join(changed)}"
+    return replace(failed(call, "sandbox", what, said=outcome.response.body), notes=outcome.notes)
 
 
 def failed(

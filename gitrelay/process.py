@@ -81,10 +81,11 @@ class Log:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             if self._tail:
-                left_out = self.size - LOG_HEAD - self._tail_size
+                tail = b"".join(self._tail)[-LOG_TAIL:]
+                left_out = self.size - LOG_HEAD - len(tail)
                 if left_out:
                     self._file.write(b"\n[... %d bytes left out ...]\n" % left_out)
-                self._file.write(b"".join(self._tail))
+                self._file.write(tail)
             self._file.close()
 
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay import continuation, environment, history, peers, probe, process, settings
+from gitrelay import continuation, environment, history, peers, probe, process, sandbox, settings
 from gitrelay.continuation import Conversation
 from gitrelay.errors import RelayError
 from gitrelay.gitcmd import Repository
 from gitrelay.ledger import Ledger
 from gitrelay.message import decode, request_file
-from gitrelay.outcome import Outcome, failed, judge
+from gitrelay.outcome import Outcome, failed, judge, violated
 from gitrelay.peers.base import Invocation, Peer, Transcript
 from gitrelay.recording import record
 from gitrelay.state import Call, CallFolder, Ending
@@ -115,6 +115,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         return failed(call, "unavailable", turn.version.complaint(turn.peer))
     cancelled = _cancellation(folder)
     resumed = turn.conversation
+    before = _state_before(ledger, call)
     ran = _run_once(turn, folder, call, cancelled)
     notes = []
     if resumed is not None and ran.has_lost(turn.peer.capabilities.gone):
@@ -132,7 +133,13 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         "Relay-Usage": " ".join(f"{name}={used}" for name, used in usage.items()),
         **continued,
     }
+    _tidy(turn, call)
     outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
+    if call.access == "read":
+        kept, changed = _access_kept(ledger, call, before)
+        trailers["Relay-Sandbox"] = kept
+        if kept == sandbox.VIOLATED:
+            outcome = violated(call, changed, outcome)
     return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
 
 
@@ -147,6 +154,7 @@ class _Turn:
     invocation: Invocation
     conversation: Conversation | None
     follows: bool
+    litter: tuple[str, ...]  # folders that are not there yet and that the peer's sandbox may leave, empty
 
     def afresh(self) -> _Turn:
         return replace(self, invocation=replace(self.invocation, resume=None, unseen=()), conversation=None)
@@ -194,7 +202,33 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     )
     program = probe.find(peer.capabilities.program, env)
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
-    return _Turn(peer, program, version, env, invocation, conversation, follows)
+    litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.top) / name))
+    return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
+
+
+def _state_before(ledger: Ledger, call: Call) -> sandbox.Print | None:
+    return sandbox.take(ledger.repo) if call.access == "read" else None
+
+
+def _access_kept(ledger: Ledger, call: Call, before: sandbox.Print | None) -> tuple[str, list[str]]:
+    """(held, violated or unknown; what has changed). Beside a call that may write, nobody can tell who wrote."""
+    after = sandbox.take(ledger.repo)
+    if before is None or after is None:
+        return sandbox.UNKNOWN, []
+    changed = sandbox.differences(before, after)
+    if not changed:
+        return sandbox.HELD, []
+    others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
+    if any(other is not None and other.access != "read" and other.top == call.top for other in others):
+        return sandbox.UNKNOWN, changed
+    return sandbox.VIOLATED, changed
+
+
+def _tidy(turn: _Turn, call: Call) -> None:
+    """Remove the empty folders that the peer's sandbox leaves behind when it is ended at the wrong moment."""
+    for name in turn.litter:
+        with contextlib.suppress(OSError):
+            (Path(call.top) / name).rmdir()
 
 
 def _cancellation(folder: CallFolder) -> Callable[[], str | None]:

@@ -48,6 +48,7 @@ class Capabilities:
     resumes: bool = False  # its own conversation can be resumed by id
     cumulative: tuple[str, ...] = ()  # the usage figures that it reports for the whole conversation
     gone: tuple[str, ...] = ()  # words of its error where the conversation to resume does not exist
+    litter: tuple[str, ...] = ()  # empty folders that its sandbox may leave in the working tree
     first_output: float | None = None  # seconds; the default first-output limit
     idle: float | None = None  # seconds; the default idle limit
 

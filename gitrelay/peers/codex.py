@@ -29,6 +29,8 @@ from gitrelay.peers.base import (
 
 _SANDBOX = {"read": "read-only", "write": "workspace-write", "full": "danger-full-access"}
 _STATUS = re.compile(r"\b(?:status|HTTP)[ :]+(\d{3})\b", re.IGNORECASE)
+# where user namespaces are not allowed every command fails so, and codex itself ends with exit code 0
+_NO_SANDBOX = re.compile(r"^bwrap: .*namespace", re.MULTILINE)
 
 
 class Codex:
@@ -40,6 +42,7 @@ class Codex:
         events=True,
         minimum=(0, 140),  # the first with today's resume and sandbox flags; 0.169 is what is tested
         resumes=True,
+        litter=(".agents", ".aws", ".codex"),
         cumulative=("input", "cached", "output"),
         gone=("thread/resume failed", "no rollout found"),
         first_output=300.0,
@@ -72,6 +75,8 @@ class _Events(EventReader):
         self._retry: str | None = None
         self._usage: dict[str, str] = {}
         self._terminal = False
+        self._commands = 0
+        self._sandboxless: list[str] = []
 
     def event(self, event: dict[str, Any]) -> bool:
         kind = event.get("type")
@@ -98,6 +103,11 @@ class _Events(EventReader):
             what = text_of(event, "item", "type")
             if what == "error":
                 return False  # a warning, as "Model metadata for ... not found"
+            if what == "command_execution" and kind == "item.completed":
+                self._commands += 1
+                output = text_of(event, "item", "aggregated_output") or ""
+                if _NO_SANDBOX.search(output):
+                    self._sandboxless.append(output.strip().splitlines()[-1])
             if what == "agent_message" and kind == "item.completed":
                 self._message = text_of(event, "item", "text") or ""
             return True
@@ -112,6 +122,8 @@ class _Events(EventReader):
         if words is not None:
             status = _STATUS.search(words)
             error = (reason_of_status(int(status[1]) if status else None, words), words)
+        elif self._sandboxless and len(self._sandboxless) == self._commands:
+            error = ("sandbox", f"codex cannot make its sandbox on this machine: {self._sandboxless[-1]}")
         else:
             answer, fault = answer_of_text(self._message)
         return Transcript(
