@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,19 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
     }
+
+
+@pytest.fixture
+def mark() -> Iterator[dict[str, str]]:
+    """A variable for the environment of a test; when the test is over, no process that has it is left."""
+    name, value = "GITRELAY_TEST_MARK", uuid.uuid4().hex
+    yield {name: value}
+    gone = eventually(lambda: not processes_with(name, value))
+    left = processes_with(name, value)
+    said = [p.cmdline() for p in left if p.is_running()]
+    for process in left:
+        process.kill()
+    assert gone, f"still running: {said}"
 
 
 @pytest.fixture

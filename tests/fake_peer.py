@@ -601,7 +601,11 @@ _events("claude-good", INIT, result())
 _events(
     "claude-is-error-with-exit-0", INIT, result(is_error=True, result="Something went wrong", structured_output=None)
 )
-_events("claude-overloaded", INIT, result(is_error=True, api_error_status=529, result="API Error: 529 Overloaded"))
+_events(
+    "claude-overloaded",
+    INIT,
+    result(is_error=True, api_error_status=529, result="API Error: 529 Overloaded (127.0.0.1:42955)"),
+)
 _events("claude-no-terminal-event", INIT, WORDS)
 _events("claude-empty-result", INIT, result(result="", structured_output=None))
 _events("claude-no-turns", INIT, result(result="", structured_output=None, num_turns=0))

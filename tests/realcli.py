@@ -1,8 +1,8 @@
 """The real agent CLIs, and an environment in which one can be started safely.
 
-`require` finds a CLI at the version pinned in `fetch_clis.sh`, or skips the test. `codex_env` and
-`claude_env` give the whole environment of a child: nothing but PATH is inherited, so no key, proxy or
-marker of an agent that runs the tests gets through, and the only host the CLI knows is the given URL.
+`require` finds a CLI at the version pinned in `fetch_clis.sh`, or skips the test. `codex_env` and its like
+give the whole environment of a child: nothing but PATH is inherited, so no key, proxy or marker of an
+agent that runs the tests gets through, and the only host the CLI knows is the given URL.
 """
 
 from __future__ import annotations
@@ -73,14 +73,16 @@ def _base_env(name: str, home: Path) -> dict[str, str]:
     }
 
 
-def codex_env(home: Path, url: str, model: str = "gpt-5.5") -> dict[str, str]:
+def codex_env(home: Path, url: str, model: str = "gpt-5.5", retries: int | None = None) -> dict[str, str]:
     """The environment for codex with the model at `url`; its settings are in `home`/.codex.
 
     The model name decides which tools codex offers: gpt-5.5 has exec_command and apply_patch; a name that
-    codex does not know has exec_command only, and adds a warning item to the events.
+    codex does not know has exec_command only, and adds a warning item to the events. `retries` is how often
+    codex repeats a failed request and a broken stream; its own numbers make a 500 take 25 s.
     """
     folder = home / ".codex"
     folder.mkdir(parents=True, exist_ok=True)
+    limits = "" if retries is None else f"request_max_retries = {retries}\nstream_max_retries = {retries}\n"
     (folder / "config.toml").write_text(
         f"""\
 model = {json.dumps(model)}
@@ -108,7 +110,7 @@ name = "fake"
 base_url = {json.dumps(url + "/v1")}
 wire_api = "responses"
 env_key = "FAKE_KEY"
-"""
+{limits}"""
     )
     return {**_base_env("codex", home), "CODEX_HOME": str(folder), "FAKE_KEY": "sk-dummy"}
 
@@ -126,6 +128,47 @@ def claude_env(home: Path, url: str) -> dict[str, str]:
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_ERROR_REPORTING": "1",
         "DISABLE_TELEMETRY": "1",
+    }
+
+
+def gemini_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for gemini with the model at `url`; its settings are in `home`/.gemini."""
+    folder = home / ".gemini"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        "security": {"auth": {"selectedType": "gemini-api-key"}},  # or it ends: "Invalid auth method selected."
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    return {**_base_env("gemini", home), "GEMINI_API_KEY": "dummy", "GOOGLE_GEMINI_BASE_URL": url}
+
+
+def opencode_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for opencode with the model at `url`; its settings are in `home`/.config/opencode."""
+    folder = home / ".config" / "opencode"
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"baseURL": url + "/v1", "apiKey": "sk-dummy"}
+    models = {"scripted": {"name": "scripted", "tool_call": True, "limit": {"context": 100_000, "output": 10_000}}}
+    provider = {"npm": "@ai-sdk/openai-compatible", "name": "fake", "options": options, "models": models}
+    settings = {
+        "autoupdate": False,
+        "share": "disabled",
+        "model": "fake/scripted",
+        "small_model": "fake/scripted",
+        "enabled_providers": ["fake"],
+        "provider": {"fake": provider},
+    }
+    (folder / "opencode.json").write_text(json.dumps(settings))
+    return {
+        **_base_env("opencode", home),
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+        "npm_config_registry": "http://127.0.0.1:9/",  # it asks the registry at start
     }
 
 

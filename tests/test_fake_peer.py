@@ -6,36 +6,27 @@ first turn went well, and then asks a third.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import Done, Repo, eventually, processes_with
 from fake_peer import SECRET
 
 PROGRAM = Path(__file__).with_name("fake_peer.py")
-MARK = "GITRELAY_TEST_MARK"
 LOG_LIMIT = 4_500_000  # bytes: 4 MiB of head, 256 KiB of tail, a line between them
 
 
 @pytest.fixture
-def env(env: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A mark that every process of the test inherits; when the test is over, none of them is there any more."""
-    mark = uuid.uuid4().hex
-    yield env | {MARK: mark, "FAKE_PEER_SAW": str(tmp_path / "saw")}
-    gone = eventually(lambda: not processes_with(MARK, mark))
-    left = processes_with(MARK, mark)
-    said = [p.cmdline() for p in left if p.is_running()]
-    for process in left:
-        process.kill()
-    assert gone, f"still running: {said}"
+def env(env: dict[str, str], mark: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    return env | mark | {"FAKE_PEER_SAW": str(tmp_path / "saw")}
 
 
 @dataclass(frozen=True)
@@ -55,6 +46,16 @@ class Fake:
         script.unlink(missing_ok=True)
         script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-P", str(PROGRAM), mode])} "$@"\n')
         script.chmod(0o755)
+
+    @property
+    def supervisors(self) -> list[psutil.Process]:
+        name = "GITRELAY_TEST_MARK"
+        found = []
+        for process in processes_with(name, self.repo.env[name]):
+            with contextlib.suppress(psutil.Error):
+                if "gitrelay.supervisor" in process.cmdline():
+                    found.append(process)
+        return found
 
     @property
     def path(self) -> dict[str, str]:
@@ -397,13 +398,10 @@ def test_memory_of_the_supervisor_is_bounded(fake: Fake, mode: str) -> None:
     assert detached.code == 0
     most = 0
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        supervisors = [
-            p for p in processes_with(MARK, fake.repo.env[MARK]) if "gitrelay.supervisor" in " ".join(p.cmdline())
-        ]
-        if not supervisors:
-            break
-        most = max(most, *(p.memory_info().rss for p in supervisors))
+    while (supervisors := fake.supervisors) and time.monotonic() < deadline:
+        for process in supervisors:
+            with contextlib.suppress(psutil.Error):
+                most = max(most, process.memory_info().rss)
     assert most < 150 * 1024 * 1024  # python, GitPython and psutil are 45 MiB of it
     assert fake.repo.relay("wait", "s/02").code == (0 if mode == "prints-200mb-on-stderr" else 4)
 
@@ -411,9 +409,8 @@ def test_memory_of_the_supervisor_is_bounded(fake: Fake, mode: str) -> None:
 def test_a_supervisor_that_is_told_to_end_records_it(fake: Fake) -> None:
     assert fake.ask("hang-silently", "--detach").code == 0
     assert eventually((fake.folder / "saw").exists)
-    for process in processes_with(MARK, fake.repo.env[MARK]):
-        if "gitrelay.supervisor" in " ".join(process.cmdline()):
-            process.send_signal(signal.SIGTERM)
+    for process in fake.supervisors:
+        process.send_signal(signal.SIGTERM)
     assert fake.repo.relay("wait", "s/02").code == 4
     assert fake.trailers()["Relay-Reason"] == "cancelled"
 
