@@ -34,6 +34,7 @@ _SETTINGS: Final = (
     "core.fsmonitor=false",  # may name a program
     "core.autocrlf=false",  # a message is stored and checked out byte for byte
     "core.eol=lf",
+    "core.attributesFile=/dev/null",  # a filter there would change a message, and is a program
     "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
     "core.quotePath=false",
     "core.logAllRefUpdates=true",
@@ -44,6 +45,8 @@ _SETTINGS: Final = (
     "maintenance.auto=false",
     "log.showSignature=false",
     "color.ui=false",
+    "trailer.separators=:",  # or git reads no trailer of ours
+    "core.commentChar=#",  # "R" would make every trailer a comment
 )
 _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -52,6 +55,7 @@ _ENVIRONMENT: Final = {
     "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
 }
 
 
@@ -334,7 +338,8 @@ class Repository:
 
     def add_worktree(self, path: Path, branch: str) -> None:
         # --force: a folder that was removed by hand is still registered; twice: and it may have been locked
-        self.run("worktree", "add", "--quiet", "--force", "--force", "--", str(path), branch)
+        words = ("worktree", "add", "--quiet", "--force", "--force", "--", str(path), branch)
+        self.run(*self._no_filters, *words)
 
     def remove_worktree(self, path: Path) -> None:
         self.run("worktree", "remove", "--force", "--force", "--", str(path))
@@ -344,7 +349,21 @@ class Repository:
 
     def reset_worktree(self, place: Path) -> None:
         """Index and tracked files of the worktree at `place` become those of its HEAD; other files stay."""
-        self.run("read-tree", "--reset", "-u", "HEAD", place=place)
+        self.run(*self._no_filters, "read-tree", "--reset", "-u", "HEAD", place=place)
+
+    @property
+    def converts(self) -> bool:
+        """Whether a checkout may change bytes: of all attribute files, `info/attributes` cannot be switched off."""
+        return (self.common_dir / "info" / "attributes").exists()
+
+    @property
+    def _no_filters(self) -> list[str]:
+        """Words before a git command that keep `info/attributes` from running the user's filters on messages."""
+        if not self.converts:
+            return []
+        filters = {name.rpartition(".")[0] for name in self.config if name.startswith("filter.") and "=" not in name}
+        off = [f"{name}.{rest}" for name in sorted(filters) for rest in ("smudge=", "process=", "required=false")]
+        return [word for setting in off for word in ("-c", setting)]
 
     def changes(self, place: Path) -> list[tuple[str, str]]:
         """(state, path) of everything in the worktree at `place` that differs from its HEAD, ignored files too."""

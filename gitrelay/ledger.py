@@ -277,7 +277,7 @@ class Session:
                     path.unlink()
                 raise
             if synchronise:
-                self.worktree.synchronise()
+                self.worktree.synchronise(entries)
         return Tip(commit, entries, tip.head)
 
     def put_back(self, tip_commit: str) -> list[str]:

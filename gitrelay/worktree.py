@@ -12,13 +12,13 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from gitrelay import message
 from gitrelay.errors import Busy, UsageError
-from gitrelay.gitcmd import Repository, TreeEntry
+from gitrelay.gitcmd import FILE_MODE, Repository, TreeEntry
 from gitrelay.names import quote, quote_path
 from gitrelay.state import State, cannot_write, write_whole
 
@@ -63,7 +63,7 @@ class SessionWorktree:
         except (OSError, ValueError):
             return False
 
-    def ensure(self, entries: Iterable[TreeEntry], *, fresh: bool = False) -> list[str]:
+    def ensure(self, entries: Sequence[TreeEntry], *, fresh: bool = False) -> list[str]:
         """Put the worktree in place, at the branch, holding `entries`; returns notes on what was not so.
 
         `fresh`: the branch was made a moment ago, so no other worktree can have it checked out. Raises Busy
@@ -74,10 +74,10 @@ class SessionWorktree:
         with self._state.lock(".worktrees") as lock:
             lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
             self._make_home()
-            if not fresh:
-                self._make_room()
-            notes = self._clear_place()
+            notes = [] if fresh else self._make_room(entries)
+            notes += self._clear_place()
             self.repo.add_worktree(self.path, self.branch)
+            self._undo_conversion(entries)
         return notes
 
     def _make_home(self) -> None:
@@ -97,8 +97,12 @@ class SessionWorktree:
         except OSError as e:
             raise cannot_write(home, e) from e
 
-    def _make_room(self) -> None:
-        """Take the branch away from an idle session worktree elsewhere; refuse where a person has it."""
+    def _make_room(self, entries: Sequence[TreeEntry]) -> list[str]:
+        """Take the branch away from an idle session worktree elsewhere; refuse where a person has it.
+
+        What is in it and not in the branch is kept aside; returns notes on that.
+        """
+        notes = []
         trees = self.repo.worktrees()
         for tree in trees:
             if tree.branch != f"refs/heads/{self.branch}" or tree.prunable or tree.path == self.path:
@@ -110,7 +114,12 @@ class SessionWorktree:
                     hint=f"switch that working tree to another branch, or 'git worktree remove {tree.path}'",
                     code="checked-out",
                 )
+            elsewhere = SessionWorktree(self.repo, self._state, self.session)
+            elsewhere.path = tree.path
+            if elsewhere.is_sound():
+                notes += elsewhere.restore(entries)
             self.repo.remove_worktree(tree.path)
+        return notes
 
     def _clear_place(self) -> list[str]:
         if not os.path.lexists(self.path):
@@ -151,11 +160,22 @@ class SessionWorktree:
             raise cannot_write(path, e) from e
         return path
 
-    def synchronise(self) -> None:
-        """Index and files as the branch has them."""
+    def synchronise(self, entries: Sequence[TreeEntry]) -> None:
+        """Index and files as the branch, with its `entries`, has them."""
         self.repo.reset_worktree(self.path)
+        self._undo_conversion(entries)
 
-    def restore(self, entries: Iterable[TreeEntry]) -> list[str]:
+    def _undo_conversion(self, entries: Sequence[TreeEntry]) -> None:
+        """Where git may have changed line ends or the encoding while it wrote the files: the recorded bytes."""
+        if not self.repo.converts:
+            return
+        expected = [entry for entry in entries if entry.mode == FILE_MODE]
+        for entry, blob in zip(expected, self.repo.objects([e.oid for e in expected]), strict=True):
+            path = self.path / entry.name
+            if blob is not None and path.is_file() and path.read_bytes() != blob.data:
+                write_whole(path, blob.data)
+
+    def restore(self, entries: Sequence[TreeEntry]) -> list[str]:
         """Compare every file with the branch's `entries`; keep aside and put back what differs; returns notes."""
         expected = {entry.name: entry.oid for entry in entries}
         notes = []
@@ -173,7 +193,7 @@ class SessionWorktree:
         missing = sorted(set(expected) - found)
         notes += [f"{name} had been deleted and was put back" for name in missing]
         if notes:
-            self.synchronise()
+            self.synchronise(entries)
         return notes
 
     def _holds(self, item: os.DirEntry[str], oid: str) -> bool:

@@ -195,7 +195,18 @@ def _records(repo: Repo, ref: str) -> list[Record]:
 def _git(repo: Repo, *args: str) -> bytes:
     """stdout of git, without hooks and without refreshing anybody's index."""
     done = subprocess.run(
-        ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *args],
+        [
+            "git",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.quotePath=false",
+            "-c",
+            "trailer.separators=:",
+            "-c",
+            "core.commentChar=#",
+            *args,
+        ],
         cwd=repo.path,
         env={**repo.env, "GIT_OPTIONAL_LOCKS": "0"},
         stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ renders; what it raises is turned into one line on stderr, or into the envelope 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -86,6 +87,10 @@ def group(ctx: click.Context, folder: str | None) -> None:
             os.chdir(folder)
         except OSError as e:
             raise click.UsageError(f"-C {folder!r}: {e.strerror}") from None
+    try:
+        os.getcwd()
+    except OSError:
+        raise click.UsageError("the current folder does not exist any more") from None
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(USAGE)
@@ -99,7 +104,8 @@ def run(args: Sequence[str]) -> int:
     try:
         try:
             if "GIT_DIR" in removed:
-                _note_git_dir(removed["GIT_DIR"])
+                with contextlib.suppress(OSError):
+                    _note_git_dir(removed["GIT_DIR"])
             code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
             sys.stdout.flush()
         except BrokenPipeError:

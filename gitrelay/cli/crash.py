@@ -17,7 +17,7 @@ def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
     shown = [a if a.startswith("-") or i == 0 else "..." for i, a in enumerate(args)]
     text = (
         f"gitrelay {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-        f"words: {' '.join(shown)}\nfolder: {os.getcwd()!r}\n\n" + "".join(traceback.format_exception(error))
+        f"words: {' '.join(shown)}\nfolder: {_folder()!r}\n\n" + "".join(traceback.format_exception(error))
     )
     message = f"unexpected {type(error).__name__}: {error}"
     try:
@@ -28,3 +28,10 @@ def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
         sys.stderr.write(text)
         return message, "this is a bug; the traceback is above"
     return message, f"this is a bug; please report it with {path}"
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as e:
+        return f"gone: {e.strerror}"
