@@ -97,6 +97,21 @@ def calling_agent(environ: Mapping[str, str]) -> str | None:
     return None
 
 
+def how_to_record(environ: Mapping[str, str]) -> str:
+    """What to do where .git cannot be written, in words for the agent that called.
+
+    Only a write that fails tells that codex runs a command in its sandbox: CODEX_SANDBOX_NETWORK_DISABLED
+    is set outside of it too.
+    """
+    if calling_agent(environ) == "codex":
+        return (
+            "codex's sandbox keeps .git read-only: 'git relay install --agent codex --allow-codex', run once outside "
+            'of it, writes the rule prefix_rule(pattern=["git", "relay"], decision="allow"); with the rule, call '
+            "'git relay ...' as ONE plain command: no chain, pipe, redirection, comment, '$' or cd"
+        )
+    return "gitrelay records every call under .git: run it outside the sandbox, or make .git writable"
+
+
 def depth(environ: Mapping[str, str]) -> int:
     """How many calls this process is below a person: 0 outside of any; what is not a number counts as 0."""
     text = environ.get("GITRELAY_DEPTH", "")

@@ -397,7 +397,8 @@ def _execute(
     git = _git()
     settings = [word for setting in _SETTINGS for word in ("-c", setting)]
     command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
-    with tempfile.TemporaryFile() as source:  # GitPython takes stdin from a real file only
+    # GitPython takes stdin from a real file only; in a read-only sandbox there is no place for a temporary one
+    with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as source:
         if stdin:
             source.write(stdin)
             source.seek(0)

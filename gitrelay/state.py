@@ -15,6 +15,7 @@ Files are written whole: a temporary file in the same folder, fsync, rename; wit
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gitrelay.environment import how_to_record
 from gitrelay.errors import CannotRecord
 from gitrelay.lock import Lock, is_held
 from gitrelay.names import Address, quote_path
@@ -116,7 +118,9 @@ class State:
                 write_whole(readme, _README.encode())
             # an existing folder says nothing about whether it can still be written
             if not os.access(self.root / "locks", os.W_OK):
-                raise PermissionError(13, "Permission denied", str(self.root / "locks"))
+                mounted = os.statvfs(self.root / "locks").f_flag
+                number = errno.EROFS if mounted & os.ST_RDONLY else errno.EACCES
+                raise OSError(number, os.strerror(number))
         except OSError as e:
             raise cannot_write(self.root, e) from e
 
@@ -238,7 +242,7 @@ def cannot_write(path: Path, error: OSError) -> CannotRecord:
     """One line for a folder of ours that cannot be written."""
     return CannotRecord(
         f"cannot write {quote_path(path)}: {error.strerror}",
-        hint="gitrelay records every call under .git: run it outside the sandbox, or make .git writable",
+        hint=how_to_record(os.environ),
     )
 
 
