@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Final
 
 from gitrelay import history, recording
@@ -21,9 +22,12 @@ _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be record
 _MANUAL_PAUSE: Final = 0.5  # seconds between two looks for an answer that a person records
 
 
-def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange:
+def wait(
+    ledger: Ledger, address: Address, limit: float | None, *, meanwhile: Callable[[], None] | None = None
+) -> Exchange:
     """The exchange once it is answered; still pending where `limit` seconds have passed.
 
+    `meanwhile` is called between two looks, at most every tenth of a second and never before the first.
     A call whose supervisor died is recorded as lost by this look. Raises UsageError for an unknown address.
     """
     deadline = None if limit is None else time.monotonic() + limit
@@ -38,6 +42,8 @@ def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange:
                 pause = _MANUAL_PAUSE
         if deadline is not None and time.monotonic() >= deadline:
             return history.exchange(ledger, address)
+        if meanwhile is not None:
+            meanwhile()
         time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.2, 0.1) if pause < _MANUAL_PAUSE else pause
 

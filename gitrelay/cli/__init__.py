@@ -23,6 +23,7 @@ VERBS: Final[dict[str, str]] = {
     "res": "Record an answer to a request, as the peer or in its place.",
     "wait": "Wait for running calls and print their answers.",
     "cancel": "Stop a running call; it is recorded as cancelled.",
+    "tail": "Follow a peer's events as readable lines.",
     "status": "Show the calls that run now.",
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
@@ -30,6 +31,9 @@ VERBS: Final[dict[str, str]] = {
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "peers": "List the peers and what was found of them.",
+    "doctor": "Check what calls need, and name the command that mends what is missing.",
+    "install": "Put the skill where the agents look, so that they know how to call.",
+    "uninstall": "Remove what 'install' wrote: skills, codex's rule, folders made for them.",
     "demo": "Run a whole session in a throw-away repository and show its log.",
 }
 

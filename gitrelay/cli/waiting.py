@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -18,12 +19,23 @@ def until_answered(
 ) -> list[Exchange]:
     """The exchanges once all are answered, or as they stand after `limit` seconds.
 
-    `own`: the calls were started here, so Ctrl-C cancels them and is reported as Interrupted.
+    `own`: the calls were started here, so Ctrl-C cancels them and is reported as Interrupted, and on a
+    terminal the peers' events are shown meanwhile.
     """
     deadline = None if limit is None else time.monotonic() + limit
+    meanwhile = None
+    if own and sys.stderr.isatty():
+        from gitrelay.cli.live import watching
+
+        meanwhile = watching(ledger, addresses)
     try:
         return [
-            inflight.wait(ledger, address, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            inflight.wait(
+                ledger,
+                address,
+                None if deadline is None else max(0.0, deadline - time.monotonic()),
+                meanwhile=meanwhile,
+            )
             for address in addresses
         ]
     except KeyboardInterrupt:

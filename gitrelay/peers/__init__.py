@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from gitrelay import names
 from gitrelay.errors import UsageError
 from gitrelay.gitcmd import Repository
+from gitrelay.peers import claude, codex
 from gitrelay.peers.base import Peer
 from gitrelay.peers.claude import Claude
 from gitrelay.peers.codex import Codex
@@ -12,6 +16,13 @@ from gitrelay.peers.command import Program
 from gitrelay.peers.shell import Shell
 
 BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Shell())}
+# how one structured event reads as a short line, for the peers that have events
+_DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {"claude": claude.describe, "codex": codex.describe}
+
+
+def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
+    """How the events of the peer of that name read, None where it prints plain lines."""
+    return None if f"relay.{name}.command" in repo.config else _DESCRIBE.get(name)
 
 
 def configured(repo: Repository) -> list[str]:

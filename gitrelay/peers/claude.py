@@ -179,3 +179,25 @@ def _usage(result: dict[str, Any] | None) -> dict[str, str]:
     if isinstance(cost, int | float) and not isinstance(cost, bool):
         usage["cost_usd"] = f"{cost:.6f}"
     return usage
+
+
+def describe(event: dict[str, Any]) -> str | None:
+    """One event as a short line: a tool and what it works on, words, a retry; None for the rest."""
+    if event.get("type") == "system" and event.get("subtype") == "api_retry":
+        return f"retry {event.get('attempt')} of {event.get('max_retries')}: {event.get('error_status') or 'no answer'}"
+    if event.get("type") != "assistant":
+        return None
+    message_ = event.get("message")
+    content = message_.get("content") if isinstance(message_, dict) else None
+    lines = []
+    for block in content if isinstance(content, list) else []:
+        name = text_of(block, "name")
+        if name == "StructuredOutput":
+            lines.append("answer")
+        elif name is not None:
+            given = block.get("input")
+            what = next((v for v in given.values() if isinstance(v, str)), "") if isinstance(given, dict) else ""
+            lines.append(f"{name}: {what}")
+        elif text_of(block, "text"):
+            lines.append(f"says: {text_of(block, 'text')}")
+    return "; ".join(lines) or None

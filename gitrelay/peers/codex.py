@@ -135,3 +135,29 @@ class _Events(EventReader):
             peer_session=self._session,
             usage=self._usage,
         )
+
+
+def describe(event: dict[str, Any]) -> str | None:
+    """One event as a short line: a command, changed files, words, a retry; None for the rest."""
+    kind = event.get("type")
+    if kind == "error":
+        return text_of(event, "message")
+    item = event.get("item")
+    if not isinstance(item, dict):
+        return None
+    what = item.get("type")
+    if what == "command_execution":
+        if kind == "item.started":
+            return f"run: {text_of(item, 'command')}"
+        code = count_of(item, "exit_code")
+        return f"exit {code}" if code else None
+    if kind != "item.completed":
+        return None
+    if what == "file_change":
+        changes = item.get("changes")
+        rows = changes if isinstance(changes, list) else []
+        return "; ".join(f"{text_of(c, 'kind') or 'change'} {text_of(c, 'path')}" for c in rows)
+    if what == "agent_message":
+        text = text_of(item, "text") or ""
+        return "answer" if text.lstrip().startswith("{") else f"says: {text}"
+    return f"{what}: {text_of(item, 'text') or ''}" if what in ("reasoning", "web_search", "mcp_tool_call") else None
