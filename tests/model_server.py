@@ -72,6 +72,14 @@ class Write:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tool:
+    """Call a tool of the CLI by its own name, as `Skill` of Claude Code or `write_stdin` of codex."""
+
+    name: str
+    arguments: Json
+
+
+@dataclasses.dataclass(frozen=True)
 class Status:
     """An HTTP error in the provider's own shape; `retry_after` in seconds; `headers` are sent as they are."""
 
@@ -90,7 +98,7 @@ class Cut:
     """Begin the stream, then close the connection in the middle of it."""
 
 
-Turn = Answer | Text | Shell | Write
+Turn = Answer | Text | Shell | Write | Tool
 Step = Turn | Status | Hang | Cut
 
 
@@ -264,14 +272,18 @@ class OpenAIResponses:
             return self._message(json.dumps(dataclasses.asdict(turn)))
         if isinstance(turn, Text):
             return self._message(turn.text)
+        if isinstance(turn, Tool):
+            return self._function(turn.name, turn.arguments)
         if isinstance(turn, Write) and "apply_patch" in tools:
             return self._custom("apply_patch", self._patch(turn))
         if "exec" in tools and "exec_command" not in tools:
             return self._custom("exec", self._javascript(turn))
         command = turn.command if isinstance(turn, Shell) else _here_document(turn)
         # 30 s is the longest that codex lets one exec_command block before it hands back a session to poll.
-        arguments = json.dumps({"cmd": command, "yield_time_ms": 30_000})
-        call = {"name": "exec_command", "arguments": arguments, "call_id": _identity("call")}
+        return self._function("exec_command", {"cmd": command, "yield_time_ms": 30_000})
+
+    def _function(self, name: str, arguments: Json) -> Json:
+        call = {"name": name, "arguments": json.dumps(arguments), "call_id": _identity("call")}
         return {"type": "function_call", "id": _identity("fc"), "status": "completed", **call}
 
     def _message(self, text: str) -> Json:
@@ -387,6 +399,8 @@ class AnthropicMessages:
             return {"type": "text", "text": turn.text}
         if isinstance(turn, Shell):
             return self._call("Bash", {"command": turn.command, "description": "Run a scripted command"})
+        if isinstance(turn, Tool):
+            return self._call(turn.name, turn.arguments)
         path = PurePosixPath(self._folder(body)) / turn.path
         return self._call("Write", {"file_path": str(path), "content": turn.content})
 
