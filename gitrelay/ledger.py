@@ -179,6 +179,32 @@ class Session:
         self._opened = root
         return Tip(root, (), head)
 
+    def adopt(self, opener: str, files: Sequence[tuple[Request | Response, bytes, Path]]) -> Tip:
+        """A whole session of messages that were written elsewhere, oldest first; all of them or, on an error, none.
+
+        Raises UsageError where a session of that name exists, archived or not.
+        """
+        repo = self.ledger.repo
+        if any(self.ledger.tips([self.ref, ARCHIVE + self.name])):
+            raise UsageError(f"there is a session {names.quote(self.name)} already", code="exists")
+        text = _message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Imported by {opener}."])
+        tip = Tip(repo.commit(repo.write_tree([]), [], text, _author(opener)), ())
+        for value, data, path in files:
+            if isinstance(value, Request):
+                subject, own, author = _of_request(value), {}, value.from_
+            else:
+                subject, own, author = _of_response(value), {"Relay-Recorded": "peer"}, value.from_
+            entry = TreeEntry(FILE_MODE, value.file, repo.write_blob(path, data))
+            entries = tuple(sorted((*tip.entries, entry), key=lambda e: e.name))
+            text = _message(subject, _trailers_of(value) | own, [f"Imported by {opener}."])
+            tip = Tip(repo.commit(repo.write_tree(entries), [tip.commit], text, _author(author)), entries)
+        try:
+            repo.move_refs([(self.ref, tip.commit, repo.no_object)], f"import {self.name}")
+        except GitError:
+            self.ledger.names_taken_by_user()
+            raise
+        return tip
+
     def abandon(self, root: Tip) -> None:
         """Take back a session that was just opened and holds nothing but its root commit. Never raises."""
         with contextlib.suppress(RelayError, OSError):
@@ -196,13 +222,12 @@ class Session:
         """Record a request. Raises Busy where the session's last request is not answered yet."""
         if tip.pending is not None:
             raise Busy(f"session {self.name} has a turn in flight: {names.Address(self.name, tip.pending)}")
-        subject = f"req {request.id} {request.from_} -> {request.to}: {_first_line(request.task)}"
-        own = {"Relay-Id": request.id, "Relay-From": request.from_, "Relay-To": request.to, "Relay-Head": tip.head}
+        own = _trailers_of(request) | {"Relay-Head": tip.head}
         return self._append(
             tip,
             request.file,
             request.render(),
-            subject,
+            _of_request(request),
             own | dict(trailers),
             request.from_,
             synchronise=synchronise,
@@ -228,22 +253,12 @@ class Session:
             raise UsageError(f"there is no request {address}", code="unknown-exchange")
         if response.file in files:
             raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
-        subject = f"res {response.re} {response.from_} -> {response.to}: {response.status}, verify {response.verify}"
-        own = {
-            "Relay-Id": response.re,
-            "Relay-From": response.from_,
-            "Relay-To": response.to,
-            "Relay-Status": response.status,
-            "Relay-Verify": response.verify,
-        }
-        if response.reason:
-            own["Relay-Reason"] = response.reason
-        own["Relay-Head"] = tip.head
+        own = _trailers_of(response) | {"Relay-Head": tip.head}
         return self._append(
             tip,
             response.file,
             response.render() if data is None else data,
-            subject,
+            _of_response(response),
             own | dict(trailers),
             response.from_,
             notes=notes,
@@ -311,6 +326,23 @@ def is_own_append(repo: Repository, before: Tip, now: Tip) -> bool:
         and f"\nRelay-Id: {before.pending}\n" in text
         and "\nRelay-Recorded: peer\n" in text
     )
+
+
+def _of_request(request: Request) -> str:
+    return f"req {request.id} {request.from_} -> {request.to}: {_first_line(request.task)}"
+
+
+def _of_response(response: Response) -> str:
+    return f"res {response.re} {response.from_} -> {response.to}: {response.status}, verify {response.verify}"
+
+
+def _trailers_of(value: Request | Response) -> dict[str, str]:
+    """The trailers that repeat a message's front matter."""
+    own = {"Relay-From": value.from_, "Relay-To": value.to}
+    if isinstance(value, Request):
+        return {"Relay-Id": value.id, **own}
+    own = {"Relay-Id": value.re, **own, "Relay-Status": value.status, "Relay-Verify": value.verify}
+    return own | ({"Relay-Reason": value.reason} if value.reason else {})
 
 
 def _author(slug: str) -> Identity:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gitrelay import message
+from gitrelay import message, plainfile
 from gitrelay.errors import Busy, UsageError
 from gitrelay.gitcmd import FILE_MODE, Repository, TreeEntry
 from gitrelay.names import quote, quote_path
@@ -204,28 +204,9 @@ class SessionWorktree:
 
     def take(self, name: str) -> bytes | None:
         """What a peer wrote to `name`, None where there is nothing. Raises BadMessage for anything but a plain file."""
-        path = self.path / name
-        try:
-            if self.path.is_symlink():
-                raise message.BadMessage(1, "the session's worktree was replaced by a symbolic link")
-            info = path.lstat()
-            if not stat.S_ISREG(info.st_mode):
-                raise message.BadMessage(1, f"{_kind(info.st_mode)} stands where the reply belongs")
-            if info.st_nlink != 1:
-                raise message.BadMessage(1, "a hard link stands where the reply belongs")
-            if info.st_size > message.MAX_BYTES:
-                raise message.BadMessage(
-                    1, f"the reply file has {info.st_size} bytes; a message has at most {message.MAX_BYTES}"
-                )
-            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-            with os.fdopen(fd, "rb") as f:
-                if not os.path.samestat(os.fstat(fd), info):
-                    raise message.BadMessage(1, "the reply file was replaced while it was being read")
-                return f.read(message.MAX_BYTES + 1)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as e:
-            raise message.BadMessage(1, f"the reply file cannot be read: {e.strerror}") from e
+        if self.path.is_symlink():
+            raise message.BadMessage(1, "the session's worktree was replaced by a symbolic link")
+        return plainfile.read(self.path / name)
 
     def discard(self, name: str, data: bytes) -> None:
         """Remove a reply file whose bytes have been taken as `data`; any other stays, to be kept aside."""
@@ -246,18 +227,6 @@ class SessionWorktree:
             else:
                 path.unlink()
         return target
-
-
-def _kind(mode: int) -> str:
-    for test, word in (
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-    ):
-        if test(mode):
-            return word
-    return "a device"
 
 
 def _small_file(path: Path) -> str:

@@ -116,6 +116,9 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("status", "--all")) == section(text, "`status`, a list")
     answer = ("--session", "n", "--re", "01", "--from", "shell", "--to", "uma-user", "--status", "done")
     assert keys(data("res", *answer, "--verify", "skip", "fine")) == exchange
+    assert repo.relay("import", "docs", "--json").code == 2
+    repo.sh("mkdir -p old/x; printf 'no message' > old/x/01.req.md")
+    assert keys(data("import", "old", code=1)) == {"session", "exchanges", "fault"}
     assert keys(data("demo")) == {"folder", "exchanges"}
     assert data("show", "nothing", code=2) is None
 

@@ -30,6 +30,7 @@ VERBS: Final[dict[str, str]] = {
     "show": "Print a message, an exchange or a whole session.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
+    "import": "Take sessions out of a '.relay' folder of the original file protocol.",
     "peers": "List the peers and what was found of them.",
     "doctor": "Check what calls need, and name the command that mends what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
