@@ -9,6 +9,19 @@ import click
 from gitrelay.errors import UsageError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON envelope.")
+agents_option = click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    type=click.Choice(["claude", "codex", "gemini", "opencode", "all"]),
+    help="For this agent; repeatable. Default: all.",
+)
+place_option = click.option(
+    "--project/--user",
+    "project",
+    default=False,
+    help="In this working tree, for everybody who works in it, or in your own folders (the default).",
+)
 
 
 def read_text(words: tuple[str, ...], what: str) -> str:
