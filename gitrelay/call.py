@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gitrelay import history, inflight, message, names, peers, recording, settings
+from gitrelay import history, inflight, message, names, peers, recording, settings, snapshot
 from gitrelay.errors import Busy, Interrupted, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
@@ -294,8 +294,9 @@ def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, wai
     request = Request(held.name if one_shot else tip.next_id, plan.from_, plan.to, plan.task, held.name)
     chosen = plan.chosen
     trailers = {"Relay-Access": chosen.access, "Relay-Key": plan.key or ""}
+    files = snapshot.take(repo, held.name)
     if waiting is None:
-        tip = held.append_request(tip, request, trailers)
+        tip = held.append_request(tip, request, trailers, files=files)
         return Asked(Address(held.name, request.id), held.worktree.path / request.file, tuple(held.notes))
     call = Call(
         session=held.name,
@@ -313,7 +314,7 @@ def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, wai
     folder = ledger.state.call(held.name)
     folder.create(call)
     try:
-        tip = held.append_request(tip, request, trailers, synchronise=not one_shot)
+        tip = held.append_request(tip, request, trailers, files=files, synchronise=not one_shot)
         call = replace(call, request_commit=tip.commit)
         folder.save(call)
         if not waiting.hand_over(folder.path):
@@ -362,5 +363,5 @@ def respond(
                 f"session {names.quote(session)} is archived", hint=f"git relay archive --restore {session}"
             )
         response = Response(re, from_, to, status, verify, body)
-        held.append_response(tip, response, {"Relay-Recorded": "peer"})
+        held.append_response(tip, response, {"Relay-Recorded": "peer"}, files=snapshot.take(ledger.repo, session))
     return history.exchange(ledger, address)

@@ -32,10 +32,6 @@ FILE_MODE: Final = "100644"
 _SETTINGS: Final = (
     "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
     "core.fsmonitor=false",  # may name a program
-    "core.autocrlf=false",  # a message is stored and checked out byte for byte
-    "core.eol=lf",
-    "core.attributesFile=/dev/null",  # a filter there would change a message, and is a program
-    "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
     "core.quotePath=false",
     "core.logAllRefUpdates=true",
     "core.fsync=committed,loose-object",  # the default syncs refs but not the loose objects they name
@@ -48,6 +44,13 @@ _SETTINGS: Final = (
     "trailer.separators=:",  # or git reads no trailer of ours
     "core.commentChar=#",  # "R" would make every trailer a comment
 )
+# for messages; a question about the user's own files (`users=True`) is asked with the user's own conversions
+_MESSAGE_SETTINGS: Final = (
+    "core.autocrlf=false",  # a message is stored and checked out byte for byte
+    "core.eol=lf",
+    "core.attributesFile=/dev/null",  # a filter there would change a message, and is a program
+    "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
+)
 _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_EDITOR": "true",
@@ -55,8 +58,8 @@ _ENVIRONMENT: Final = {
     "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_LITERAL_PATHSPECS": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
 }
+_MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
 
 
 class GitError(RelayError):
@@ -163,9 +166,13 @@ class Repository:
         env: Mapping[str, str] | None = None,
         place: Path | None = None,
         ok: Sequence[int] = (0,),
+        users: bool = False,
     ) -> bytes:
-        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault."""
-        status, out, err = _execute(place or self.place, args, stdin, env)
+        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault.
+
+        `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold.
+        """
+        status, out, err = _execute(place or self.place, args, stdin, env, users=users)
         if status not in ok:
             raise _classified(args, status, err)
         return out
@@ -271,10 +278,12 @@ class Repository:
         lines = b"".join(f"{e.mode} blob {e.oid}\t{e.name}".encode("utf-8", "surrogateescape") + b"\0" for e in entries)
         return self.run("mktree", "-z", stdin=lines).decode().strip()
 
-    def commit(self, tree: str, parents: Sequence[str], message: str, author: Identity) -> str:
+    def commit(
+        self, tree: str, parents: Sequence[str], message: str, author: Identity, *, sign: bool | None = None
+    ) -> str:
         """A commit object by `author`, committed by the user and signed as the user's git says. Moves nothing."""
         parent_args = [word for parent in parents for word in ("-p", parent)]
-        sign = ["-S"] if self.signs else []
+        signed = self.signs if sign is None else sign
         env = {
             "GIT_AUTHOR_NAME": author.name,
             "GIT_AUTHOR_EMAIL": author.email,
@@ -282,9 +291,18 @@ class Repository:
             "GIT_COMMITTER_EMAIL": self.identity.email,
         }
         try:
-            out = self.run("commit-tree", *sign, *parent_args, "-F", "-", tree, stdin=message.encode(), env=env)
+            out = self.run(
+                "commit-tree",
+                *(["-S"] if signed else []),
+                *parent_args,
+                "-F",
+                "-",
+                tree,
+                stdin=message.encode(),
+                env=env,
+            )
         except GitError as e:
-            if not self.signs:
+            if not signed:
                 raise
             raise CannotRecord(
                 f"the commit cannot be signed: {_last_line(e.stderr)}",
@@ -391,11 +409,11 @@ def _log_rows(out: bytes) -> Iterator[list[str]]:
 
 
 def _execute(
-    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None
+    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None, *, users: bool = False
 ) -> tuple[int, bytes, str]:
     """(status, stdout, stderr) of one git process."""
     git = _git()
-    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    settings = [word for setting in _SETTINGS + (() if users else _MESSAGE_SETTINGS) for word in ("-c", setting)]
     command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
     # GitPython takes stdin from a real file only; in a read-only sandbox there is no place for a temporary one
     with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as source:
@@ -409,7 +427,7 @@ def _execute(
             with_exceptions=False,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
-            env=_ENVIRONMENT | dict(env or {}),
+            env=_ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {}),
             shell=False,
         )
     if status == -signal.SIGINT:

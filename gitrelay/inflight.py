@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gitrelay import history, recording
+from gitrelay import history, recording, snapshot
 from gitrelay.errors import Busy, CannotRecord
 from gitrelay.history import Exchange
 from gitrelay.ledger import Ledger
@@ -109,7 +109,8 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
                 Limits(),
             )
             outcome = failed(call, "cancelled", f"cancelled by {by}; no peer was running")
-            held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"})
+            files = snapshot.take(ledger.repo, address.session)
+            held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"}, files=files)
     return history.exchange(ledger, address)
 
 

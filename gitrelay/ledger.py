@@ -23,6 +23,7 @@ from gitrelay import names
 from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
 from gitrelay.gitcmd import FILE_MODE, GitError, Identity, Repository, TreeEntry
 from gitrelay.message import PROTOCOL, Request, Response, request_file, response_file
+from gitrelay.snapshot import Snapshot
 from gitrelay.state import State
 from gitrelay.worktree import SessionWorktree, folder_of
 
@@ -217,7 +218,13 @@ class Session:
                 )
 
     def append_request(
-        self, tip: Tip, request: Request, trailers: Mapping[str, str], *, synchronise: bool = True
+        self,
+        tip: Tip,
+        request: Request,
+        trailers: Mapping[str, str],
+        *,
+        files: Snapshot | None = None,
+        synchronise: bool = True,
     ) -> Tip:
         """Record a request. Raises Busy where the session's last request is not answered yet."""
         if tip.pending is not None:
@@ -230,6 +237,7 @@ class Session:
             _of_request(request),
             own | dict(trailers),
             request.from_,
+            files=files,
             synchronise=synchronise,
         )
 
@@ -241,17 +249,18 @@ class Session:
         *,
         data: bytes | None = None,
         notes: Sequence[str] = (),
+        files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
         """Record a response; `data` is the file as the peer wrote it, where it wrote one.
 
         Raises UsageError where the request does not exist or is answered already.
         """
-        files = {entry.name for entry in tip.entries}
+        there = {entry.name for entry in tip.entries}
         address = names.Address(self.name, response.re)
-        if request_file(response.re) not in files:
+        if request_file(response.re) not in there:
             raise UsageError(f"there is no request {address}", code="unknown-exchange")
-        if response.file in files:
+        if response.file in there:
             raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
         own = _trailers_of(response) | {"Relay-Head": tip.head}
         return self._append(
@@ -262,6 +271,7 @@ class Session:
             own | dict(trailers),
             response.from_,
             notes=notes,
+            files=files,
             synchronise=synchronise,
         )
 
@@ -275,6 +285,7 @@ class Session:
         author: str,
         *,
         notes: Sequence[str] = (),
+        files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
         repo = self.ledger.repo
@@ -284,9 +295,11 @@ class Session:
             try:
                 blob = repo.write_blob(path, data)
                 entries = tuple(sorted((*tip.entries, TreeEntry(FILE_MODE, name, blob)), key=lambda e: e.name))
-                text = _message(subject, trailers, notes)
+                kept = files.keep(repo, self.name, subject) if files is not None else []
+                own = {**trailers, "Relay-Tree": files.tree} if files is not None else trailers
+                text = _message(subject, own, notes)
                 commit = repo.commit(repo.write_tree(entries), [tip.commit], text, _author(author))
-                repo.move_refs([(self.ref, commit, tip.commit)], subject)
+                repo.move_refs([(self.ref, commit, tip.commit), *kept], subject)
             except BaseException:
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from gitrelay import snapshot
 from gitrelay.errors import IntegrityError, RelayError
 from gitrelay.gitcmd import Repository
 from gitrelay.ledger import Ledger, Session, is_own_append
@@ -46,7 +47,13 @@ def record(session: Session, folder: CallFolder, call: Call, outcome: Outcome) -
         **outcome.trailers,
     }
     session.append_response(
-        before, outcome.response, trailers, data=outcome.data, notes=notes, synchronise=not call.one_shot
+        before,
+        outcome.response,
+        trailers,
+        data=outcome.data,
+        notes=notes,
+        files=snapshot.take(repo, call.session),
+        synchronise=not call.one_shot,
     )
     end(session, folder, call)
 

@@ -104,6 +104,8 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("show", "s")) == exchange | {"request"}
     assert keys(data("ls")) == section(text, "`ls`, a list")
     assert keys(data("peers")) == section(text, "`peers`, a list")
+    assert keys(data("diff", "s/01")) == {"address", "before", "after", "files"}
+    assert keys(data("apply", "s/01")) == {"address", "files"}
     assert keys(data("close", "s")) == {"closed"}
     assert keys(data("archive", "s")) == {"archived"}
     assert keys(data("archive", "--restore", "s")) == {"restored"}

@@ -28,6 +28,8 @@ VERBS: Final[dict[str, str]] = {
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
+    "diff": "Show what changed in the caller's files between request and response.",
+    "apply": "Bring what a call changed into this working tree.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,15 @@ def write(data: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+def write_git(data: bytes) -> None:
+    """What git prints of the user's own files, with git's own colours and nothing else's on a terminal."""
+    if not sys.stdout.isatty():
+        write(data)
+        return
+    kept = re.split(r"(\x1b\[[0-9;]*m)", data.decode("utf-8", "replace"))
+    click.echo("".join(part if i % 2 else safe(part) for i, part in enumerate(kept)), nl=False)
 
 
 def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""`git relay diff`: what changed in the caller's files between request and response."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gitrelay import names
+from gitrelay.cli.options import json_option
+
+
+@click.command("diff")
+@click.option("--stat", is_flag=True, help="Only which files, and how much.")
+@json_option
+@click.argument("address", metavar="ADDRESS")
+@click.argument("paths", nargs=-1, metavar="[-- PATH...]")
+def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> int:
+    """Show what changed in the caller's files between request and response.
+
+    Tracked and untracked files, not ignored ones, as they were when the request was recorded and when
+    the answer was. PATHs are below the top of the working tree.
+    """
+    wanted = names.parse_address(address)
+
+    from gitrelay import call, gitfiles, snapshot
+    from gitrelay.cli import output
+
+    ledger = call.open_ledger(Path.cwd())
+    before, after = snapshot.of_exchange(ledger, wanted)
+    if as_json:
+        rows = [asdict(change) for change in gitfiles.changes(ledger.repo, before, after, paths)]
+        click.echo(
+            output.envelope("diff", 0, {"address": str(wanted), "before": before, "after": after, "files": rows})
+        )
+        return 0
+    words = ["--stat"] if stat else []
+    output.write_git(gitfiles.diff(ledger.repo, before, after, paths, words=words, colour=sys.stdout.isatty()))
+    return 0

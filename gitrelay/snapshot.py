@@ -1,0 +1,140 @@
+"""The caller's working files as a tree: what a request was asked on, and what was there after the answer.
+
+Tracked, changed and untracked files, not ignored ones; submodules as the commits they stand at. The user's
+index is copied, never written; a clean tree costs one `git status` and is HEAD's own tree. The trees of a
+session are kept alive by one ref, `refs/relay/code/<session>`, a line of commits each of which holds one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gitrelay import gitfiles
+from gitrelay.errors import RelayError, UsageError
+from gitrelay.gitcmd import GitError, Identity, Repository
+from gitrelay.gitfiles import Change
+from gitrelay.names import Address
+
+if TYPE_CHECKING:
+    from gitrelay.ledger import Ledger
+
+CODE: Final = "refs/relay/code/"
+_PATCH: Final = ("--binary", "--full-index", "--no-renames")
+_AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The tree of the working files, and where the session's code ref stood: a commit and its tree, or None."""
+
+    tree: str
+    kept: str | None
+    kept_tree: str | None
+
+    def keep(self, repo: Repository, session: str, why: str) -> list[tuple[str, str, str]]:
+        """The ref move that keeps the tree alive, none where it is the last one already; writes its commit."""
+        if self.tree == self.kept_tree:
+            return []
+        parents = [self.kept] if self.kept else []
+        commit = repo.commit(self.tree, parents, f"{why}\n", _AUTHOR, sign=False)
+        return [(CODE + session, commit, self.kept or repo.no_object)]
+
+
+def take(repo: Repository, session: str) -> Snapshot | None:
+    """The working files now, None in a bare repository or where they cannot be read."""
+    if repo.top is None:
+        return None
+    try:
+        head, kept, kept_tree = repo.objects(["HEAD^{tree}", CODE + session, f"{CODE}{session}^{{tree}}"])
+        changed = gitfiles.changed(repo)
+        tree = head.oid if head is not None and not changed else _tree_with(repo, changed)
+    except (RelayError, OSError):
+        return None  # an unreadable file, a filter that fails: the call goes on, and the record has no tree
+    return Snapshot(tree, kept.oid if kept else None, kept_tree.oid if kept_tree else None)
+
+
+def _tree_with(repo: Repository, changed: Sequence[bytes]) -> str:
+    """The tree of a copy of the index in which `changed` paths are as they stand in the working tree."""
+    with _copy_of_index(repo) as index:
+        gitfiles.update_index(repo, index, changed)
+        return gitfiles.tree_of(repo, index)
+
+
+@contextlib.contextmanager
+def _copy_of_index(repo: Repository) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="index-", dir=repo.common_dir / "relay") as folder:
+        copy = Path(folder) / "index"
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(repo.git_dir / "index", copy)
+            # git trusts an entry whose file is older than the index; the copy must not be newer than the original
+            shutil.copystat(repo.git_dir / "index", copy)
+        yield copy
+
+
+def apply(repo: Repository, before: str, after: str) -> list[Change]:
+    """Bring what changed from `before` to `after` into the working tree of `repo`, merging three ways.
+
+    The merge is made in a copy of the index first: on a conflict UsageError names the files and nothing has
+    changed. Only files are written, never the index. Returns what was changed here.
+    """
+    if repo.top is None:
+        raise UsageError("a bare repository has no files to change", hint="use a clone", code="bare-repository")
+    patch = gitfiles.diff(repo, before, after, words=_PATCH)
+    if not patch:
+        return []
+    here = _tree_with(repo, gitfiles.changed(repo))
+    with _copy_of_index(repo) as index:
+        gitfiles.read_tree(repo, index, here)
+        conflicts = gitfiles.merge_patch(repo, index, patch)
+        if conflicts is not None:
+            raise UsageError(
+                f"the changes do not apply here: {conflicts}",
+                hint="nothing was changed; commit or stash what is in the way, or apply 'git relay diff' by hand",
+                code="conflict",
+            )
+        merged = gitfiles.tree_of(repo, index)
+    found = gitfiles.changes(repo, here, merged)
+    if found:
+        _write(repo, gitfiles.diff(repo, here, merged, words=_PATCH))
+    return found
+
+
+def _write(repo: Repository, patch: bytes) -> None:
+    try:
+        gitfiles.write_patch(repo, patch)
+    except GitError as e:
+        raise UsageError(
+            f"the changes could not be written: {e.message}", hint="nothing was changed", code="conflict"
+        ) from e
+
+
+def of_exchange(ledger: Ledger, address: Address) -> tuple[str, str]:
+    """The trees of an exchange, before and after.
+
+    Raises UsageError where it is not answered, where none was recorded, or where they are not in this clone.
+    """
+    from gitrelay import history
+
+    found = history.exchange(ledger, address)
+    if found.response is None:
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
+    trees = [commit.trailers.get("Relay-Tree", "") for commit in (found.request, found.response)]
+    if not all(trees):
+        raise UsageError(
+            f"{address} has no recorded files",
+            hint="there was no working tree, or it could not be read",
+            code="no-tree",
+        )
+    if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
+        raise UsageError(
+            f"the files of {address} are not in this clone",
+            hint=f"git fetch REMOTE '{CODE}*:{CODE}*'",
+            code="no-tree",
+        )
+    return trees[0], trees[1]

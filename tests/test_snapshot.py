@@ -1,0 +1,127 @@
+"""The caller's files before and after every call, as trees: what changed can be shown, and brought elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Repo
+
+SHELL = ("req", "--from", "uma", "--to", "shell", "--session", "s")
+
+
+def trees(repo: Repo, session: str = "s") -> list[str]:
+    """The recorded trees of a session, oldest first."""
+    out = repo.git("log", "--reverse", "--format=%(trailers:key=Relay-Tree,valueonly)", f"refs/heads/relay/{session}")
+    return [line for line in out.splitlines() if line]
+
+
+def test_a_clean_tree_is_heads_own(repo: Repo) -> None:
+    assert repo.relay(*SHELL, "true").code == 0
+    assert trees(repo) == [repo.git("rev-parse", "HEAD^{tree}")] * 2
+    assert len(repo.git("rev-list", "refs/relay/code/s").splitlines()) == 1
+
+
+def test_changed_untracked_and_deleted_files_are_in_the_tree_and_ignored_ones_are_not(repo: Repo) -> None:
+    repo.sh("""
+        echo '*.log' > .gitignore; echo gone > gone.txt; echo kept > 'spaced ünï.txt'; git add -A; git commit -qm more
+        echo staged > staged.txt; git add staged.txt; echo later > staged.txt
+        echo 'print(2)' > app.py; rm gone.txt; mkdir -p new/deep; echo x > new/deep/file; echo y > noise.log
+        ln -s app.py link; chmod +x app.py
+    """)
+    before = repo.sh("cat .git/index | sha256sum; git stash list; git status --porcelain")
+    assert repo.relay(*SHELL, "true").code == 0
+    assert repo.sh("cat .git/index | sha256sum; git stash list; git status --porcelain") == before
+    (first, second) = trees(repo)
+    assert first == second
+    listing = repo.git("-c", "core.quotePath=false", "ls-tree", "-r", "--format=%(objectmode) %(path)", first)
+    assert listing.splitlines() == [
+        "100644 .gitignore",
+        "100755 app.py",
+        "120000 link",
+        "100644 new/deep/file",
+        "100644 spaced ünï.txt",
+        "100644 staged.txt",
+    ]
+    assert repo.git("show", f"{first}:staged.txt") == "later"
+
+
+def test_the_users_own_line_ends_and_filters_hold_for_the_users_files(repo: Repo) -> None:
+    repo.sh("git config core.autocrlf true; printf 'a\\r\\nb\\r\\n' > crlf.txt")
+    repo.sh("git config filter.up.clean 'tr a-z A-Z'; echo '*.up filter=up' > .gitattributes; echo word > x.up")
+    assert repo.relay(*SHELL, "true").code == 0
+    tree = trees(repo)[0]
+    assert repo.git("cat-file", "blob", f"{tree}:crlf.txt") == "a\nb"
+    assert repo.git("cat-file", "blob", f"{tree}:x.up") == "WORD"
+
+
+def test_diff_shows_what_the_call_changed_and_nothing_else(repo: Repo) -> None:
+    repo.sh("echo mine > mine.txt; echo 'print(0)' > app.py")
+    assert repo.relay(*SHELL, "echo 'print(3)' > app.py; echo new > 'a b.txt'; rm mine.txt").code == 0
+    repo.sh("echo afterwards > app.py")
+    shown = repo.relay("diff", "s/01")
+    assert shown.code == 0
+    assert "-print(0)\n+print(3)\n" in shown.out and "afterwards" not in shown.out
+    files = repo.relay("diff", "s/01", "--json").json["data"]["files"]
+    assert [(f["path"], f["state"], f["added"], f["deleted"]) for f in files] == [
+        ("a b.txt", "A", 1, 0),
+        ("app.py", "M", 1, 1),
+        ("mine.txt", "D", 0, 1),
+    ]
+    assert "3 files changed" in repo.relay("diff", "s/01", "--stat").out
+    assert repo.relay("diff", "s/01", "--", "a b.txt").out.count("diff --git") == 1
+
+
+def test_the_trees_survive_garbage_collection(repo: Repo) -> None:
+    assert repo.relay(*SHELL, "echo 1 > a; git add a").code == 0
+    assert repo.relay(*SHELL, "echo 2 > a").code == 0
+    repo.sh("git reset -q --hard; git reflog expire --expire=now --all; git gc -q --prune=now")
+    assert "-1\n+2\n" in repo.relay("diff", "s/02").out
+    assert "+1\n" in repo.relay("diff", "s/01").out
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/relay") == "refs/relay/code/s"
+
+
+def test_diff_of_what_is_not_there(repo: Repo) -> None:
+    assert repo.relay(*SHELL, "-d", "sleep 60").code == 0
+    early = repo.relay("diff", "s/01")
+    assert early.code == 2 and "git relay wait s/01" in early.err
+    assert repo.relay("cancel", "s/01").code == 0
+    assert repo.relay(*SHELL, "echo secret-free > untracked").code == 0
+    clone = Repo(repo.path.parent / "clone", repo.env)
+    repo.sh(
+        "git clone -q --no-local . ../clone; git -C ../clone fetch -q origin 'refs/heads/relay/*:refs/heads/relay/*'"
+    )
+    missing = clone.relay("diff", "s/02")
+    assert missing.code == 2 and "refs/relay/code/*" in missing.err
+    clone.sh("git fetch -q origin 'refs/relay/code/*:refs/relay/code/*'")
+    assert "+secret-free" in clone.relay("diff", "s/02").out
+
+
+@pytest.fixture
+def called(repo: Repo) -> Repo:
+    """A repository whose session s has one exchange: it edits a line, adds a binary file, deletes one."""
+    repo.sh("seq 1 20 > lines; echo bye > gone; git add -A; git commit -qm lines; git branch elsewhere")
+    task = "sed -i.bak 's/^10$/ten/' lines; rm lines.bak gone; printf 'a\\000b' > bin; mkdir d; echo x > d/new"
+    assert repo.relay(*SHELL, task).code == 0
+    return repo
+
+
+def test_apply_brings_the_changes_into_another_checkout(called: Repo) -> None:
+    called.sh("git worktree add -q ../other elsewhere; cd ../other; sed -i.bak 's/^2$/two/' lines; rm lines.bak")
+    other = Repo(called.path.parent / "other", called.env)
+    index = other.sh("git ls-files -s")
+    done = other.relay("apply", "s/01")
+    assert done.code == 0, done.err
+    assert sorted(done.out.splitlines()) == ["A bin", "A d/new", "D gone", "M lines"]
+    assert other.sh("sed -n '2p;10p' lines") == "two\nten\n"
+    assert (other.path / "bin").read_bytes() == b"a\0b" and not (other.path / "gone").exists()
+    assert other.sh("git ls-files -s") == index
+    again = other.relay("apply", "s/01")
+    assert again.code == 0 and "here already" in again.err
+
+
+def test_apply_refuses_a_conflict_and_changes_nothing(called: Repo) -> None:
+    called.sh("git worktree add -q ../other elsewhere; cd ../other; sed -i.bak 's/^10$/zehn/' lines; rm lines.bak")
+    other = Repo(called.path.parent / "other", called.env)
+    before = other.sh("git status --porcelain; cat lines; cat gone")
+    done = other.relay("apply", "s/01")
+    assert done.code == 2 and "conflicts in lines" in done.err and "nothing was changed" in done.err
+    assert other.sh("git status --porcelain; cat lines; cat gone") == before
