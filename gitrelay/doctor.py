@@ -6,6 +6,7 @@ fails the whole; what stops some, or only an agent's, is a warning.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -176,11 +177,7 @@ def _own_program(environ: Mapping[str, str]) -> Finding:
 def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
     """Codex runs commands in a login shell, whose profile sets PATH anew."""
     check = "codex's shell"
-    import pwd
-
-    shell = pwd.getpwuid(os.getuid()).pw_shell
-    if os.path.basename(shell) not in ("bash", "zsh", "sh"):
-        shell = "bash"
+    shell = _users_shell()
     here = environ.get("PATH")
     wanted = {name: path for name in ("git-relay", *found, "node") if (path := shutil.which(name, path=here))}
     script = (
@@ -203,7 +200,9 @@ def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
     if not missing:
         return Finding(check, "ok", f"'{os.path.basename(shell)} -lc' finds {', '.join(wanted)}")
     folders = ":".join(dict.fromkeys(os.path.dirname(wanted[name]) for name in missing if name in wanted))
-    profiles = [".zprofile"] if shell.endswith("zsh") else [".bash_profile", ".bash_login", ".profile"]
+    profiles = {"zsh": [".zprofile"], "sh": [".profile"]}.get(
+        os.path.basename(shell), [".bash_profile", ".bash_login", ".profile"]
+    )
     home = Path(environ.get("HOME") or Path.home())
     profile = next((name for name in profiles if (home / name).exists()), profiles[-1])  # bash reads the first
     return Finding(
@@ -212,6 +211,17 @@ def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
         f"'{os.path.basename(shell)} -lc', in which codex runs commands, does not find {', '.join(missing)}",
         f"echo 'export PATH=\"{folders}:$PATH\"' >> ~/{profile}",
     )
+
+
+def _users_shell() -> str:
+    """The shell of the user's account, as codex takes it; bash where that is none that codex knows."""
+    import pwd
+
+    with contextlib.suppress(KeyError):  # a user id without an account, as containers have
+        shell = pwd.getpwuid(os.getuid()).pw_shell
+        if os.path.basename(shell) in ("bash", "zsh", "sh"):
+            return shell
+    return "bash"
 
 
 def _rule(environ: Mapping[str, str]) -> Finding:
