@@ -39,21 +39,42 @@ def tree_of(repo: Repository, index: Path) -> str:
     return repo.run("write-tree", env=_with(index), users=True).decode().strip()
 
 
-def read_tree(repo: Repository, index: Path, tree: str) -> None:
-    """Make the index at `index` hold `tree`."""
-    repo.run("read-tree", "--reset", tree, env=_with(index), users=True)
+def merge(repo: Repository, folder: Path, base: str, ours: str, theirs: str) -> tuple[str, list[str]]:
+    """(the tree that merges `ours` and `theirs`, [] ) or ('', the paths in conflict). Files are made in `folder`."""
+    env = _with(folder / "index")
+    repo.run("read-tree", "-i", "-m", "--aggressive", base, ours, theirs, env=env, users=True)
+    stages: dict[str, dict[str, tuple[str, str]]] = {}
+    for line in repo.run("ls-files", "--unmerged", "-z", env=env, users=True).split(b"\0")[:-1]:
+        head, _, path = line.decode("utf-8", "surrogateescape").partition("\t")
+        mode, oid, stage = head.split()
+        stages.setdefault(path, {})[stage] = (mode, oid)
+    conflicts = []
+    for path, sides in stages.items():
+        merged = _merge_file(repo, folder, sides) if len(sides) == 3 else None
+        if merged is None:
+            conflicts.append(path)
+        else:
+            line = f"{sides['2'][0]} {merged} 0\t{path}\0".encode("utf-8", "surrogateescape")
+            repo.run("update-index", "-z", "--index-info", stdin=line, env=env, users=True)
+    if conflicts:
+        return "", sorted(conflicts)
+    return repo.run("write-tree", env=env, users=True).decode().strip(), []
 
 
-def merge_patch(repo: Repository, index: Path, patch: bytes) -> str | None:
-    """Apply `patch` to the index at `index`, merging three ways; the files in conflict, None where there is none."""
-    fault = ""
+def _merge_file(repo: Repository, folder: Path, sides: Mapping[str, tuple[str, str]]) -> str | None:
+    """The blob that merges three versions of a file line by line, None on a conflict."""
+    names = []
+    for stage, blob in zip("213", repo.objects([sides[stage][1] for stage in "213"]), strict=True):
+        if blob is None or blob.kind != "blob" or b"\0" in blob.data or not sides[stage][0].startswith("100"):
+            return None
+        names.append(str(folder / stage))
+        (folder / stage).write_bytes(blob.data)
     try:
-        repo.run("apply", "--cached", "--3way", "--whitespace=nowarn", stdin=patch, env=_with(index), users=True)
-    except GitError as e:
-        fault = e.message
-    unmerged = repo.run("ls-files", "--unmerged", "-z", env=_with(index), users=True).split(b"\0")
-    paths = sorted({line.partition(b"\t")[2].decode("utf-8", "replace") for line in unmerged if line})
-    return f"conflicts in {', '.join(paths[:10])}" if paths else fault or None
+        merged = repo.run("merge-file", "--stdout", "--quiet", *names, users=True)
+    except GitError:
+        return None
+    (folder / "merged").write_bytes(merged)
+    return repo.write_blob(folder / "merged", merged)
 
 
 def write_patch(repo: Repository, patch: bytes) -> None:

@@ -85,20 +85,16 @@ def apply(repo: Repository, before: str, after: str) -> list[Change]:
     """
     if repo.top is None:
         raise UsageError("a bare repository has no files to change", hint="use a clone", code="bare-repository")
-    patch = gitfiles.diff(repo, before, after, words=_PATCH)
-    if not patch:
-        return []
     here = _tree_with(repo, gitfiles.changed(repo))
-    with _copy_of_index(repo) as index:
-        gitfiles.read_tree(repo, index, here)
-        conflicts = gitfiles.merge_patch(repo, index, patch)
-        if conflicts is not None:
-            raise UsageError(
-                f"the changes do not apply here: {conflicts}",
-                hint="nothing was changed; commit or stash what is in the way, or apply 'git relay diff' by hand",
-                code="conflict",
-            )
-        merged = gitfiles.tree_of(repo, index)
+    with tempfile.TemporaryDirectory(prefix="merge-", dir=repo.common_dir / "relay") as folder:
+        merged, conflicts = gitfiles.merge(repo, Path(folder), before, here, after)
+    if conflicts:
+        named = ", ".join(conflicts[:10]) + (f" and {len(conflicts) - 10} more" if len(conflicts) > 10 else "")
+        raise UsageError(
+            f"the changes do not apply here: conflicts in {named}",
+            hint="nothing was changed; commit or stash what is in the way, or apply 'git relay diff' by hand",
+            code="conflict",
+        )
     found = gitfiles.changes(repo, here, merged)
     if found:
         _write(repo, gitfiles.diff(repo, here, merged, words=_PATCH))

@@ -32,9 +32,8 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
     before, after = snapshot.of_exchange(ledger, wanted)
     if as_json:
         rows = [asdict(change) for change in gitfiles.changes(ledger.repo, before, after, paths)]
-        click.echo(
-            output.envelope("diff", 0, {"address": str(wanted), "before": before, "after": after, "files": rows})
-        )
+        data = {"address": str(wanted), "before": before, "after": after, "files": rows}
+        click.echo(output.envelope("diff", 0, data))
         return 0
     words = ["--stat"] if stat else []
     output.write_git(gitfiles.diff(ledger.repo, before, after, paths, words=words, colour=sys.stdout.isatty()))
