@@ -24,6 +24,7 @@ from gitrelay.settings import CallSettings, Given
 from gitrelay.state import Call, CallFolder, Limits
 
 KEY_MAX: Final = 200
+CHECK_MAX: Final = 1000  # it stands in a trailer
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 
 
@@ -83,6 +84,8 @@ class _Plan:
     from_: str
     chosen: CallSettings
     key: str | None
+    checks: tuple[str, ...]
+    check_limit: float | None
 
 
 def _plan(
@@ -119,7 +122,20 @@ def _plan(
         from_=settings.caller(repo, from_),
         chosen=chosen,
         key=key,
+        checks=tuple(checked(command) for command in given.checks),
+        check_limit=settings.check_limit(repo) if given.checks else None,
     )
+
+
+def checked(command: str) -> str:
+    """A check's command. Raises UsageError for what cannot be recorded as one."""
+    if not command.strip() or "\0" in command or not command.isprintable() or len(command) > CHECK_MAX:
+        raise UsageError(
+            f"--check {names.quote(command)} is not a command",
+            hint=f"one line of at most {CHECK_MAX} characters; put more into a script",
+            code="bad-check",
+        )
+    return command
 
 
 def ask_each(
@@ -310,6 +326,8 @@ def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, wai
         one_shot=one_shot,
         model=chosen.model,
         effort=chosen.effort,
+        checks=plan.checks,
+        check_limit=plan.check_limit,
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitrelay import names
-from gitrelay.errors import IntegrityError, UsageError, exit_code_of
+from gitrelay.checkresult import parse_trailer
+from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, UsageError, exit_code_of
 from gitrelay.gitcmd import GitError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.message import BadMessage, Response, parse_response, request_file, response_file
@@ -27,6 +28,15 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One recorded check of an exchange. `word` is `pass`, `fail (exit 1)`, `timeout` or `lost`."""
+
+    command: str
+    word: str
+    commit: Commit
+
+
+@dataclass(frozen=True)
 class Exchange:
     """A request and, once it is there, its response. `request_data`, `response_data` are filled where asked for."""
 
@@ -36,6 +46,7 @@ class Exchange:
     request_data: bytes = b""
     response_data: bytes = b""
     rev: str = field(default="", repr=False)
+    checks: tuple[Check, ...] = ()
 
     @property
     def from_(self) -> str:
@@ -63,11 +74,16 @@ class Exchange:
 
     @property
     def exit_code(self) -> int:
-        from gitrelay.errors import PENDING
-
         if self.response is None:
             return PENDING
-        return exit_code_of(self.status, self.verify or "skip", self.reason, self.recorded or "")
+        code = exit_code_of(self.status, self.verify or "skip", self.reason, self.recorded or "")
+        return VERIFY_FAILED if code == OK and self.failed_checks else code
+
+    @property
+    def failed_checks(self) -> list[Check]:
+        """The checks whose last run did not pass."""
+        last = {check.command: check for check in self.checks}
+        return [check for check in last.values() if check.word != "pass"]
 
     @property
     def answer(self) -> Response | None:
@@ -107,6 +123,9 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
         id_ = trailers.get("Relay-Id", "")
         turns = int(id_) if names.is_turn(id_) else 1 if id_ else 0
         kind = subject.partition(" ")[0]
+        if kind == "chk":  # the last word is a check's; who asked whom stands further back
+            found.append(_checked(ledger, name, archived, int(time or 0), subject))
+            continue
         asking = kind == "req"
         speaker, listener = trailers.get("Relay-From", ""), trailers.get("Relay-To", "")
         found.append(
@@ -124,6 +143,13 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
             )
         )
     return sorted(found, key=lambda s: (-s.last, s.name))
+
+
+def _checked(ledger: Ledger, name: str, archived: bool, time: int, subject: str) -> SessionSummary:
+    last = exchanges(ledger, name)[-1]
+    verify = "fail" if last.failed_checks else last.verify
+    turns = int(last.address.id) if names.is_turn(last.address.id) else 1
+    return SessionSummary(name, archived, turns, last.from_, last.to, last.status, verify, last.reason, time, subject)
 
 
 def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exchange]:
@@ -147,7 +173,12 @@ def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exc
         if subject.startswith("req ") and names.is_id(id_) and id_ not in found:
             found[id_] = Exchange(Address(session, id_), commit, None, rev=rev)
         elif subject.startswith("res ") and id_ in found and found[id_].response is None:
-            found[id_] = Exchange(found[id_].address, found[id_].request, commit, rev=rev)
+            found[id_] = replace(found[id_], response=commit)
+        elif subject.startswith("chk ") and id_ in found:
+            check = parse_trailer(commit.trailers.get("Relay-Check", ""))
+            if check is not None:
+                checks = (*found[id_].checks, Check(check[1], check[0], commit))
+                found[id_] = replace(found[id_], checks=checks)
     result = list(found.values())
     return with_bodies(ledger, result) if bodies else result
 
@@ -190,7 +221,7 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
                 f"{e.address}: its file is missing from the commit", hint=f"git show --stat {e.request.oid}"
             )
         data = response.data if response is not None else b""
-        result.append(Exchange(e.address, e.request, e.response, request.data, data, e.rev))
+        result.append(replace(e, request_data=request.data, response_data=data))
     return result
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from gitrelay import history, recording, snapshot
@@ -41,7 +42,8 @@ def wait(
             if not folder.is_alive():
                 pause = _MANUAL_PAUSE
         if deadline is not None and time.monotonic() >= deadline:
-            return history.exchange(ledger, address)
+            # answered or not, it goes on: the checks are part of the call
+            return replace(history.exchange(ledger, address), response=None, response_data=b"")
         if meanwhile is not None:
             meanwhile()
         time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
@@ -62,7 +64,7 @@ def look(ledger: Ledger, address: Address) -> Exchange:
     """
     found = history.exchange(ledger, address)
     folder = ledger.state.call(address.session)
-    if found.response is not None or not folder.path.exists():
+    if not folder.path.exists():
         return found
     try:
         with ledger.session(address.session) as held:

@@ -11,7 +11,6 @@ Invariants, each held by the way a write is made:
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import names
+from gitrelay.checkresult import CheckResult
 from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
 from gitrelay.gitcmd import FILE_MODE, GitError, Identity, Repository, TreeEntry
-from gitrelay.message import PROTOCOL, Request, Response, request_file, response_file
+from gitrelay.message import FILE, PROTOCOL, Request, Response, check_file, request_file, response_file
 from gitrelay.snapshot import Snapshot
 from gitrelay.state import State
 from gitrelay.worktree import SessionWorktree, folder_of
@@ -32,7 +32,6 @@ ARCHIVE: Final = "refs/relay/archive/"
 ASIDE: Final = "refs/relay/aside/"
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
-_FILE = re.compile(r"(.+)\.(req|res|check)\.md")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Tip:
     @property
     def ids(self) -> list[str]:
         """The ids of all requests, in turn order; a one-shot's own id comes first."""
-        ids = {m[1] for e in self.entries if (m := _FILE.fullmatch(e.name)) and m[2] == "req" and names.is_id(m[1])}
+        ids = {m[1] for e in self.entries if (m := FILE.fullmatch(e.name)) and m[2] == "req" and names.is_id(m[1])}
         return sorted(ids, key=lambda i: (names.is_turn(i), int(i) if names.is_turn(i) else 0))
 
     @property
@@ -57,6 +56,12 @@ class Tip:
         """The id of the request that has no response, None where all are answered."""
         files = {e.name for e in self.entries}
         return next((i for i in self.ids if response_file(i) not in files), None)
+
+    def checks(self, id_: str) -> int:
+        """How many checks of an exchange are recorded."""
+        return sum(
+            1 for e in self.entries if (m := FILE.fullmatch(e.name)) and m[1] == id_ and m[2].startswith("check")
+        )
 
     @property
     def next_id(self) -> str:
@@ -273,6 +278,15 @@ class Session:
             notes=notes,
             files=files,
             synchronise=synchronise,
+        )
+
+    def append_check(self, tip: Tip, id_: str, result: CheckResult, *, files: Snapshot | None) -> Tip:
+        """Record what gitrelay itself saw when it ran a check after the answer to `id_`; its author is gitrelay."""
+        name = check_file(id_, tip.checks(id_) + 1)
+        own = {"Relay-Id": id_, "Relay-Check": f"{result.word}: {plain(result.command)}"}
+        subject = f"chk {id_} {result.word}: {plain(result.command)[:SUBJECT_TASK].rstrip()}"
+        return self._append(
+            tip, name, result.render(id_, files.tree if files else None), subject, own, "gitrelay", files=files
         )
 
     def _append(

@@ -26,7 +26,11 @@ MAX_HEADER: Final = 64 * 1024
 # Ours is flat. PyYAML looks at every open bracket again for every token: 60,000 of them took 69 s.
 _MAX_DEPTH: Final = 16
 
+# the files of a session: <id>.req.md, <id>.res.md, <id>.check.md, <id>.check-2.md
+FILE: Final = re.compile(r"(.+)\.(req|res|check(?:-[1-9][0-9]*)?)\.md")
 _FENCE = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+# front matter as gitrelay writes it: to YAML, too, each line is a key and a plain scalar, and nothing else
+_OWN_HEADER = re.compile(r"(?:[a-z]{1,32}: [a-z0-9][a-z0-9-]*\n)+")
 _FOOTER = re.compile(r"^---\nReply:", re.MULTILINE)
 
 
@@ -101,6 +105,11 @@ def request_file(id_: str) -> str:
 
 def response_file(id_: str) -> str:
     return f"{id_}.res.md"
+
+
+def check_file(id_: str, number: int) -> str:
+    """The file of the `number`th check of an exchange: `01.check.md`, then `01.check-2.md`."""
+    return f"{id_}.check.md" if number == 1 else f"{id_}.check-{number}.md"
 
 
 def parse_request(data: bytes, session: str) -> Request:
@@ -199,7 +208,20 @@ def _cut(data: bytes) -> tuple[str, str, int]:
 
 
 def _load(header: str) -> dict[str, _Field]:
-    """Every scalar a string, as written: YAML 1.1 would read `01` as 1, `no` as False and `12:30` as 750."""
+    """Every scalar a string, as written: YAML 1.1 would read `01` as 1, `no` as False and `12:30` as 750.
+
+    What gitrelay itself writes is read without loading YAML, 100 times as fast.
+    """
+    if _OWN_HEADER.fullmatch(header):
+        pairs = [line.split(": ") for line in header.splitlines()]
+        fields = {key: _Field(value, number) for number, (key, value) in enumerate(pairs, 2)}
+        if len(fields) == len(pairs):
+            return fields
+    return _load_yaml(header)
+
+
+def _load_yaml(header: str) -> dict[str, _Field]:
+    """The same for any YAML. Raises BadMessage."""
     import frontmatter
     import yaml
     from frontmatter.default_handlers import YAMLHandler

@@ -119,23 +119,27 @@ def run(
     except (OSError, ValueError) as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         return Ending(None, time.monotonic() - begin, error=reason)
-    with contextlib.suppress(psutil.Error, OSError):
-        started(child.pid, psutil.Process(child.pid).create_time())
-    assert child.stdin is not None and child.stdout is not None
-    heard = _Heard()
+    try:
+        with contextlib.suppress(psutil.Error, OSError):
+            started(child.pid, psutil.Process(child.pid).create_time())
+        assert child.stdin is not None and child.stdout is not None
+        heard = _Heard()
 
-    def on_out(data: bytes) -> None:
-        out_log.write(data)
-        if listener.feed(data):
-            heard.at = time.monotonic()
+        def on_out(data: bytes) -> None:
+            out_log.write(data)
+            if listener.feed(data):
+                heard.at = time.monotonic()
 
-    _thread(_feed, child.stdin, stdin)
-    readers = [_thread(_read, child.stdout, on_out)]
-    if child.stderr is not None and err_log is not None:
-        readers.append(_thread(_read, child.stderr, err_log.write))
-    ended = threading.Event()
-    _thread(_wait, child, ended)
-    stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
+        _thread(_feed, child.stdin, stdin)
+        readers = [_thread(_read, child.stdout, on_out)]
+        if child.stderr is not None and err_log is not None:
+            readers.append(_thread(_read, child.stderr, err_log.write))
+        ended = threading.Event()
+        _thread(_wait, child, ended)
+        stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
+    except BaseException:  # Ctrl-C, where it is run in the foreground
+        stop(child.pid, lambda limit: _ended_within(child, limit))
+        raise
     if stopped:
         stop(child.pid, lambda limit: _ended_within(child, limit))
     child.wait()

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from gitrelay import snapshot
+from gitrelay import checks, snapshot
+from gitrelay.checkresult import CheckResult
 from gitrelay.errors import IntegrityError, RelayError
 from gitrelay.gitcmd import Repository
 from gitrelay.ledger import Ledger, Session, is_own_append
-from gitrelay.message import response_file
+from gitrelay.message import BadMessage, parse_response, response_file
 from gitrelay.outcome import Outcome, failed, reply_file
 from gitrelay.state import Call, CallFolder
 
 
-def record(session: Session, folder: CallFolder, call: Call, outcome: Outcome) -> None:
-    """Append the response, whatever the peer did to the branch or the worktree meanwhile; then end the call.
+def record(session: Session, call: Call, outcome: Outcome) -> str:
+    """Append the response, whatever the peer did to the branch or the worktree meanwhile; returns its status.
 
     The caller holds the session's lock and `alive`.
     """
@@ -32,8 +34,7 @@ def record(session: Session, folder: CallFolder, call: Call, outcome: Outcome) -
         )
     if now is None or now.commit != before.commit:
         if now is not None and is_own_append(repo, before, now):
-            end(session, folder, call)  # the peer recorded its answer itself with `git relay res`
-            return
+            return _status(session, call)  # the peer recorded its answer itself with `git relay res`
         notes = [*outcome.notes, *session.put_back(before.commit)]
     else:
         notes = list(outcome.notes)
@@ -53,9 +54,31 @@ def record(session: Session, folder: CallFolder, call: Call, outcome: Outcome) -
         data=outcome.data,
         notes=notes,
         files=snapshot.take(repo, call.session),
-        synchronise=not call.one_shot,
+        synchronise=bool(call.checks) or not call.one_shot,
     )
-    end(session, folder, call)
+    return outcome.response.status
+
+
+def _status(session: Session, call: Call) -> str:
+    """The status of the recorded response; `error` where it cannot be read."""
+    data = session.ledger.repo.objects([f"{session.ref}:{response_file(call.id)}"])[0]
+    with contextlib.suppress(BadMessage):
+        return parse_response(data.data).status if data is not None else "error"
+    return "error"
+
+
+def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> None:
+    """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
+    for command in call.checks:
+        result = checks.run(command, Path(call.top), call.check_limit, folder.check_log, cancelled)
+        with ledger.session(call.session) as session:
+            _record_check(session, call, result)
+
+
+def _record_check(session: Session, call: Call, result: CheckResult) -> None:
+    tip = session.tip()
+    if tip is not None:
+        session.append_check(tip, call.id, result, files=snapshot.take(session.ledger.repo, call.session))
 
 
 def end(session: Session, folder: CallFolder, call: Call) -> None:
@@ -85,13 +108,25 @@ def heal(session: Session, folder: CallFolder) -> bool:
         if call is None or call.request_commit is None:
             shutil.rmtree(folder.path, ignore_errors=True)
             return True
+        session = _where_it_ran(session, call)
         if tip is not None and any(entry.name == response_file(call.id) for entry in tip.entries):
+            _lose_checks(session, call)
             end(session, folder, call)
             return True
         _stop_orphan(call)
-        session = _where_it_ran(session, call)
-        record(session, folder, call, _kept_outcome(folder) or _lost(session.ledger, folder, call))
+        record(session, call, _kept_outcome(folder) or _lost(session.ledger, folder, call))
+        _lose_checks(session, call)
+        end(session, folder, call)
     return True
+
+
+def _lose_checks(session: Session, call: Call) -> None:
+    """Record the checks that the supervisor did not come to as lost, where there is an answer to check."""
+    tip = session.tip()
+    if tip is None or not call.checks or _status(session, call) != "done":
+        return
+    for command in call.checks[tip.checks(call.id) :]:
+        _record_check(session, call, CheckResult(command, "lost", output="its supervisor died before it had ended"))
 
 
 def _where_it_ran(session: Session, call: Call) -> Session:

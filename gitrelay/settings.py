@@ -19,6 +19,7 @@ from gitrelay.state import Limits
 
 ACCESS: Final = ("read", "write", "full")
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
+DEFAULT_CHECK: Final = 900.0
 DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
 # kept narrow: these words end up in another program's argv
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]+-]{0,127}")
@@ -42,6 +43,7 @@ class Given:
     timeout: str | None = None
     idle_timeout: str | None = None
     first_output: str | None = None
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,14 @@ def for_call(
             first_output=limit("firstoutput", given.first_output, "--first-output", able.first_output),
         ),
     )
+
+
+def check_limit(repo: Repository) -> float | None:
+    """Seconds that a check may take, `relay.checkTimeout`."""
+    values = repo.config.get("relay.checktimeout")
+    if not values:
+        return DEFAULT_CHECK
+    return duration.parse_limit(values[-1][0], f"relay.checkTimeout in {values[-1][1]}")
 
 
 def peer_environment(repo: Repository, peer: str) -> dict[str, str]:

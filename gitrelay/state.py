@@ -93,6 +93,8 @@ class Call:
     one_shot: bool = False
     model: str | None = None
     effort: str | None = None
+    checks: tuple[str, ...] = ()
+    check_limit: float | None = None
     request_commit: str | None = None
     peer_pid: int | None = None
     peer_started: float | None = None
@@ -167,6 +169,10 @@ class CallFolder:
     def err_log(self) -> Path:
         return self.path / "err.log"
 
+    @property
+    def check_log(self) -> Path:
+        return self.path / "check.log"
+
     def alive(self) -> Lock:
         return Lock(self.path / "alive")
 
@@ -191,7 +197,7 @@ class CallFolder:
             return None
         try:
             known = {f.name: value[f.name] for f in fields(Call) if f.name in value}
-            return replace(Call(**known), limits=Limits(**known["limits"]))
+            return replace(Call(**known), limits=Limits(**known["limits"]), checks=tuple(known.get("checks", ())))
         except (TypeError, KeyError):
             return None
 
@@ -229,7 +235,7 @@ class CallFolder:
     def end(self, address: Address) -> None:
         """The call is recorded: its logs move to `logs/`, the folder goes. Never fails."""
         with contextlib.suppress(OSError):
-            for kind, path in (("out", self.out_log), ("err", self.err_log)):
+            for kind, path in (("out", self.out_log), ("err", self.err_log), ("check", self.check_log)):
                 if path.exists():
                     os.replace(path, self._state.log_path(address, kind))
             logs = sorted((self._state.root / "logs").iterdir(), key=_mtime, reverse=True)

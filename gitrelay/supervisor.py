@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay import continuation, environment, history, peers, probe, process, sandbox, settings
+from gitrelay import continuation, environment, history, peers, probe, process, recording, sandbox, settings
 from gitrelay.continuation import Conversation
 from gitrelay.errors import RelayError
 from gitrelay.gitcmd import Repository
@@ -29,7 +29,6 @@ from gitrelay.ledger import Ledger
 from gitrelay.message import decode, request_file
 from gitrelay.outcome import Outcome, failed, judge, violated
 from gitrelay.peers.base import Invocation, Peer, Transcript
-from gitrelay.recording import record
 from gitrelay.state import Call, CallFolder, Ending
 
 _ALIVE_LIMIT: Final = 10.0  # seconds to wait for `alive`, which only a passing look can hold
@@ -93,7 +92,11 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     with contextlib.suppress(OSError):
         folder.keep_answer(outcome.to_json())
     with ledger.session(call.session) as session:
-        record(session, folder, call, outcome)
+        status = recording.record(session, call, outcome)
+    if status == "done":
+        recording.run_checks(ledger, folder, call, _cancellation(folder))
+    with ledger.session(call.session) as session:
+        recording.end(session, folder, call)
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:

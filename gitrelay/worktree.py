@@ -133,7 +133,7 @@ class SessionWorktree:
                 with contextlib.suppress(OSError):
                     (kept / ".git").unlink()
             return [f"the session's worktree was replaced or switched; what stood there is in {kept}"]
-        if any(not p.name.endswith((".req.md", ".res.md", ".check.md")) for p in self.path.iterdir()):
+        if any(not message.FILE.fullmatch(p.name) for p in self.path.iterdir()):
             raise UsageError(
                 f"{quote_path(self.path)} exists and is not a session's worktree",
                 hint="move it away; gitrelay puts the session there",

@@ -30,6 +30,7 @@ VERBS: Final[dict[str, str]] = {
     "show": "Print a message, an exchange or a whole session.",
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",
+    "check-again": "Run the checks of an exchange anew, and append what they come to.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
@@ -52,7 +53,7 @@ class Verbs(click.Group):
             return None
         import importlib
 
-        command: click.Command = importlib.import_module(f"gitrelay.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"gitrelay.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -96,6 +96,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "model": trailers.get("Relay-Model"),
         "peer_session": trailers.get("Relay-Peer-Session"),
         "usage": _usage(trailers.get("Relay-Usage", "")),
+        "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
     }
     if request:
         value["request"] = e.request_data.decode("utf-8", "replace")
@@ -108,6 +109,13 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
         return []
     if e.response is None:
         return [{"code": "pending", "message": f"{e.address} goes on", "hint": f"git relay wait {e.address}"}]
+    if e.status == "done" and e.failed_checks:
+        claim = f", although {e.to} claimed verify: pass" if e.verify == "pass" else ""
+        hint = f"git relay show {e.address}"
+        return [
+            {"code": "check-failed", "message": f"{e.address}: check {c.word}: {c.command}{claim}", "hint": hint}
+            for c in e.failed_checks
+        ]
     if e.status == "done":
         return [{"code": "verify-failed", "message": f"{e.address}: verify: fail", "hint": ""}]
     code = e.reason or "peer-error"
@@ -128,6 +136,9 @@ def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, s
             say(f"{e.address}: {e.to}")
         if e.response is not None:
             write(e.response_data)
+        for check in e.checks:
+            if check.word == "pass":
+                say(f"check pass: {check.command}")
     for error in errors:
         if error["code"] != "verify-failed":
             click.echo(one_line(error["message"], error["hint"]), err=True)

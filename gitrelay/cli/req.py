@@ -42,6 +42,13 @@ from gitrelay.cli.options import json_option, read_text
     metavar="D",
     help="Longest wait for the model's first sign. Default 5m for claude and codex, else none.",
 )
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="CMD",
+    help="Run CMD after the answer, and let its result decide the exit code; repeatable.",
+)
 @click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
@@ -60,6 +67,7 @@ def command(
     timeout: str | None,
     idle_timeout: str | None,
     first_output: str | None,
+    checks: tuple[str, ...],
     key: str | None,
     wait: str | None,
     detach: bool,
@@ -72,6 +80,9 @@ def command(
     TASK '-', or none with piped stdin, is read from stdin. The answer is printed with its front
     matter; the exit code says how it went (docs/exit-codes.md). With several --to the exit code is the
     worst, and each peer answers in a session of its own, S-PEER.
+
+    With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
+    saw beside what the peer claims.
 
     With --key K, an exchange of this repository that was asked under K is printed, or joined while it
     runs; one that ended without an answer is asked again.
@@ -95,7 +106,9 @@ def command(
     from gitrelay.cli.waiting import until_answered
     from gitrelay.settings import Given
 
-    given = Given(access, model, effort, timeout, idle_timeout, first_output)
+    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks)
+    if checks and no_invoke:
+        raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
     if len(to) > 1:

@@ -1,0 +1,86 @@
+"""Checks: commands that gitrelay runs itself after an answer, in the caller's tree, and records.
+
+What a peer reports and what the tool observed are separate records. A check runs as the caller would run it: with
+`sh -c`, because a shell command is what was asked for, in the caller's environment, stdin closed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from gitrelay import environment, snapshot
+from gitrelay.checkresult import CheckResult
+from gitrelay.console import Capture, ending
+from gitrelay.errors import Busy, UsageError
+from gitrelay.history import Exchange
+from gitrelay.ledger import Ledger
+from gitrelay.names import Address
+from gitrelay.state import Limits
+
+_HEAD: Final = 16 * 1024
+_TAIL: Final = 48 * 1024
+
+
+def run(command: str, place: Path, limit: float | None, log: Path, cancelled: Callable[[], str | None]) -> CheckResult:
+    """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap."""
+    from gitrelay import process
+
+    capture = Capture(_HEAD, _TAIL)
+    out = process.Log(log)
+    try:
+        end = process.run(
+            ("sh", "-c", command),
+            cwd=place,
+            env=environment.for_peer(os.environ, {}),
+            stdin=b"",
+            limits=Limits(wall=limit),
+            listener=capture,
+            out_log=out,
+            err_log=None,
+            cancelled=cancelled,
+            started=lambda pid, at: None,
+        )
+    finally:
+        out.close()
+    if end.stopped is not None:
+        word = "timeout" if end.stopped == "timeout" else "lost"
+    elif end.exit_code is None:
+        return CheckResult(command, "lost", end.seconds, f"it did not start: {end.error}")
+    else:
+        word = "pass" if end.exit_code == 0 else f"fail ({ending(end.exit_code)})"
+    return CheckResult(command, word, end.seconds, capture.text())
+
+
+def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: float | None) -> list[CheckResult]:
+    """Run the checks of an answered exchange anew, or other ones, and append what they came to.
+
+    Raises UsageError where there is nothing to run or nowhere to run it, Busy while the session has a turn in flight.
+    """
+    from gitrelay import history
+
+    found: Exchange = history.exchange(ledger, address)
+    if found.response is None:
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
+    if ledger.repo.top is None:
+        raise UsageError("a bare repository has no files to check", hint="use a clone", code="bare-repository")
+    wanted = list(commands) or list(dict.fromkeys(check.command for check in found.checks))
+    if not wanted:
+        raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code="no-checks")
+    results = []
+    for command in wanted:
+        log = ledger.state.log_path(address, f"check-{int(time.time())}")
+        ledger.state.prepare()
+        result = run(command, ledger.repo.top, limit, log, lambda: None)
+        with ledger.session(address.session) as held:
+            tip = held.tip()
+            if tip is None:
+                raise UsageError(f"session {address.session} is archived", hint="git relay archive --restore it")
+            if tip.pending is not None:
+                raise Busy(f"session {address.session} has a turn in flight: {Address(address.session, tip.pending)}")
+            held.append_check(tip, address.id, result, files=snapshot.take(ledger.repo, address.session))
+        results.append(result)
+    return results
