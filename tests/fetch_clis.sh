@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the agent CLIs the tests drive, at the versions pinned here, outside the repository:
-#   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode]        (default: codex claude)
+#   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode]        (default: all four)
 # Each gets its own npm prefix in $GITRELAY_CLIS; one that is there in the right version is left alone.
 # The table below is the only place with the versions: tests/realcli.py reads it.
 set -eu
@@ -16,7 +16,7 @@ package() {
 }
 
 folder=${GITRELAY_CLIS:-${XDG_CACHE_HOME:-$HOME/.cache}/gitrelay-clis}
-[ $# -gt 0 ] || set -- codex claude
+[ $# -gt 0 ] || set -- codex claude gemini opencode
 for name in "$@"; do
     package "$name" >/dev/null || exit
 done

@@ -25,7 +25,7 @@ import shlex
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -149,6 +149,12 @@ def document(body: Json, status: int = 200, headers: tuple[tuple[str, str], ...]
 def event_stream(events: Iterable[Json]) -> Reply:
     parts = tuple(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
     return Reply(200, "text/event-stream", parts)
+
+
+def data_stream(events: Iterable[Json], end: bytes = b"") -> Reply:
+    """Server-sent events without names, as Google and OpenAI's chat completions send them."""
+    parts = tuple(f"data: {json.dumps(event)}\n\n".encode() for event in events)
+    return Reply(200, "text/event-stream", (*parts, end) if end else parts)
 
 
 def half(reply: Reply) -> tuple[bytes, ...]:
@@ -446,12 +452,177 @@ class AnthropicMessages:
         return found.group(1).strip() if found else "."
 
 
+class GeminiContents:
+    """Gemini's generateContent, streamed or as one document, as gemini-cli speaks it.
+
+    Where the user has chosen no model, gemini 0.61.0 first lets a small one grade the question (not in plan
+    mode): an auxiliary request that is asked again and again until it is answered with JSON of its schema.
+    """
+
+    ERRORS = (
+        # status, status word, message
+        (400, "INVALID_ARGUMENT", "Request contains an invalid argument."),
+        (401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        (403, "PERMISSION_DENIED", "The caller does not have permission"),
+        (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
+        (500, "INTERNAL", "An internal error has occurred."),
+        (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
+    )
+    NOT_THE_USER = ("<session_context>", "<state_snapshot>")
+
+    def accepts(self, path: str) -> bool:
+        return path.endswith((":streamGenerateContent", ":generateContent"))
+
+    def read(self, path: str, body: Json, size: int) -> Request:
+        prompt, results = "", list[str]()
+        for content in body.get("contents") or []:
+            for part in content.get("parts") or []:
+                if "functionResponse" in part:
+                    results.append(_flat(part["functionResponse"].get("response")))
+                elif content.get("role", "user") == "user" and part.get("text", "").strip():
+                    text = str(part["text"])
+                    if not text.lstrip().startswith(self.NOT_THE_USER):
+                        prompt, results = text, []
+        declared = [f for tool in body.get("tools") or [] for f in tool.get("functionDeclarations") or []]
+        return Request(path, body, prompt, results, size, main=bool(declared))
+
+    def reply(self, request: Request, turn: Turn, usage: Usage) -> Reply:
+        parts = self._parts(request, turn)
+        model = request.path.rpartition("/")[2].partition(":")[0]
+        base = {"modelVersion": model, "responseId": _identity("gemini")}
+        chunks: list[Json] = [
+            {**base, "candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}]} for part in parts
+        ]
+        chunks[-1]["candidates"][0]["finishReason"] = "STOP"
+        chunks[-1]["usageMetadata"] = self._usage(usage)
+        if request.path.endswith(":streamGenerateContent"):
+            return data_stream(chunks)
+        chunks[-1]["candidates"][0]["content"]["parts"] = parts
+        return document(chunks[-1])
+
+    def error(self, status: Status) -> Reply:
+        known = {code: rest for code, *rest in self.ERRORS}
+        word, message = known.get(status.code, ("INTERNAL", f"HTTP {status.code}"))
+        return _refusal(status, {"error": {"code": status.code, "message": message, "status": word}})
+
+    def _parts(self, request: Request, turn: Turn) -> list[Json]:
+        schema = request.body.get("generationConfig", {}).get("responseJsonSchema")
+        if schema and not request.main:
+            return [{"text": json.dumps(self._value(schema))}]
+        if isinstance(turn, Answer | Text):
+            text = response_file(turn, request.prompt) if isinstance(turn, Answer) else turn.text
+            return [{"text": text[: len(text) // 2]}, {"text": text[len(text) // 2 :]}]
+        if isinstance(turn, Tool):
+            return [self._call(turn.name, turn.arguments)]
+        if isinstance(turn, Shell):
+            return [self._call("run_shell_command", {"command": turn.command, "description": "Run a scripted command"})]
+        return [self._call("write_file", {"file_path": turn.path, "content": turn.content})]
+
+    def _value(self, schema: Json) -> object:
+        """The simplest value of a JSON schema."""
+        kind = str(schema.get("type", "")).lower()
+        if kind == "object":
+            return {name: self._value(inner) for name, inner in (schema.get("properties") or {}).items()}
+        simple: Json = {"integer": 1, "number": 1, "boolean": False, "array": []}
+        return simple.get(kind, next(iter(schema.get("enum") or ["OK"])))
+
+    def _call(self, tool: str, value: Json) -> Json:
+        return {"functionCall": {"id": _identity("call"), "name": tool, "args": value}}
+
+    def _usage(self, usage: Usage) -> Json:
+        return {
+            "promptTokenCount": usage.input,
+            "cachedContentTokenCount": usage.cached,
+            "candidatesTokenCount": usage.output,
+            "thoughtsTokenCount": usage.reasoning,
+            "totalTokenCount": usage.input + usage.output + usage.reasoning,
+        }
+
+
+class OpenAIChat:
+    """OpenAI chat completions, streamed or as one document, as opencode speaks it to a compatible provider."""
+
+    WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: ?(/[^\n]+)")
+
+    def accepts(self, path: str) -> bool:
+        return path.endswith("/chat/completions")
+
+    def read(self, path: str, body: Json, size: int) -> Request:
+        prompt, results = "", list[str]()
+        for message in body.get("messages") or []:
+            text = _flat(message.get("content"))
+            if message.get("role") == "user":
+                prompt, results = text, []
+            elif message.get("role") == "tool":
+                results.append(text)
+        return Request(path, body, prompt, results, size, main=bool(body.get("tools")))
+
+    def reply(self, request: Request, turn: Turn, usage: Usage) -> Reply:
+        message = self._message(request, turn)
+        calls = bool(message.get("tool_calls"))
+        reason = "tool_calls" if calls else "stop"
+        base = {"id": _identity("chatcmpl"), "created": 0, "model": request.body.get("model")}
+        if not request.body.get("stream"):
+            choice = {"index": 0, "message": message, "finish_reason": reason}
+            return document({**base, "object": "chat.completion", "choices": [choice], "usage": self._usage(usage)})
+        base["object"] = "chat.completion.chunk"
+        text = message["content"] or ""
+        deltas = [message] if calls else [{**message, "content": text[:9]}, {"content": text[9:]}]
+        chunks: list[Json] = [
+            {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+        ]
+        chunks.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        chunks.append({**base, "choices": [], "usage": self._usage(usage)})
+        return data_stream(chunks, end=b"data: [DONE]\n\n")
+
+    def error(self, status: Status) -> Reply:
+        return OpenAIResponses().error(status)
+
+    def _message(self, request: Request, turn: Turn) -> Json:
+        if isinstance(turn, Answer | Text):
+            text = response_file(turn, request.prompt) if isinstance(turn, Answer) else turn.text
+            return {"role": "assistant", "content": text}
+        call: Json
+        if isinstance(turn, Tool):
+            call = {"name": turn.name, "arguments": turn.arguments}
+        elif isinstance(turn, Shell):
+            call = {"name": "bash", "arguments": {"command": turn.command, "description": "Run a scripted command"}}
+        else:
+            path = PurePosixPath(self._folder(request.body)) / turn.path
+            call = {"name": "write", "arguments": {"filePath": str(path), "content": turn.content}}
+        function = {**call, "arguments": json.dumps(call["arguments"])}
+        tool_call = {"index": 0, "id": _identity("call"), "type": "function", "function": function}
+        return {"role": "assistant", "content": None, "tool_calls": [tool_call]}
+
+    def _usage(self, usage: Usage) -> Json:
+        return {
+            "prompt_tokens": usage.input,
+            "prompt_tokens_details": {"cached_tokens": usage.cached},
+            "completion_tokens": usage.output + usage.reasoning,
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+            "total_tokens": usage.input + usage.output + usage.reasoning,
+        }
+
+    def _folder(self, body: Json) -> str:
+        said = [_flat(m.get("content")) for m in body.get("messages") or [] if m.get("role") == "system"]
+        found = self.WORKING_DIRECTORY.search("\n".join(said))
+        return found.group(1).strip() if found else "."
+
+
+def response_file(answer: Answer, prompt: str) -> str:
+    """The answer as the response file that a request's Format block asks for, addressed as it says."""
+    said = dict(re.findall(r"^ *(re|from|to): (\S+)$", prompt, re.MULTILINE))
+    head = {"relay": "4", **{key: said.get(key, "?") for key in ("re", "from", "to")}}
+    head |= {"status": answer.status, "verify": answer.verify}
+    return "---\n" + "".join(f"{key}: {value}\n" for key, value in head.items()) + f"---\n\n{answer.body}\n"
+
+
 def _refusal(status: Status, body: Json) -> Reply:
     wait = () if status.retry_after is None else (("Retry-After", str(status.retry_after)),)
     return document(body, status.code, (*wait, *status.headers))
 
 
-PROVIDERS: tuple[Provider, ...] = (OpenAIResponses(), AnthropicMessages())
+PROVIDERS: tuple[Provider, ...] = (OpenAIResponses(), AnthropicMessages(), GeminiContents(), OpenAIChat())
 
 
 # ---------------------------------------------------------------- the server
@@ -460,13 +631,14 @@ PROVIDERS: tuple[Provider, ...] = (OpenAIResponses(), AnthropicMessages())
 class ModelServer:
     """A model that plays a script: `with ModelServer([Shell("pytest"), Answer(verify="pass")]) as server:`.
 
+    A script may also be a function that gives the step for each request of the main conversation.
     Leaving the block raises what went wrong inside the server, if anything did.
     """
 
-    def __init__(self, script: Sequence[Step], usage: Usage | None = None) -> None:
+    def __init__(self, script: Sequence[Step] | Callable[[Request], Step], usage: Usage | None = None) -> None:
         if not script:
             raise ValueError("a script needs at least one step")
-        self._script = tuple(script)
+        self._script = script if callable(script) else tuple(script)
         self._usage = usage or Usage()
         self._news = threading.Condition()
         self._requests: list[Request] = []
@@ -520,7 +692,8 @@ class ModelServer:
             self._requests.append(request)
             if not request.main:
                 return Text("OK"), self._usage
-            step = self._script[min(self._calls, len(self._script) - 1)]
+            script = self._script
+            step = script(request) if callable(script) else script[min(self._calls, len(script) - 1)]
             self._calls += 1
             self._news.notify_all()
             return step, self._usage
@@ -614,6 +787,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/count_tokens"):
             # 4 bytes to a token, roughly
             return self._send(document({"input_tokens": len(data) // 4 + 1}))
+        if path.endswith(":countTokens"):
+            return self._send(document({"totalTokens": len(data) // 4 + 1}))
         provider = next((each for each in PROVIDERS if each.accepts(path)), None)
         if provider is None:
             return self._not_found()

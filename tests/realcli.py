@@ -131,12 +131,16 @@ def claude_env(home: Path, url: str) -> dict[str, str]:
     }
 
 
-def gemini_env(home: Path, url: str) -> dict[str, str]:
-    """The environment for gemini with the model at `url`; its settings are in `home`/.gemini."""
+def gemini_env(home: Path, url: str, attempts: int | None = None) -> dict[str, str]:
+    """The environment for gemini with the model at `url`; its settings are in `home`/.gemini.
+
+    `attempts` is how often gemini asks before it gives up; its own ten make a 500 take 215 s.
+    """
     folder = home / ".gemini"
     folder.mkdir(parents=True, exist_ok=True)
+    limits = {} if attempts is None else {"maxAttempts": attempts}
     settings = {
-        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, **limits},
         "security": {"auth": {"selectedType": "gemini-api-key"}},  # or it ends: "Invalid auth method selected."
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
