@@ -16,7 +16,7 @@ from gitrelay.cli.options import json_option
 def command(as_json: bool) -> int:
     """List the peers and what was found of them.
 
-    Built in are claude, codex and shell; any other program becomes a peer with
+    Built in are claude, codex, gemini, opencode and shell; any other program becomes a peer with
     'git config relay.NAME.command "PROGRAM ..."'.
     """
     from gitrelay import call, environment, peers, probe, settings

@@ -17,7 +17,8 @@ from gitrelay.cli.options import json_option, read_text
     required=True,
     multiple=True,
     metavar="PEER",
-    help="The peer to ask: claude, codex, shell, or one from git config. Given twice, both are asked side by side.",
+    help="The peer to ask: claude, codex, gemini, opencode, shell, or one from git config. Given twice, both are "
+    "asked side by side.",
 )
 @click.option(
     "--from",
@@ -36,11 +37,11 @@ from gitrelay.cli.options import json_option, read_text
 @click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")
 @click.option("--effort", metavar="E", help="Reasoning effort, handed to the peer. Default: the peer's own.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
-@click.option("--idle-timeout", metavar="D", help="Longest silence. Default 20m for claude and codex, else none.")
+@click.option("--idle-timeout", metavar="D", help="Longest silence. Default 20m for the built-in agents, else none.")
 @click.option(
     "--first-output",
     metavar="D",
-    help="Longest wait for the model's first sign. Default 5m for claude and codex, else none.",
+    help="Longest wait for the model's first sign. Default 5m for the built-in agents, else none.",
 )
 @click.option(
     "--check",

@@ -8,16 +8,23 @@ from typing import Any
 from gitrelay import names
 from gitrelay.errors import UsageError
 from gitrelay.gitcmd import Repository
-from gitrelay.peers import claude, codex
+from gitrelay.peers import claude, codex, gemini, opencode
 from gitrelay.peers.base import Peer
 from gitrelay.peers.claude import Claude
 from gitrelay.peers.codex import Codex
 from gitrelay.peers.command import Program
+from gitrelay.peers.gemini import Gemini
+from gitrelay.peers.opencode import OpenCode
 from gitrelay.peers.shell import Shell
 
-BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Shell())}
+BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Gemini(), OpenCode(), Shell())}
 # how one structured event reads as a short line, for the peers that have events
-_DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {"claude": claude.describe, "codex": codex.describe}
+_DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "claude": claude.describe,
+    "codex": codex.describe,
+    "gemini": gemini.describe,
+    "opencode": opencode.describe,
+}
 
 
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +205,8 @@ def answer_of_text(text: str, *, strict: bool = False) -> tuple[Answer | None, s
         if text.startswith("---\n") or text.startswith("---\r\n"):
             data = text.encode() if text.endswith("\n") else text.encode() + b"\n"
             response = message.parse_response(data)
+            if not response.body.strip():
+                return None, "the body is empty"
             return Answer(response.status, response.verify, response.body, data), ""
     except message.BadMessage as e:
         return None, str(e)
@@ -212,6 +215,81 @@ def answer_of_text(text: str, *, strict: bool = False) -> tuple[Answer | None, s
     if strict:
         return None, "the answer has no status and verify"
     return Answer("done", "skip", text.strip("\n"), plain=True), ""
+
+
+def written_lead(call: Invocation) -> str:
+    """What a peer without a schema for its final message is told before the request: to end with a response file."""
+    form = textwrap.dedent(call.prompt.rpartition("\nFormat:\n")[2]).strip()
+    return (
+        "Answer the request below. Your final message is the answer; nothing has to be written to a file. It "
+        "begins with these lines, with no words before them and no code fence around them, and where they say "
+        f"'a | b' you choose one:\n\n{form}\n\n"
+        "verify is pass or fail only for what you ran yourself, else skip. Where you need to ask something back, "
+        f"say status: error and ask it in your response.\n{call.continuing}"
+    )
+
+
+class FinalWords:
+    """The words of a peer that was asked for a response file (`written_lead`), gathered as they come.
+
+    The answer is what was said after the last tool call. A model may put words before its response file or
+    a code fence around it: they do not hide it, if it is addressed as the Format block says.
+    """
+
+    def __init__(self, call: Invocation) -> None:
+        self._address = dict(re.findall(r"^  (re|from|to): (\S+)$", call.prompt, re.MULTILINE))
+        self._parts: list[str] = []
+        self._size = 0
+        self._before = ""
+
+    def say(self, text: str) -> None:
+        self._size += len(text)
+        if self._size <= message.MAX_BYTES:
+            self._parts.append(text)
+
+    def use_tool(self) -> None:
+        self._before = self._said or self._before
+        self._parts.clear()
+        self._size = 0
+
+    @property
+    def _said(self) -> str:
+        """What was said since the last tool call, '' for blanks; JSON may escape lone surrogates, UTF-8 has none."""
+        return "".join(self._parts).encode("utf-8", "replace").decode().lstrip()
+
+    @property
+    def text(self) -> str:
+        return self._said or self._before
+
+    def answer(self) -> tuple[Answer | None, str]:
+        """(answer, fault), as `answer_of_text` gives them."""
+        said = self._said
+        if self._size > message.MAX_BYTES:
+            return None, f"{self._size} characters; a message has at most {message.MAX_BYTES} bytes"
+        if not said:
+            return self._written(self._before), ""  # a whole response file, and after it one more look at a file
+        try:
+            message.decode(said.encode())
+        except message.BadMessage as e:
+            return None, str(e)
+        found = None if said.startswith("---") else self._written(said)
+        return (found, "") if found is not None else answer_of_text(said)
+
+    def _written(self, text: str) -> Answer | None:
+        """The response file in `text`, None where there is none that is valid and addressed to this request."""
+        start = re.search(r"^(?P<fence>`{3,}\w*\n)?(?P<file>---\r?\nrelay: )", text, re.MULTILINE)
+        if start is None:
+            return None
+        file, words = text[start.start("file") :], text[: start.start()].strip()
+        if start["fence"]:
+            file = re.sub(r"\n`{3,}\s*\Z", "\n", file)
+        found, _ = answer_of_text(file)
+        if found is None or found.data is None:
+            return None
+        response = message.parse_response(found.data)
+        if {"re": response.re, "from": response.from_, "to": response.to} != self._address:
+            return None
+        return Answer(found.status, found.verify, f"{words}\n\n{found.body}") if words else found
 
 
 def reason_of_status(status: int | None, words: str) -> str:
@@ -224,6 +302,7 @@ def reason_of_status(status: int | None, words: str) -> str:
             "403 forbidden",
             "not logged in",
             "invalid api key",
+            "api key not valid",  # Google says it with a status of 400
             "authentication",
             "/login",
         )
@@ -242,6 +321,7 @@ def reason_of_status(status: int | None, words: str) -> str:
             "connection refused",
             "econnrefused",
             "unable to connect",
+            "fetch failed",
             "enotfound",
         )
     ):

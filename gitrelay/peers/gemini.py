@@ -1,0 +1,216 @@
+"""`gemini`: Gemini CLI, run headless with the prompt on stdin; its final message is a response file.
+
+Seen with 0.61.0: it has no schema for its answer, so the prompt asks for one in words. Its plan mode is
+not read-only without a person: `exit_plan_mode` is then approved by itself and everything may be written,
+so read access is a policy that denies whatever it does not name. Its file tools refuse what git ignores,
+and the turns of a session are ignored, so those that it does not know are put into the prompt. An error
+comes as a `result` event on stdout, after up to ten attempts (a refused key: one); the exit code is the
+HTTP status modulo 256. Where no model is chosen, a small one grades the question first: one call more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from gitrelay.peers.base import (
+    Answer,
+    Capabilities,
+    Command,
+    EventReader,
+    FinalWords,
+    Invocation,
+    Transcript,
+    count_of,
+    reason_of_status,
+    text_of,
+    written_lead,
+)
+
+# auto_edit alone has no shell; yolo would also leave the working tree with its file tools' blessing
+_MODE: Final = {"read": "default", "write": "auto_edit", "full": "yolo"}
+# 998 and 999 are above everything but an administrator's rules: the user's settings reach 950
+_POLICY: Final = {
+    "read": """\
+[[rule]]
+toolName = "*"
+decision = "deny"
+priority = 998
+
+[[rule]]
+toolName = ["glob", "grep_search", "list_directory", "read_file", "read_many_files", "update_topic"]
+decision = "allow"
+priority = 999
+""",
+    "write": """\
+[[rule]]
+toolName = ["enter_plan_mode", "exit_plan_mode"]
+decision = "deny"
+priority = 999
+
+[[rule]]
+toolName = "run_shell_command"
+decision = "allow"
+allowRedirection = true
+priority = 999
+""",
+}
+_CODE = re.compile(r'"code":\s*(\d{3})\b')
+_NO_LOGIN: Final = 41  # exit code: no way to log in is set up
+_SESSION = re.compile(r"^Reply: (\.relay/[a-z0-9-]+)/([a-z0-9-]+)\.res\.md\nContext: ", re.MULTILINE)
+_TURNS_MAX: Final = 512 * 1024  # characters of earlier turns in a prompt; what is older is left out, and said to be
+
+
+class Gemini:
+    name = "gemini"
+    capabilities = Capabilities(
+        program="gemini",
+        access=tuple(_MODE),
+        events=True,
+        minimum=(0, 31),  # the first with --policy; 0.61 is what is tested
+        resumes=True,
+        gone=("Invalid session identifier", "No previous sessions found"),
+        first_output=300.0,  # it gives up by itself after 220 s
+        idle=1200.0,
+    )
+
+    def command(self, call: Invocation) -> Command:
+        argv = ["gemini", "-o", "stream-json", "--skip-trust", "--approval-mode", _MODE[call.access]]
+        if call.access in _POLICY:
+            policy = call.folder / "policy.toml"
+            policy.write_text(_POLICY[call.access], "utf-8")
+            argv += ["--policy", str(policy)]
+        if call.model:
+            argv += ["-m", call.model]
+        if call.resume:
+            argv += ["-r", call.resume]
+        lead = written_lead(replace(call, unseen=()))  # nothing is to be read: it could not
+        # started again by itself for a larger heap, it would ignore a SIGTERM and take 0.6 s more
+        env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
+        return Command(tuple(argv), f"{lead}\n{_turns(call)}{call.prompt}".encode(), env)
+
+    def reader(self, call: Invocation) -> _Events:
+        return _Events(call)
+
+
+def _turns(call: Invocation) -> str:
+    """The earlier turns that the peer's conversation does not hold, each under its file's name."""
+    found = _SESSION.findall(call.prompt)
+    if not found:
+        return ""
+    folder, turn = found[-1]
+    # a one-shot's first turn has the one-shot's name, the later ones are numbers
+    files = sorted((call.cwd / folder).glob("*.re[qs].md"), key=lambda p: (_id(p).isdigit(), len(p.name), p.name))
+    known = (f"{turn}.req.md", f"{turn}.res.md")
+    wanted = [
+        path
+        for path in files
+        if path.name not in known and (not call.resume or any(path.match(pattern) for pattern in call.unseen))
+    ]
+    parts: list[str] = []
+    room = _TURNS_MAX
+    for path in reversed(wanted):
+        text = "" if path.is_symlink() else path.read_text("utf-8", "replace")
+        room -= len(text)
+        if room < 0:
+            parts.append("(Earlier turns are left out.)\n")
+            break
+        parts.append(f"<turn file={path.name}>\n{text}</turn>\n")
+    if not parts:
+        return ""
+    return "The turns of the session that are new to you; do not look for files:\n" + "".join(reversed(parts)) + "\n"
+
+
+def _id(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+class _Events(EventReader):
+    def __init__(self, call: Invocation) -> None:
+        super().__init__()
+        self._words = FinalWords(call)
+        self._result: dict[str, Any] | None = None
+        self._session: str | None = None
+        self._model: str | None = None
+        self._trouble: str | None = None
+
+    def event(self, event: dict[str, Any]) -> bool:
+        kind = event.get("type")
+        if kind == "init":
+            self._session, self._model = text_of(event, "session_id"), text_of(event, "model")
+        elif kind == "message" and event.get("role") == "assistant":
+            self._words.say(text_of(event, "content") or "")
+            return True
+        elif kind in ("tool_use", "tool_result"):
+            self._words.use_tool()
+            return True
+        elif kind == "error":
+            self._trouble = text_of(event, "message")
+        elif kind == "result":
+            self._result = event
+            self.finished = event.get("status") == "success"
+            return self.finished
+        return False
+
+    def transcript(self, exit_code: int | None) -> Transcript:
+        self.close()
+        answer: Answer | None = None
+        fault = ""
+        error: tuple[str, str] | None = None
+        if self.finished:
+            answer, fault = self._words.answer()
+        elif self._result is not None:
+            words = text_of(self._result, "error", "message") or self._trouble or "it ended with an error"
+            code = _CODE.search(words)
+            status = int(code[1]) if code else _http_status(exit_code)
+            error = (reason_of_status(status, words), f"{status}: {words}" if status and not code else words)
+        elif exit_code == _NO_LOGIN:
+            error = ("auth", "it is not logged in")
+        elif self._trouble is not None:
+            error = (reason_of_status(None, self._trouble), self._trouble)
+        return Transcript(
+            answer=answer,
+            terminal=self.finished,
+            error=error,
+            fault=fault,
+            text=self._words.text,
+            model=_model(self._result) or (None if self._model == "auto" else self._model),
+            peer_session=self._session,
+            usage=_usage(self._result),
+        )
+
+
+def _http_status(exit_code: int | None) -> int | None:
+    """400 to 511, which the exit code is modulo 256; lower ones stand for other things too (130, 143)."""
+    return exit_code + 256 if exit_code is not None and 144 <= exit_code <= 255 else None
+
+
+def _model(result: dict[str, Any] | None) -> str | None:
+    """The model that said the most: a small one that grades the question stands beside it."""
+    stats = result.get("stats") if result else None
+    models = stats.get("models") if isinstance(stats, dict) else None
+    if not isinstance(models, dict) or not models:
+        return None
+    return str(max(reversed(models), key=lambda name: count_of(models[name], "total_tokens") or 0))
+
+
+def _usage(result: dict[str, Any] | None) -> dict[str, str]:
+    pairs = (("input", "input_tokens"), ("cached", "cached"), ("output", "output_tokens"))
+    counts = {name: count_of(result, "stats", key) for name, key in pairs}
+    return {name: str(count) for name, count in counts.items() if count is not None}
+
+
+def describe(event: dict[str, Any]) -> str | None:
+    """One event as a short line: a tool and what it works on, words, an error; None for the rest."""
+    kind = event.get("type")
+    if kind == "tool_use":
+        given = event.get("parameters")
+        what = next((v for v in given.values() if isinstance(v, str)), "") if isinstance(given, dict) else ""
+        return f"{text_of(event, 'tool_name')}: {what}"
+    if kind == "message" and event.get("role") == "assistant":
+        return f"says: {text_of(event, 'content') or ''}"
+    if kind == "error":
+        return text_of(event, "message")
+    return text_of(event, "error", "message") if kind == "result" else None
