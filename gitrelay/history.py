@@ -12,6 +12,7 @@ from gitrelay.gitcmd import GitError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.message import BadMessage, Response, parse_response, request_file, response_file
 from gitrelay.names import Address
+from gitrelay.snapshot import CODE
 
 _TRAILERS = "%(trailers:only=true,unfold=true)"
 _MISSING = "unknown-session"
@@ -193,6 +194,30 @@ def exchange(ledger: Ledger, address: Address) -> Exchange:
         hint=f"'git relay log {address.session}' lists the exchanges",
         code="unknown-exchange",
     )
+
+
+def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
+    """The trees of the caller's files, before and after an exchange.
+
+    Raises UsageError where it is not answered, where none was recorded, or where they are not in this clone.
+    """
+    found = exchange(ledger, address)
+    if found.response is None:
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
+    trees = [commit.trailers.get("Relay-Tree", "") for commit in (found.request, found.response)]
+    if not all(trees):
+        raise UsageError(
+            f"{address} has no recorded files",
+            hint="there was no working tree, or it could not be read",
+            code="no-tree",
+        )
+    if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
+        raise UsageError(
+            f"the files of {address} are not in this clone",
+            hint=f"git fetch REMOTE '{CODE}*:{CODE}*'",
+            code="no-tree",
+        )
+    return trees[0], trees[1]
 
 
 def by_key(ledger: Ledger, key: str) -> Exchange | None:

@@ -13,16 +13,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gitrelay import gitfiles
 from gitrelay.errors import RelayError, UsageError
 from gitrelay.gitcmd import GitError, Identity, Repository
 from gitrelay.gitfiles import Change
-from gitrelay.names import Address
-
-if TYPE_CHECKING:
-    from gitrelay.ledger import Ledger
 
 CODE: Final = "refs/relay/code/"
 _PATCH: Final = ("--binary", "--full-index", "--no-renames")
@@ -108,29 +104,3 @@ def _write(repo: Repository, patch: bytes) -> None:
         raise UsageError(
             f"the changes could not be written: {e.message}", hint="nothing was changed", code="conflict"
         ) from e
-
-
-def of_exchange(ledger: Ledger, address: Address) -> tuple[str, str]:
-    """The trees of an exchange, before and after.
-
-    Raises UsageError where it is not answered, where none was recorded, or where they are not in this clone.
-    """
-    from gitrelay import history
-
-    found = history.exchange(ledger, address)
-    if found.response is None:
-        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
-    trees = [commit.trailers.get("Relay-Tree", "") for commit in (found.request, found.response)]
-    if not all(trees):
-        raise UsageError(
-            f"{address} has no recorded files",
-            hint="there was no working tree, or it could not be read",
-            code="no-tree",
-        )
-    if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
-        raise UsageError(
-            f"the files of {address} are not in this clone",
-            hint=f"git fetch REMOTE '{CODE}*:{CODE}*'",
-            code="no-tree",
-        )
-    return trees[0], trees[1]

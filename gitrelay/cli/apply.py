@@ -22,11 +22,11 @@ def command(address: str, as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay import call, snapshot
+    from gitrelay import call, history, snapshot
     from gitrelay.cli import output
 
     ledger = call.open_ledger(Path.cwd())
-    before, after = snapshot.of_exchange(ledger, wanted)
+    before, after = history.trees(ledger, wanted)
     found = snapshot.apply(ledger.repo, before, after)
     if as_json:
         rows = [asdict(change) for change in found]

@@ -25,11 +25,11 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
     """
     wanted = names.parse_address(address)
 
-    from gitrelay import call, gitfiles, snapshot
+    from gitrelay import call, gitfiles, history
     from gitrelay.cli import output
 
     ledger = call.open_ledger(Path.cwd())
-    before, after = snapshot.of_exchange(ledger, wanted)
+    before, after = history.trees(ledger, wanted)
     if as_json:
         rows = [asdict(change) for change in gitfiles.changes(ledger.repo, before, after, paths)]
         data = {"address": str(wanted), "before": before, "after": after, "files": rows}
