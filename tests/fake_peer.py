@@ -34,6 +34,7 @@ class Asked:
     from_: str
     to: str
     reply: Path
+    prompt: str = ""
 
     @property
     def worktree(self) -> Path:
@@ -544,6 +545,40 @@ def runs_git_relay_res(asked: Asked) -> None:
     say("I recorded it myself.")
 
 
+# -- what `git relay peers test` asks for -----------------------------------------------------------
+
+
+@mode
+def conformant(asked: Asked) -> None:
+    if "forbidden.txt" in asked.prompt:
+        say("It was refused.")
+    elif "written.txt" in asked.prompt:
+        Path("written.txt").write_text("written\n")
+        say("Created.")
+    elif "begun.txt" in asked.prompt:
+        subprocess.run(["sh", "-c", "touch begun.txt; sleep 300"], check=True)
+    else:
+        say("ready")
+
+
+@mode
+def conformant_but_writes(asked: Asked) -> None:
+    if "forbidden.txt" in asked.prompt:
+        Path("forbidden.txt").write_text("x\n")
+    conformant(asked)
+
+
+@mode
+def conformant_but_only_says_so(asked: Asked) -> None:
+    say("Created.")
+
+
+@mode
+def conformant_but_never_ends(asked: Asked) -> None:
+    say("ready")
+    hang()
+
+
 # -- claude and codex, by their events -------------------------------------------------------------
 
 
@@ -743,7 +778,7 @@ def read_prompt() -> Asked:
     text = prompt.decode()
     reply = re.findall(r"^Reply: (.+)$", text, re.MULTILINE)[-1]
     head = dict(re.findall(r"^(id|from|to): (.+)$", text, re.MULTILINE)[:3])
-    return Asked(head["id"], head["from"], head["to"], Path(reply))
+    return Asked(head["id"], head["from"], head["to"], Path(reply), text)
 
 
 def main() -> int:

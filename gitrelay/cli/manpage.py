@@ -34,7 +34,8 @@ def render() -> str:
         pieces = " ".join(command.collect_usage_pieces(inner))
         lines += [f".SS git relay {verb} {_text(pieces)}", *_paragraphs(command.help or "")]
         for parameter in command.get_params(inner):
-            record = parameter.get_help_record(inner)
+            # arguments stand in the usage; whether they have a record too depends on click's version
+            record = parameter.get_help_record(inner) if isinstance(parameter, click.Option) else None
             if record is not None:
                 lines += [".TP", rf"\fB{_text(record[0])}\fR", _text(record[1]) or r"\&"]
     lines.append(".SH EXIT STATUS")
