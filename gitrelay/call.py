@@ -11,20 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gitrelay import history, inflight, message, names, peers, recording, settings, snapshot
+from gitrelay import history, inflight, message, names, plan, recording, snapshot
 from gitrelay.errors import Busy, Interrupted, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
 from gitrelay.launch import Launched, launched
-from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip, plain
+from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip
 from gitrelay.message import BadMessage, Request, Response
 from gitrelay.names import Address
 from gitrelay.outcome import failed
-from gitrelay.settings import CallSettings, Given
-from gitrelay.state import Call, CallFolder, Limits
+from gitrelay.plan import Plan
+from gitrelay.settings import Given
+from gitrelay.state import Call, CallFolder
 
-KEY_MAX: Final = 200
-CHECK_MAX: Final = 1000  # it stands in a trailer
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 
 
@@ -64,78 +63,17 @@ def ask(
     starting = launched(folder) if invoke else contextlib.nullcontext()
     with starting as waiting:
         ledger = Ledger(Repository.open(folder))
-        plan = _plan(ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke)
+        request = plan.make(
+            ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke
+        )
         if session is not None:
             names.check_session(session, "--session")
         one_shot_name = names.check_slug(name, "--name") if name is not None else names.name_of_task(task)
         with _key_held(ledger, key) as recorded:
             if recorded is not None:
                 return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
-            with _open_session(ledger, session, one_shot_name, plan.from_) as (held, tip):
-                return ledger, _record_request(held, tip, plan, one_shot=session is None, waiting=waiting)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A request whose every word has been checked."""
-
-    task: str
-    to: str
-    from_: str
-    chosen: CallSettings
-    key: str | None
-    checks: tuple[str, ...]
-    check_limit: float | None
-
-
-def _plan(
-    repo: Repository,
-    *,
-    task: str,
-    to: str,
-    from_: str | None,
-    files: Sequence[str],
-    given: Given,
-    key: str | None,
-    invoke: bool,
-) -> _Plan:
-    if invoke and repo.top is None:
-        raise UsageError(
-            f"{names.quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
-            hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
-            code="bare-repository",
-        )
-    if invoke:
-        chosen = settings.for_call(repo, peers.find(repo, to), given)
-        settings.peer_environment(repo, to)  # a bad one is a usage error now, not a failed call later
-    else:
-        chosen = CallSettings(given.access or "write", given.model, given.effort, Limits())
-    if key is not None and (plain(key) != key or not key or len(key) > KEY_MAX):
-        raise UsageError(
-            f"--key {names.quote(key)} is not a key",
-            hint=f"one line of at most {KEY_MAX} printable characters",
-            code="bad-key",
-        )
-    return _Plan(
-        task=_task(task, files),
-        to=names.check_slug(to, "--to"),
-        from_=settings.caller(repo, from_),
-        chosen=chosen,
-        key=key,
-        checks=tuple(checked(command) for command in given.checks),
-        check_limit=settings.check_limit(repo) if given.checks else None,
-    )
-
-
-def checked(command: str) -> str:
-    """A check's command. Raises UsageError for what cannot be recorded as one."""
-    if not command.strip() or "\0" in command or not command.isprintable() or len(command) > CHECK_MAX:
-        raise UsageError(
-            f"--check {names.quote(command)} is not a command",
-            hint=f"one line of at most {CHECK_MAX} characters; put more into a script",
-            code="bad-check",
-        )
-    return command
+            with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
+                return ledger, _record_request(held, tip, request, one_shot=session is None, waiting=waiting)
 
 
 def ask_each(
@@ -160,7 +98,7 @@ def ask_each(
         raise UsageError(f"--to {names.quote(' '.join(to))} names a peer twice", hint="ask each once", code="twice")
     repo = Repository.open(folder)
     for peer in to:
-        _plan(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
+        plan.make(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
         if session is not None:
             names.check_session(f"{session}-{peer}", "--session")
         if name is not None:
@@ -202,34 +140,6 @@ def _key_held(ledger: Ledger, key: str | None) -> Iterator[Exchange | None]:
             found = inflight.look(ledger, found.address)
         failed = found is not None and found.recorded == "gitrelay"
         yield None if failed else found
-
-
-def _task(task: str, files: Sequence[str]) -> str:
-    """The task with its file references. Raises UsageError for an empty, too large or binary one."""
-    if not task.strip():
-        raise UsageError("the task is empty", hint="say what the peer is to do, or pipe it in", code="empty-task")
-    if files:
-        task = task + "\n\nFiles:\n" + "\n".join(f"- {file}" for file in files)
-    try:
-        data = task.encode()
-        if len(data) > message.MAX_BYTES - 4096:
-            raise UsageError(
-                f"the task has {len(data)} bytes; at most {message.MAX_BYTES - 4096} can be recorded",
-                hint="put the material into a file and refer to it with --file",
-                code="task-too-large",
-            )
-        message.decode(data)
-    except UnicodeEncodeError as e:
-        raise UsageError(
-            f"the task is not valid text: {names.quote(task[max(0, e.start - 10) : e.end + 10])}",
-            hint="it must be UTF-8",
-            code="bad-task",
-        ) from None
-    except BadMessage as e:
-        raise UsageError(
-            f"the task is not text: {e}", hint="refer to binary files with --file", code="bad-task"
-        ) from None
-    return task
 
 
 @contextlib.contextmanager
@@ -304,12 +214,12 @@ def _busy(session: str, call: Call | None) -> Busy:
     )
 
 
-def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, waiting: Launched | None) -> Asked:
+def _record_request(held: Session, tip: Tip, wanted: Plan, *, one_shot: bool, waiting: Launched | None) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
-    request = Request(held.name if one_shot else tip.next_id, plan.from_, plan.to, plan.task, held.name)
-    chosen = plan.chosen
-    trailers = {"Relay-Access": chosen.access, "Relay-Key": plan.key or ""}
+    request = Request(held.name if one_shot else tip.next_id, wanted.from_, wanted.to, wanted.task, held.name)
+    chosen = wanted.chosen
+    trailers = {"Relay-Access": chosen.access, "Relay-Key": wanted.key or ""}
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
@@ -317,8 +227,8 @@ def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, wai
     call = Call(
         session=held.name,
         id=request.id,
-        from_=plan.from_,
-        to=plan.to,
+        from_=wanted.from_,
+        to=wanted.to,
         top=str(repo.top),
         access=chosen.access,
         started=time.time(),
@@ -326,8 +236,8 @@ def _record_request(held: Session, tip: Tip, plan: _Plan, *, one_shot: bool, wai
         one_shot=one_shot,
         model=chosen.model,
         effort=chosen.effort,
-        checks=plan.checks,
-        check_limit=plan.check_limit,
+        checks=wanted.checks,
+        check_limit=wanted.check_limit,
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

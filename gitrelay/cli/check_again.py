@@ -11,9 +11,7 @@ from gitrelay.cli.options import json_option
 
 
 @click.command("check-again")
-@click.option(
-    "--check", "checks", multiple=True, metavar="CMD", help="Run this instead; repeatable."
-)
+@click.option("--check", "checks", multiple=True, metavar="CMD", help="Run this instead; repeatable.")
 @json_option
 @click.argument("address", metavar="ADDRESS")
 def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
@@ -24,13 +22,13 @@ def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay import call, settings
+    from gitrelay import call, plan, settings
     from gitrelay import checks as core
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED
 
     ledger = call.open_ledger(Path.cwd())
-    commands = [call.checked(c) for c in checks]
+    commands = [plan.checked(c) for c in checks]
     results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo))
     code = OK if all(r.word == "pass" for r in results) else VERIFY_FAILED
     if as_json:
