@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gitrelay import names
 
@@ -158,8 +158,7 @@ def parse_response(data: bytes) -> Response:
     )
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(NamedTuple):
     """A front matter value as written, None where it is not text, and the line of the file it stands on."""
 
     value: str | None

@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -647,3 +648,41 @@ def test_durations_in_a_table(seconds: float, text: str) -> None:
 @given(st.floats(0, 1e7))
 def test_a_duration_in_a_table_is_short(seconds: float) -> None:
     assert re.fullmatch(r"[0-9.]+[smhd]", duration.render(seconds)) and len(duration.render(seconds)) <= 5
+
+
+# -- front matter, two ways to read it --------------------------------------------------------------
+
+header_lines = st.one_of(
+    st.tuples(
+        st.sampled_from(["relay", "id", "re", "from", "to", "status", "verify", "reason", "x"]),
+        st.sampled_from(["4", "01", "08", "no", "null", "12-30", "1e5", "0x1f", "2026-11-21", "a--", "codex"])
+        | st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True),
+    ).map(": ".join),
+    st.text(st.sampled_from("ab0-: '\"#[]{},&*!|>%@`~\t?\r"), max_size=12),
+)
+
+
+@given(st.lists(header_lines, max_size=8))
+@example(["relay: 4", "id: 01", "id: 02"])
+@example(["a: 1", "b: 2-", "c: -"])
+@example(["relay: 4 ", "id: 01"])
+@example(["a" * 33 + ": 1"])
+def test_front_matter_reads_the_same_without_yaml(lines: list[str]) -> None:
+    """What gitrelay itself writes takes a short way through the parser; both ways must agree on everything."""
+    header = "".join(f"{line}\n" for line in lines)
+
+    def outcome(load: Callable[[str], object]) -> object:
+        try:
+            return load(header)
+        except BadMessage as e:
+            return str(e)
+
+    assert outcome(message._load) == outcome(message._load_yaml)
+
+
+def test_what_gitrelay_writes_is_read_without_yaml() -> None:
+    request = Request("01", "claude", "codex", "Fix it.", "auth-refactor")
+    response = Response("01", "codex", "claude", "error", "skip", "No.", "timeout")
+    for data in (request.render(), response.render()):
+        header = data.decode().split("---\n")[1]
+        assert message._OWN_HEADER.fullmatch(header)
