@@ -61,19 +61,28 @@ def ask(
     Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
     """
     starting = launched(folder) if invoke else contextlib.nullcontext()
-    with starting as waiting:
-        ledger = Ledger(Repository.open(folder))
-        request = plan.make(
-            ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke
-        )
-        if session is not None:
-            names.check_session(session, "--session")
-        one_shot_name = names.check_slug(name, "--name") if name is not None else names.name_of_task(task)
-        with _key_held(ledger, key) as recorded:
-            if recorded is not None:
-                return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
-            with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
-                return ledger, _record_request(held, tip, request, one_shot=session is None, waiting=waiting)
+    asked: Asked | None = None
+    try:
+        with starting as waiting:
+            ledger = Ledger(Repository.open(folder))
+            request = plan.make(
+                ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke
+            )
+            if session is not None:
+                names.check_session(session, "--session")
+            one_shot_name = names.check_slug(name, "--name") if name is not None else names.name_of_task(task)
+            with _key_held(ledger, key) as recorded:
+                if recorded is not None:
+                    return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
+                with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
+                    asked = _record_request(held, tip, request, one_shot=session is None, waiting=waiting)
+        return ledger, asked
+    except KeyboardInterrupt:
+        if asked is None or not invoke:
+            raise
+        # the call runs already, and the locks are being given back
+        inflight.cancel(ledger, asked.address, "Ctrl-C")
+        raise Interrupted("interrupted", hint=f"git relay show {asked.address}") from None
 
 
 def ask_each(

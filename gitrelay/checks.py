@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,15 @@ _HEAD: Final = 16 * 1024
 _TAIL: Final = 48 * 1024
 
 
-def run(command: str, place: Path, limit: float | None, log: Path, cancelled: Callable[[], str | None]) -> CheckResult:
+def run(
+    command: str,
+    place: Path,
+    limit: float | None,
+    log: Path,
+    cancelled: Callable[[], str | None],
+    *,
+    env: Mapping[str, str] | None = None,
+) -> CheckResult:
     """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap."""
     from gitrelay import process
 
@@ -35,7 +43,7 @@ def run(command: str, place: Path, limit: float | None, log: Path, cancelled: Ca
         end = process.run(
             ("sh", "-c", command),
             cwd=place,
-            env=environment.for_peer(os.environ, {}),
+            env=environment.for_peer(os.environ, env or {}),
             stdin=b"",
             limits=Limits(wall=limit),
             listener=capture,

@@ -123,6 +123,9 @@ def chain(environ: Mapping[str, str]) -> list[str]:
     return [word for word in environ.get("GITRELAY_CHAIN", "").split() if re.fullmatch(r"[a-z0-9/-]{1,160}", word)]
 
 
+CALL: Final = "GITRELAY_CALL"  # on the processes of peers and checks: the call's mark
+
+
 def handed_down(environ: Mapping[str, str], address: object) -> dict[str, str]:
     """What a peer is told about the call it works for."""
     return {

@@ -116,13 +116,19 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
     return history.exchange(ledger, address)
 
 
+def settle(ledger: Ledger, session: str) -> None:
+    """Record the end of the session's call if it has died; where that cannot be done now, nothing happens."""
+    folder = ledger.state.call(session)
+    if folder.path.exists() and not folder.is_alive():
+        with contextlib.suppress(CannotRecord, Busy), ledger.session(session, limit=1.0) as held:
+            recording.heal(held, folder)
+
+
 def running(ledger: Ledger) -> list[tuple[Call, CallFolder]]:
     """The calls that run now, the oldest first; calls that have died are recorded by this look."""
     found = []
     for folder in ledger.state.calls():
-        if not folder.is_alive():
-            with contextlib.suppress(CannotRecord, Busy), ledger.session(folder.session, limit=1.0) as held:
-                recording.heal(held, folder)
+        settle(ledger, folder.session)
         call = folder.load()
         if call is not None and folder.is_alive():
             found.append((call, folder))

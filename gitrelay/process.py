@@ -280,6 +280,18 @@ def stop_descendants() -> None:
                 return
 
 
+def stop_marked(name: str, value: str) -> None:
+    """End every process that was started with `name=value` in its environment, this one excepted."""
+    for again in range(_ROUNDS):
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and process.environ().get(name) == value:
+                    found.append(process)
+        if not _end(found, gently=not again):
+            return
+
+
 def _end(processes: Sequence[psutil.Process], *, gently: bool = True) -> bool:
     """End those that still run, SIGKILL after a second or at once; False where none did."""
     alive = left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from gitrelay import checks, snapshot
+from gitrelay import checks, environment, snapshot
 from gitrelay.checkresult import CheckResult
 from gitrelay.errors import IntegrityError, RelayError
 from gitrelay.gitcmd import Repository
@@ -70,7 +70,8 @@ def _status(session: Session, call: Call) -> str:
 def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> None:
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
-        result = checks.run(command, Path(call.top), call.check_limit, folder.check_log, cancelled)
+        env = {environment.CALL: call.mark}
+        result = checks.run(command, Path(call.top), call.check_limit, folder.check_log, cancelled, env=env)
         with ledger.session(call.session) as session:
             _record_check(session, call, result)
 
@@ -106,14 +107,16 @@ def heal(session: Session, folder: CallFolder) -> bool:
         if call is not None and call.request_commit is None and tip is not None and tip.pending == call.id:
             call = replace(call, request_commit=tip.commit)  # the caller died between the commit and the note of it
         if call is None or call.request_commit is None:
+            if tip is not None and session.worktree.is_sound():
+                session.worktree.restore(tip.entries)  # a request that was written and not committed
             shutil.rmtree(folder.path, ignore_errors=True)
             return True
         session = _where_it_ran(session, call)
+        _stop_orphan(call)
         if tip is not None and any(entry.name == response_file(call.id) for entry in tip.entries):
             _lose_checks(session, call)
             end(session, folder, call)
             return True
-        _stop_orphan(call)
         record(session, call, _kept_outcome(folder) or _lost(session.ledger, folder, call))
         _lose_checks(session, call)
         end(session, folder, call)
@@ -139,12 +142,20 @@ def _where_it_ran(session: Session, call: Call) -> Session:
 
 
 def _stop_orphan(call: Call) -> None:
-    """End a peer that outlived its supervisor, if that process is still the same one."""
-    if call.peer_pid is not None and call.peer_started is not None:
-        from gitrelay import process
+    """End a peer or a check that outlived the supervisor, and all that it started.
 
-        if process.identity_matches(call.peer_pid, call.peer_started):
-            process.stop(call.peer_pid)
+    The supervisor may have died before it noted the peer's pid, and tools outlive the peer in sessions
+    of their own; they are told by the call's mark.
+    """
+    from gitrelay import process
+
+    if (
+        call.peer_pid is not None
+        and call.peer_started is not None
+        and process.identity_matches(call.peer_pid, call.peer_started)
+    ):
+        process.stop(call.peer_pid)
+    process.stop_marked(environment.CALL, call.mark)
 
 
 def _kept_outcome(folder: CallFolder) -> Outcome | None:

@@ -103,6 +103,11 @@ class Call:
     def address(self) -> Address:
         return Address(self.session, self.id)
 
+    @property
+    def mark(self) -> str:
+        """What the peer's processes of this call, and of no other, have in their environment."""
+        return f"{self.request_commit} {self.top}"
+
 
 class State:
     """The folder of one repository. Raises CannotRecord where it cannot be written."""

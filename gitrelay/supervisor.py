@@ -185,6 +185,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     assert request is not None
     peer = peers.find(repo, call.to)
     own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address)
+    own[environment.CALL] = call.mark
     env = environment.for_peer(os.environ, own)
     follows, conversation = False, None
     if peer.capabilities.resumes and not call.one_shot and call.id != "01":

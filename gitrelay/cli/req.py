@@ -104,7 +104,7 @@ def command(
 
     from gitrelay import call
     from gitrelay.cli import output
-    from gitrelay.cli.waiting import until_answered
+    from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.settings import Given
 
     given = Given(access, model, effort, timeout, idle_timeout, first_output, checks)
@@ -147,8 +147,10 @@ def command(
         else:
             click.echo("\n".join(row["file"] or row["address"] or "" for row in rows))
         return 0
-    for one in asked:
-        output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
-    sys.stderr.flush()
-    found = until_answered(ledger, [one.address for one in asked], limit)
+    addresses = [one.address for one in asked]
+    with cancelled_by_ctrl_c(ledger, addresses):
+        for one in asked:
+            output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
+        sys.stderr.flush()
+        found = until_answered(ledger, addresses, limit)
     return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1)

@@ -21,14 +21,17 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
 
     ADDRESS is SESSION/ID, or a one-shot's id. The text comes from git.
     """
-    from gitrelay import call, history
+    from gitrelay import call, history, inflight
     from gitrelay.cli import output
     from gitrelay.errors import PENDING, UsageError
 
     ledger = call.open_ledger(Path.cwd())
     if "/" in what:
-        found = [history.exchange(ledger, names.parse_address(what))]
+        address = names.parse_address(what)
+        inflight.settle(ledger, address.session)
+        found = [history.exchange(ledger, address)]
     else:
+        inflight.settle(ledger, names.check_session(what))
         found = history.exchanges(ledger, what, bodies=True)
     if as_json:
         rows = [output.exchange_json(e, request=True) for e in found]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gitrelay import inflight
 from gitrelay.cli.output import say
@@ -19,8 +20,7 @@ def until_answered(
 ) -> list[Exchange]:
     """The exchanges once all are answered, or as they stand after `limit` seconds.
 
-    `own`: the calls were started here, so Ctrl-C cancels them and is reported as Interrupted, and on a
-    terminal the peers' events are shown meanwhile.
+    `own`: the calls were started here, so on a terminal the peers' events are shown meanwhile.
     """
     deadline = None if limit is None else time.monotonic() + limit
     meanwhile = None
@@ -28,19 +28,23 @@ def until_answered(
         from gitrelay.cli.live import watching
 
         meanwhile = watching(ledger, addresses)
+    return [
+        inflight.wait(
+            ledger,
+            address,
+            None if deadline is None else max(0.0, deadline - time.monotonic()),
+            meanwhile=meanwhile,
+        )
+        for address in addresses
+    ]
+
+
+@contextlib.contextmanager
+def cancelled_by_ctrl_c(ledger: Ledger, addresses: Sequence[Address]) -> Iterator[None]:
+    """Ctrl-C in this block cancels the calls and is reported as Interrupted."""
     try:
-        return [
-            inflight.wait(
-                ledger,
-                address,
-                None if deadline is None else max(0.0, deadline - time.monotonic()),
-                meanwhile=meanwhile,
-            )
-            for address in addresses
-        ]
+        yield
     except KeyboardInterrupt:
-        if not own:
-            raise
         say("interrupted: cancelling; press Ctrl-C again to leave it running")
         try:
             found = [inflight.cancel(ledger, address, "Ctrl-C") for address in addresses]
