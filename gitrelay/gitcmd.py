@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -323,6 +324,11 @@ class Repository:
         out = self.run("for-each-ref", f"--format={format_}%01", *prefixes)
         rows = out.decode("utf-8", "replace").split("\x01\n")[:-1]
         return [row.split("\0") for row in rows]
+
+    def broken_refs(self, *prefixes: str) -> list[str]:
+        """The refs below `prefixes` that git leaves out of every listing, because it cannot read their files."""
+        _, _, err = _execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
+        return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)
 
     def refs_listing(self, without: Sequence[str]) -> bytes:
         """Every ref and what it stands for, but those that begin with one of `without`."""

@@ -107,6 +107,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("diff", "s/01")) == {"address", "before", "after", "files"}
     assert keys(data("apply", "s/01")) == {"address", "files"}
     assert keys(data("check-again", "s/01", "--check", "true")) == {"address", "checks"}
+    assert keys(data("fsck")) == section(text, "`fsck`;")
     assert keys(data("close", "s")) == {"closed"}
     assert keys(data("archive", "s")) == {"archived"}
     assert keys(data("archive", "--restore", "s")) == {"restored"}

@@ -31,6 +31,7 @@ VERBS: Final[dict[str, str]] = {
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",
     "check-again": "Run the checks of an exchange anew, and append what they come to.",
+    "fsck": "Hold the sessions to every rule of the protocol.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
