@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
+from gitrelay.errors import INTEGRITY, Busy, CannotRecord, IntegrityError, RelayError, UsageError
 from gitrelay.names import quote_path
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MINIMUM: Final = (2, 30)
 FILE_MODE: Final = "100644"
+BRING_BACK: Final = (  # the hint for every object that is damaged or gone
+    "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
+)
 
 _SETTINGS: Final = (
     "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
@@ -73,6 +76,20 @@ class GitError(RelayError):
         super().__init__(f"git {command[0] if command else ''} failed ({status}): {last}")
         self.status = status
         self.stderr = stderr
+
+
+class Damaged(GitError):
+    """An object or a ref that git cannot read."""
+
+    exit_code = INTEGRITY
+    code = "damaged"
+
+    def __init__(self, command: Sequence[str], status: int, stderr: str, line: str) -> None:
+        super().__init__(command, status, stderr)
+        self.message = f"the repository is damaged: {line}"
+        self.hint = (
+            "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
+        )
 
 
 @dataclass(frozen=True)
@@ -487,6 +504,15 @@ _FAULTS: Final = (
 )
 
 
+# git's words, 2.30 to 2.50, for an object that is not there or is not what its name says
+_DAMAGE: Final = re.compile(
+    r"is corrupt|bad object|missing object|unable to read|could not (read|parse)|unable to (unpack|parse)|"
+    r"inflate:|object file .* is empty|hash mismatch|bad tree|garbage at end of loose object|broken ref|"
+    r"not a valid object|is unavailable|cannot read existing object",
+    re.IGNORECASE,
+)
+
+
 def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
     for words, meaning, hint in _FAULTS:
         if words in stderr:
@@ -494,6 +520,16 @@ def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
             return CannotRecord(f"{meaning}: {_last_line(line)}", hint=hint)
     if status == -getattr(signal, "SIGXFSZ", 0):
         return CannotRecord(f"a file-size limit was reached by git {args[0]}", hint="raise it (ulimit -f)")
+    held = re.search(r"Unable to create '([^'\n]+\.lock)': File exists", stderr)
+    if held:  # a git that was killed leaves its lock file behind
+        return Busy(
+            f"another git process holds {quote_path(Path(held[1]))}",
+            hint="wait for it; where no git runs, one was killed: remove that file",
+            code="git-locked",
+        )
+    for line in stderr.splitlines():
+        if _DAMAGE.search(line):
+            return Damaged(args, status, stderr, _last_line(line))
     return GitError(args, status, stderr)
 
 

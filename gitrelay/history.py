@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from gitrelay import names
 from gitrelay.checkresult import parse_trailer
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, UsageError, exit_code_of
-from gitrelay.gitcmd import GitError
+from gitrelay.gitcmd import BRING_BACK, GitError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.message import BadMessage, Response, parse_response, request_file, response_file
 from gitrelay.names import Address
@@ -243,7 +243,8 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
         request, response = objects[2 * i], objects[2 * i + 1]
         if request is None or (e.response is not None and response is None):
             raise IntegrityError(
-                f"{e.address}: its file is missing from the commit", hint=f"git show --stat {e.request.oid}"
+                f"{e.address}: its file cannot be read from commit {e.request.oid[:12]} or its answer's",
+                hint=BRING_BACK,
             )
         data = response.data if response is not None else b""
         result.append(replace(e, request_data=request.data, response_data=data))

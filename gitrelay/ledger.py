@@ -21,7 +21,7 @@ from typing import Final
 from gitrelay import names
 from gitrelay.checkresult import CheckResult
 from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
-from gitrelay.gitcmd import FILE_MODE, GitError, Identity, Repository, TreeEntry
+from gitrelay.gitcmd import BRING_BACK, FILE_MODE, GitError, Identity, Repository, TreeEntry
 from gitrelay.message import FILE, PROTOCOL, Request, Response, check_file, request_file, response_file
 from gitrelay.snapshot import Snapshot
 from gitrelay.state import State
@@ -99,6 +99,8 @@ class Ledger:
             if commit is None:
                 tips.append(None)
                 continue
+            if commit.kind == "commit" and tree is None:
+                raise IntegrityError(f"the tree of {rev} is gone from the repository", hint=BRING_BACK, code="damaged")
             if commit.kind != "commit" or tree is None:
                 raise IntegrityError(
                     f"{rev} is not a session: it is a {commit.kind}",
@@ -180,6 +182,13 @@ class Session:
             except GitError:
                 if self.tip() is None:
                     self.ledger.names_taken_by_user()
+                    lost = repo.ref(self.ref)
+                    if lost is not None:
+                        raise IntegrityError(
+                            f"the last commit of session {self.name} is gone: {lost}",
+                            hint=BRING_BACK,
+                            code="damaged",
+                        ) from None
                     raise
                 return None
         self._opened = root
