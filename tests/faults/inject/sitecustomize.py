@@ -1,0 +1,97 @@
+"""Loaded by every Python process with this folder on PYTHONPATH: ends gitrelay at the N-th write it is about to make.
+
+What only reads is no point of its own: an abort there leaves what an abort at the next write leaves.
+FAULT_ROLE says which process (`caller` or `supervisor`), FAULT_AT the number of the write (0: none, only count),
+FAULT_ROOT the folder below which a write to a file counts, FAULT_LOG where each point is noted. An audit hook sees
+every operation of the interpreter before it happens, so no product code has to know of this.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil  # noqa: F401 - before os.unlink and the like are used by name
+import signal
+import sys
+
+_MAKES = os.O_CREAT | os.O_TRUNC
+_READING = {"version", "rev-parse", "config", "cat-file", "status", "log", "for-each-ref", "ls-files", "diff"}
+_FILES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link", "os.truncate"}
+
+
+def _role() -> str:
+    words = sys.orig_argv
+    if "gitrelay.supervisor" in words:
+        return "supervisor"
+    return "caller" if "gitrelay" in words else ""
+
+
+def _verb(words: list[str]) -> str:
+    """The git command behind git's own options."""
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-c", "-C"):
+            next(rest, None)
+        else:
+            return word
+    return ""
+
+
+def _install(at: int, root: str, log: str) -> None:
+    numbers = itertools.count(1)
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def point(event: str, args: tuple[object, ...]) -> str:
+        """What is about to be written, empty where nothing is."""
+        if event == "subprocess.Popen":
+            words = args[1]
+            assert isinstance(words, list | tuple)
+            named = [str(word) for word in words]
+            return "" if named[0].endswith("git") and _verb(named) in _READING else " ".join(named)
+        if event == "open":
+            path, _, flags = args
+            makes = isinstance(flags, int) and flags & _MAKES and str(path).startswith(root)
+            return f"open {path}" if makes else ""
+        if event == "os.mkdir" and os.path.exists(str(args[0])):
+            return ""
+        if event in _FILES:
+            # inside rmtree names are relative to a folder's descriptor
+            return f"{event} {args}" if str(args[0]).startswith(root) or not os.path.isabs(str(args[0])) else ""
+        return ""
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event != "open" and event != "subprocess.Popen" and event not in _FILES:
+            return
+        what = point(event, args)
+        if what:
+            number = next(numbers)
+            os.write(fd, f"{number} {what}\n".encode())
+            if number == at:
+                os.write(fd, b"ABORT\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+if os.environ.get("FAULT_ROLE") and os.environ["FAULT_ROLE"] == _role():
+    _install(int(os.environ["FAULT_AT"]), os.environ["FAULT_ROOT"], os.environ["FAULT_LOG"])
+
+
+def _move_clock(seconds: float) -> None:
+    """The wall clock of this process, not the monotonic one, goes `seconds` ahead (negative: behind)."""
+    import datetime
+    import time
+
+    real = time.time
+    time.time = lambda: real() + seconds
+
+    class Moved(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Moved:
+            return super().now(tz) + datetime.timedelta(seconds=seconds)
+
+    datetime.datetime = Moved  # type: ignore[misc]
+
+
+if os.environ.get("FAULT_CLOCK") and _role():
+    _move_clock(float(os.environ["FAULT_CLOCK"]))
