@@ -8,7 +8,6 @@ the code that writes sessions: a fault in the writer must not hide from its own 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -77,8 +76,6 @@ RULES: Final[dict[str, tuple[str, str]]] = {
 }
 
 _KIND: Final = {"req": "req", "res": "res", "check": "chk"}
-_HEAD = re.compile(r"unborn|[0-9a-f]{40}|[0-9a-f]{64}")
-_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -352,7 +349,7 @@ def _head(record: _Record) -> _Said:
     needed = record.kind != "check" and not record.commit.imported
     if head is None and needed:
         yield "head", "Relay-Head is missing"
-    elif head is not None and not _HEAD.fullmatch(head):
+    elif head is not None and head != "unborn" and not names.is_object_id(head):
         yield "head", f"Relay-Head is {names.quote(head)}"
 
 
@@ -409,7 +406,7 @@ def _tree(history: History, commit: Commit) -> _Said:
     tree = commit.trailers.get("Relay-Tree")
     if tree is None:
         return
-    if not is_object_id(tree):
+    if not names.is_object_id(tree):
         yield "tree", f"Relay-Tree is {names.quote(tree)}"
     elif history.kept is not None and tree in history.kept and tree in history.lost:
         yield "tree", f"the tree {tree[:12]} is kept by the code ref and is not there"
@@ -420,10 +417,6 @@ def _code_ref(history: History) -> _Said:
     named = {tree for step in history.steps if (tree := step.commit.trailers.get("Relay-Tree"))}
     if named and history.kept is not None and not named & history.kept:
         yield "code-ref", "its code ref keeps none of the trees that it names"
-
-
-def is_object_id(text: str) -> bool:
-    return _OID.fullmatch(text) is not None
 
 
 def _author(slug: str) -> tuple[str, str]:

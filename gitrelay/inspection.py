@@ -232,7 +232,7 @@ def _histories(
     steps = [_steps(store, line, trees) for line in lines]
     blobs = store.read("blob", [entry.oid for line in steps for step in line for entry in step.added or ()])
     named = [{commit.trailers.get("Relay-Tree", "") for commit in line} for line in lines]
-    kinds = store.kinds(sorted(tree for tree in set().union(*named) if audit.is_object_id(tree)))
+    kinds = store.kinds(sorted(tree for tree in set().union(*named) if names.is_object_id(tree)))
     lost = frozenset(tree for tree, kind in kinds.items() if kind != "tree")
     histories = [
         History(

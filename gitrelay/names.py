@@ -17,6 +17,7 @@ SLUG_MAX = 64
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ONE_SHOT = re.compile(r"[0-9]{8}-[0-9]{4}-([a-z0-9][a-z0-9-]*)")
 _TURN = re.compile(r"0[1-9]|[1-9][0-9]+")
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # 14 characters of date and time, the name, and room for the suffix of a name used twice in a minute
 _ONE_SHOT_MAX = 14 + SLUG_MAX + 5
 
@@ -39,6 +40,11 @@ def is_id(text: str) -> bool:
 
 def is_session(text: str) -> bool:
     return is_slug(text) or is_one_shot(text)
+
+
+def is_object_id(text: str) -> bool:
+    """Whether `text` is a whole object id, of either of git's hashes."""
+    return _OBJECT_ID.fullmatch(text) is not None
 
 
 def slugify(text: str, *, default: str, limit: int = SLUG_MAX) -> str:

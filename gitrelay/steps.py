@@ -14,7 +14,8 @@ from gitrelay import names
 MISSING: Final = "is missing, or cannot be read"
 CORRUPT: Final = "is damaged"
 
-_LINKS = re.compile(rb"tree ([0-9a-f]+)\n((?:parent [0-9a-f]+\n)*)author ")
+_OID = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_LINKS = re.compile(rb"tree (%s)\n((?:parent %s\n)*)author " % (_OID, _OID))
 _AUTHOR = re.compile(r"^author (.*?) ?<([^<>\n]*)> -?[0-9]+ [-+][0-9]+$", re.MULTILINE)
 _IMPORTED = re.compile(r"Imported by [a-z0-9][a-z0-9-]*\.")
 

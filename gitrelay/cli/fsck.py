@@ -49,6 +49,8 @@ def command(
         names.check_session(session)
     if pushed is not None and (len(sessions) != 1 or require_signed or witness is not None):
         raise click.UsageError("--pushed judges one SESSION, without --witness and --require-signed")
+    if pushed is not None and not all(map(names.is_object_id, pushed)):
+        raise click.UsageError("--pushed takes two object ids")
     if objects is not None and pushed is None:
         raise click.UsageError("--objects belongs to --pushed")
     if allowed_signers is not None and not require_signed:
