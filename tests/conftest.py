@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,10 @@ from typing import Any
 
 import psutil
 import pytest
+
+# A shell's background job is started with Ctrl-C ignored, and so would be every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GIT_RELAY = (sys.executable, "-P", "-m", "gitrelay")
 BIN = Path(sys.executable).parent
@@ -137,6 +142,15 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
     }
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured (`record_property("printed", line)`), also of those that ran in other processes."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, line in report.user_properties:
+                if name == "printed" and report.when == "call":
+                    terminalreporter.write_line(str(line))
 
 
 @pytest.fixture
