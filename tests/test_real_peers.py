@@ -238,6 +238,17 @@ def test_a_refusing_service(place: Place, peer: str, status: int, reason: str) -
 
 
 @pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_that_is_not_logged_in(place: Place, peer: str) -> None:
+    with ModelServer([Answer()]) as server:
+        repo = place(server.url)
+        keys = {"FAKE_KEY", "CODEX_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
+        repo = Repo(repo.path, {name: value for name, value in repo.env.items() if name not in keys})
+        done = ask(repo, peer)
+        assert server.model_calls == 0
+    check_recorded(repo, done, peer, "auth", 4)
+
+
+@pytest.mark.parametrize("peer", PEERS)
 def test_a_service_that_is_not_there(place: Place, peer: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused

@@ -301,6 +301,7 @@ def reason_of_status(status: int | None, words: str) -> str:
             "401 unauthorized",
             "403 forbidden",
             "not logged in",
+            "missing environment variable",  # codex, whose provider takes its key from one
             "invalid api key",
             "api key not valid",  # Google says it with a status of 400
             "authentication",
