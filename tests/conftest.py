@@ -17,9 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-# A shell's background job is started with Ctrl-C ignored, and so would be every process that a test starts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job is started with Ctrl-C ignored, one under nohup with SIGHUP ignored too, and so would be
+# every process that a test starts.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 GIT_RELAY = (sys.executable, "-P", "-m", "gitrelay")
 BIN = Path(sys.executable).parent
