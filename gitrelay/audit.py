@@ -22,7 +22,7 @@ from gitrelay.steps import MISSING, Commit, Step
 
 _LOOK: Final = "git show {commit}"
 _REWRITTEN: Final = "compare with a clone or a remote: git relay fsck --witness REMOTE"
-_OBJECT: Final = "git fsck --full; then fetch the object from a clone that has it"
+_OBJECT: Final = "git fsck --full; fetch it from a clone that has it (git fetch --unshallow in a shallow clone)"
 
 # code -> (the rule in words, what to do where it is broken); docs/evidence.md has the same list
 RULES: Final[dict[str, tuple[str, str]]] = {
@@ -456,22 +456,22 @@ def compare(
     """
     if not here:
         return finding("witness-missing", f"{witness} has it", address=session, commit=there, ref=ref, witness=witness)
-    if any(_reaches(tip, there, parents) for tip in here):
+    if any(there in reached(tip, parents) for tip in here):
         return None
-    if any(_reaches(there, tip, parents) for tip in here):
+    if not reached(there, parents).isdisjoint(here):
         words = f"{witness} has commits that are not here: they were taken away here, or written elsewhere"
         return finding("witness-behind", words, address=session, commit=there, ref=ref, witness=witness)
     words = f"what {witness} has is no part of it: it was rewritten"
     return finding("witness-rewritten", words, address=session, commit=there, ref=ref, witness=witness)
 
 
-def _reaches(tip: str, wanted: str, parents: Mapping[str, Sequence[str]]) -> bool:
-    seen, todo = set(), [tip]
+def reached(tip: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    """The commits that can be reached from `tip`, itself too, as far as `parents` knows them."""
+    seen: set[str] = set()
+    todo = [tip]
     while todo:
         oid = todo.pop()
-        if oid == wanted:
-            return True
-        if oid not in seen:
+        if oid not in seen and oid in parents:
             seen.add(oid)
-            todo += parents.get(oid, ())
-    return False
+            todo += parents[oid]
+    return seen

@@ -6,9 +6,11 @@ rest is held to the rules as far as they can be told.
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +24,8 @@ from gitrelay.objectstore import ObjectStore
 from gitrelay.snapshot import CODE
 from gitrelay.steps import CORRUPT, MISSING, Commit, Step, Tree, links, parse_commit
 
-_PARTS: Final = 2
+_MANY: Final = 100  # sessions; fewer are read before a second process has started
+_PROCESSES: Final = 4  # at most
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,11 @@ def inspect(
         )
     store = ObjectStore(repo)
     signers = _Signers(allowed_signers) if require_signed else None
-    with ThreadPoolExecutor(_PARTS) as pool:
-        tasks = [pool.submit(_audit, store, part, code, signers) for part in _parts(refs)]
-        parts = [task.result() for task in tasks]
+    parts = _side_by_side(functools.partial(_audit, store, code, signers), refs)
     found = [one for part in parts for one in part.findings]
     findings += sorted(found, key=lambda one: one.address)
     if witness is not None:
-        findings += _compared(repo, refs, there, [part.commits for part in parts], witness)
+        findings += _compared(repo, refs, there, [part.parents for part in parts], witness)
     exchanges = sum(part.exchanges for part in parts)
     absent = set().union(*(part.absent for part in parts))
     return Report(len({ref.session for ref in refs}), exchanges, tuple(findings), len(absent))
@@ -91,9 +92,8 @@ def inspect(
 
 def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
     """What is wrong with the commits that a push brings to a session; what stood there before is not judged."""
-    part = _audit(ObjectStore(repo, pushed.objects), [_Ref(BRANCHES + session, session, pushed.new)])
-    line, _ = part.commits.line(pushed.new)
-    before = set(line[: line.index(pushed.old) + 1]) if pushed.old in line else set()
+    part = _audit(ObjectStore(repo, pushed.objects), (), None, [_Ref(BRANCHES + session, session, pushed.new)])
+    before = audit.reached(pushed.old, part.parents)
     return Report(1, part.exchanges, tuple(found for found in part.findings if found.commit not in before))
 
 
@@ -108,20 +108,31 @@ class _Signers:
 class _Part:
     """What was found in some of the sessions. `absent` are trees that are named, and neither kept nor there."""
 
-    commits: _Commits
+    parents: Mapping[str, Sequence[str]]
     exchanges: int
     findings: list[Finding]
     absent: set[str]
 
 
-def _parts(refs: Sequence[_Ref]) -> list[list[_Ref]]:
-    """The sessions in parts that are audited side by side: python works on one while git reads the next."""
-    return [part for i in range(_PARTS) if (part := list(refs[i::_PARTS]))]
+def _side_by_side(audit_part: Callable[[Sequence[_Ref]], _Part], refs: Sequence[_Ref]) -> list[_Part]:
+    """The sessions, each processor its part of them: the rules cost twice as much time as reading."""
+    count = min(_PROCESSES, os.cpu_count() or 1) if len(refs) >= _MANY and hasattr(os, "fork") else 1
+    if count == 1:
+        return [audit_part(refs)]
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(count, get_context("fork"), _alone) as pool:
+        return list(pool.map(audit_part, [refs[i::count] for i in range(count)]))
 
 
-def _audit(
-    store: ObjectStore, refs: Sequence[_Ref], code: Sequence[_Ref] = (), signers: _Signers | None = None
-) -> _Part:
+def _alone() -> None:
+    """In a process of its own: Ctrl-C is for the first one; nothing here refers to itself, so nothing is collected."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+
+
+def _audit(store: ObjectStore, code: Sequence[_Ref], signers: _Signers | None, refs: Sequence[_Ref]) -> _Part:
     sessions = {ref.session for ref in refs}
     kept, findings = _kept(store, [ref for ref in code if ref.session in sessions])
     commits = _commits(store, [ref.tip for ref in refs])
@@ -131,7 +142,7 @@ def _audit(
     if signers is not None:
         findings += _signatures(store, histories, signers.allowed)
     asked = sum(step.commit.subject.startswith("req ") for history in histories for step in history.steps)
-    return _Part(commits, asked, findings, absent)
+    return _Part(commits.parents, asked, findings, absent)
 
 
 def _refs(repo: Repository, sessions: Sequence[str]) -> tuple[list[_Ref], list[_Ref], list[Finding]]:
@@ -274,7 +285,10 @@ def _steps(store: ObjectStore, line: Sequence[Commit], trees: Mapping[str, bytes
 def _signatures(store: ObjectStore, histories: Sequence[History], allowed_signers: Path | None) -> Iterator[Finding]:
     """One process of gpg or ssh-keygen for every signed commit: git has no other way."""
     signed = [step.commit.oid for history in histories for step in history.steps if step.commit.signed]
-    verdicts = store.signatures(signed, Path(os.path.abspath(allowed_signers)) if allowed_signers else None)
+    try:
+        verdicts = store.signatures(signed, Path(os.path.abspath(allowed_signers)) if allowed_signers else None)
+    except GitError as e:
+        raise CannotRecord(f"the signatures cannot be checked: {e.message}", code="no-signatures") from None
     for history in histories:
         for step in history.steps:
             commit = step.commit
@@ -299,14 +313,18 @@ def _witnessed(repo: Repository, witness: str, sessions: Sequence[str]) -> list[
     except GitError as e:
         raise _unreadable(witness, e) from e
     found = [_Ref(ref, ref.removeprefix(BRANCHES).removeprefix(ARCHIVE), oid) for ref, oid in refs.items()]
-    return [ref for ref in found if not sessions or ref.session in sessions]
+    return [ref for ref in found if names.is_session(ref.session) and (not sessions or ref.session in sessions)]
 
 
 def _compared(
-    repo: Repository, refs: Sequence[_Ref], there: Sequence[_Ref], parts: Sequence[_Commits], witness: str
+    repo: Repository,
+    refs: Sequence[_Ref],
+    there: Sequence[_Ref],
+    parts: Sequence[Mapping[str, Sequence[str]]],
+    witness: str,
 ) -> list[Finding]:
     """Where a session does not go on from what the witness has of it."""
-    parents = {oid: parents for part in parts for oid, parents in part.parents.items()}
+    parents = {oid: parents for part in parts for oid, parents in part.items()}
     strange = [ref for ref in there if ref.tip not in parents]
     if strange:
         try:

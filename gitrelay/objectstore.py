@@ -81,6 +81,8 @@ class ObjectStore:
 
     def signatures(self, oids: Sequence[str], allowed_signers: Path | None) -> dict[str, tuple[str, str]]:
         """git's verdict (%G?) on the signature of each commit, and the key. git starts gpg or ssh-keygen for each."""
+        if not oids:
+            return {}  # git would take HEAD
         settings = [] if allowed_signers is None else ["-c", f"gpg.ssh.allowedSignersFile={allowed_signers}"]
         format_ = "--format=%H%x00%G?%x00%GK"
         out = self._git(

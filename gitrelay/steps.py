@@ -17,6 +17,7 @@ CORRUPT: Final = "is damaged"
 _OID = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _LINKS = re.compile(rb"tree (%s)\n((?:parent %s\n)*)author " % (_OID, _OID))
 _AUTHOR = re.compile(r"^author (.*?) ?<([^<>\n]*)> -?[0-9]+ [-+][0-9]+$", re.MULTILINE)
+_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
 _IMPORTED = re.compile(r"Imported by [a-z0-9][a-z0-9-]*\.")
 
 
@@ -74,17 +75,15 @@ def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> 
         return None
     subject, _, body = text.partition("\n")
     notes, _, block = body.removesuffix("\n").rpartition("\n\n")
-    trailers: dict[str, str] = {}
-    fault = "" if body.startswith("\n") else "no blank line behind the subject"
     lines = block.removeprefix("\n").split("\n")
-    for line in lines:
-        key, colon, value = line.partition(": ")
-        if not colon or not key.replace("-", "").isalnum() or not value.strip():
-            fault = fault or (f"{names.quote(line)} is not a trailer" if line else "there are no trailers")
-        else:
-            trailers[key] = value
-    if not fault and len(trailers) < len(lines):
-        fault = "a trailer stands twice"
+    strange = [line for line in lines if not _TRAILER.match(line)]
+    trailers = dict(line.split(": ", 1) for line in lines if line not in strange)
+    if not body.startswith("\n"):
+        fault = "no blank line behind the subject"
+    elif strange:
+        fault = f"{names.quote(strange[0])} is not a trailer" if strange[0] else "there are no trailers"
+    else:
+        fault = "" if len(trailers) == len(lines) else "a trailer stands twice"
     return Commit(
         oid=oid,
         tree=tree,

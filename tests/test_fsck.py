@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import shutil
 import subprocess
 import sys
@@ -176,6 +178,29 @@ def test_every_rule_has_such_a_test() -> None:
     assert {code for code, _ in BROKEN} | elsewhere == set(RULES)
 
 
+def test_the_rules_are_documented_as_they_are() -> None:
+    table = re.findall(r"^\| ([a-z-]+) \| ([^|]*) \|$", (ROOT / "docs/evidence.md").read_text(), re.M)
+    assert [(code, words) for code, words in table if code != "code"] == [(c, r[0]) for c, r in RULES.items()]
+
+
+def test_the_commands_for_an_auditor_work_as_they_stand(pushed: Repo) -> None:
+    """The lines of docs/evidence.md are run; what wants signatures finds that there are none."""
+    text = (ROOT / "docs/evidence.md").read_text()
+    commands = re.findall(r"^\$ (git .*)$", text, re.M)
+    assert len(commands) > 10
+    tip = pushed.git("rev-parse", "relay/s")
+    (pushed.path / "allowed-signers").touch()
+    for line in commands:
+        names = {"ID_FROM_THE_WITNESS": tip, "SESSION": "s", "COMMIT": tip}
+        command = functools.reduce(lambda words, name: words.replace(name, names[name]), names, line)
+        done = subprocess.run(
+            ["sh", "-ec", command], cwd=pushed.path, env=dict(pushed.env), capture_output=True, timeout=60, check=False
+        )
+        unsigned = "--require-signed" in line or "verify-commit" in line
+        assert done.returncode == (1 if unsigned else 0), f"{command}: {done.stderr.decode()}"
+        assert done.stdout or unsigned or re.search("push|fsck|is-ancestor", line), command
+
+
 def test_a_finding_is_one_line_that_says_where(repo: Repo) -> None:
     repo.sh(SHELL + "tip $res; redo 's/^Relay-Verify: .*/Relay-Verify: fail/'")
     done = repo.relay("fsck", "s")
@@ -223,6 +248,7 @@ def test_every_kind_of_repository(tmp_path: Path, env: dict[str, str], format_: 
     assert fsck(repo) == []
     assert repo.relay("req", "--to", "shell", "--session", "s", "true").code == 0
     assert fsck(repo) == []
+    assert codes(repo, "--require-signed") == {"unsigned"}
     repo.sh("git gc -q")
     assert fsck(repo) == []
     repo.sh("b=refs/heads/relay/s; git update-ref $b $(git commit-tree -p $b -m x $b^{tree})")
@@ -267,6 +293,19 @@ def test_the_number_of_git_processes_does_not_grow_with_the_history(tmp_path: Pa
         assert f"{sessions} sessions, {sessions * 4} exchanges" in done.err
         counts.append(len(log.read_text().splitlines()))
     assert counts[0] == counts[1] <= 20
+
+
+def test_many_sessions_are_read_by_several_processes(tmp_path: Path, env: dict[str, str]) -> None:
+    repo = make_history(tmp_path / "many", env, "--sessions", "120", "--exchanges", "1")
+    repo.sh(
+        "b=$(git for-each-ref --format='%(refname)' refs/heads/relay | head -n 1)\n"
+        "git update-ref $b $(git commit-tree -p $b -m 'by hand' $b^{tree}); git init -q --bare ../witness.git"
+    )
+    done = repo.relay("fsck", "--json", "--witness", "../witness.git")
+    assert done.code == 1, done.err
+    data = done.json["data"]
+    assert (data["sessions"], data["exchanges"]) == (120, 120)
+    assert [finding["code"] for finding in data["findings"]] == ["one-file"]
 
 
 # -- the witness ------------------------------------------------------------------------------------
