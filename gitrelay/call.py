@@ -70,7 +70,7 @@ def ask(
             )
             if session is not None:
                 names.check_session(session, "--session")
-            one_shot_name = names.check_slug(name, "--name") if name is not None else names.name_of_task(task)
+            one_shot_name = names.check_slug(name, "--name") if name is not None else _name_of(ledger, task)
             with _key_held(ledger, key) as recorded:
                 if recorded is not None:
                     return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
@@ -122,7 +122,7 @@ def ask_each(
                 to=peer,
                 from_=from_,
                 session=None if session is None else f"{session}-{peer}",
-                name=None if session is not None else f"{name or names.name_of_task(task)}-{peer}",
+                name=None if session is not None else f"{name or _name_of(ledger, task)}-{peer}",
                 files=files,
                 given=given,
                 key=None if key is None else f"{key} {peer}",
@@ -133,6 +133,11 @@ def ask_each(
             inflight.cancel(ledger, one.address, "a call beside it that could not be made")
         raise
     return ledger, asked
+
+
+def _name_of(ledger: Ledger, task: str) -> str:
+    """The default name of a one-shot; a task may begin with a secret, and the name becomes a branch."""
+    return names.name_of_task(ledger.redactor.redact(task).text)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment, snapshot
 from gitrelay.checkresult import CheckResult
@@ -21,6 +21,9 @@ from gitrelay.ledger import Ledger
 from gitrelay.names import Address
 from gitrelay.state import Limits
 
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
+
 _HEAD: Final = 16 * 1024
 _TAIL: Final = 48 * 1024
 
@@ -30,6 +33,7 @@ def run(
     place: Path,
     limit: float | None,
     log: Path,
+    redactor: Redactor,
     cancelled: Callable[[], str | None],
     *,
     env: Mapping[str, str] | None = None,
@@ -38,7 +42,7 @@ def run(
     from gitrelay import process
 
     capture = Capture(_HEAD, _TAIL)
-    out = process.Log(log)
+    out = process.Log(log, redactor)
     try:
         end = process.run(
             ("sh", "-c", command),
@@ -80,9 +84,13 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
         raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code="no-checks")
     results = []
     for command in wanted:
+        if "[redacted:" in command:
+            raise UsageError(
+                "a check of it was redacted and cannot be run again", hint="name it: --check CMD", code="redacted"
+            )
         log = ledger.state.log_path(address, f"check-{int(time.time())}")
         ledger.state.prepare()
-        result = run(command, ledger.repo.top, limit, log, lambda: None)
+        result = run(command, ledger.repo.top, limit, log, ledger.redactor, lambda: None)
         with ledger.session(address.session) as held:
             tip = held.tip()
             if tip is None:

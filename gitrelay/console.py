@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 
 class Capture:
@@ -32,10 +33,36 @@ class Capture:
 
     def text(self) -> str:
         """Head and tail, and between them how much was left out; what is not UTF-8 is replaced."""
+        head = bytes(self._head)
         tail = b"".join(self._tail)[-self._tail_size :] if self._tail_size else b""
-        left_out = self._size - len(self._head) - len(tail)
+        left_out = self._size - len(head) - len(tail)
+        if left_out:  # cut between lines: half of a secret is not known for one
+            head = head[: _last_line_end(head)]
+            tail = tail[_first_line_end(tail) :]
+            left_out = self._size - len(head) - len(tail)
         middle = b"\n[... %d bytes left out ...]\n" % left_out if left_out else b""
-        return (bytes(self._head) + middle + tail).decode("utf-8", "replace").replace("\0", "\ufffd").strip("\n")
+        return (head + middle + tail).decode("utf-8", "replace").replace("\0", "\ufffd").strip("\n")
+
+
+_LINE_MAX: Final = 4096  # bytes; a longer line is cut at a blank, or where it must be
+
+
+def _last_line_end(head: bytes) -> int:
+    """How much of `head` is whole lines."""
+    for end in (b"\n", b" "):
+        at = head.rfind(end, -_LINE_MAX if len(head) > _LINE_MAX else 0)
+        if at >= 0:
+            return at
+    return len(head)
+
+
+def _first_line_end(tail: bytes) -> int:
+    """Where the first whole line of `tail` begins."""
+    for end in (b"\n", b" "):
+        at = tail.find(end, 0, _LINE_MAX)
+        if at >= 0:
+            return at + 1
+    return 0
 
 
 def block(command: str, printed: str, end: str) -> str:

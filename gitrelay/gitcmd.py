@@ -418,6 +418,19 @@ class Repository:
         out = self.run("log", "-z", "--reverse", f"--format={format_}%x01", *extra, "--end-of-options", rev, "--")
         yield from _log_rows(out)
 
+    def additions(self, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+        """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
+        if not refs:
+            return  # git would take HEAD
+        words = ("--root", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=d", "-z", "--format=%x02%H%x03%S%x04")
+        out = self.run("log", "--stdin", "--reverse", *words, stdin="".join(f"{ref}\n" for ref in refs).encode())
+        for record in out.decode("utf-8", "surrogateescape").split("\x02")[1:]:
+            head, _, rest = record.partition("\x04")
+            commit, _, ref = head.partition("\x03")
+            fields = rest.split("\0")
+            changes = [i for i, text in enumerate(fields) if text.lstrip("\n").startswith(":")]
+            yield commit, ref, [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)]
+
     def search(self, text: str, format_: str, prefixes: Sequence[str]) -> Iterator[list[str]]:
         """Commits below the ref `prefixes` whose message holds `text`, oldest first; fields as in `log`."""
         globs = [f"--glob={prefix}*" for prefix in prefixes]

@@ -5,7 +5,8 @@ Invariants, each held by the way a write is made:
 - the new tree is the parent's tree plus that file, never what stands in a worktree's index, so nothing
   else can be swept in;
 - a branch moves by compare-and-swap, under the session's lock, and only forward;
-- a request is answered exactly once, and the next request waits for that answer.
+- a request is answered exactly once, and the next request waits for that answer;
+- what is written has passed through redaction: files, subjects, trailers, notes. Nothing else writes objects.
 """
 
 from __future__ import annotations
@@ -14,22 +15,38 @@ import contextlib
 import signal
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gitrelay import names
 from gitrelay.checkresult import CheckResult
 from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
 from gitrelay.gitcmd import BRING_BACK, FILE_MODE, GitError, Identity, Repository, TreeEntry
-from gitrelay.message import FILE, PROTOCOL, Request, Response, check_file, request_file, response_file
+from gitrelay.message import (
+    FILE,
+    MAX_BYTES,
+    PROTOCOL,
+    BadMessage,
+    Request,
+    Response,
+    check_file,
+    parse_request,
+    parse_response,
+    request_file,
+    response_file,
+)
 from gitrelay.snapshot import Snapshot
-from gitrelay.state import State
+from gitrelay.state import State, cannot_write, write_whole
 from gitrelay.worktree import SessionWorktree, folder_of
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
 
 BRANCHES: Final = "refs/heads/relay/"
 ARCHIVE: Final = "refs/relay/archive/"
 ASIDE: Final = "refs/relay/aside/"
+REDACTED: Final = "Relay-Redacted"  # the trailer that counts what was taken out
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
 
@@ -76,7 +93,17 @@ class Ledger:
 
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
-        self.state = State(repo.common_dir)
+        self.state = State(repo.common_dir, self._configured)
+
+    def _configured(self) -> Redactor:
+        from gitrelay import settings
+
+        return settings.redactor(self.repo)
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of text. Raises UsageError for a bad pattern of the user's."""
+        return self.state.redactor
 
     @contextlib.contextmanager
     def session(self, name: str, *, limit: float = _LOCK_LIMIT) -> Iterator[Session]:
@@ -174,6 +201,7 @@ class Session:
     def open(self, opener: str, head: str = "unborn") -> Tip | None:
         """Create the branch with its root commit; None where it exists already. `opener` is the caller's slug."""
         repo = self.ledger.repo
+        self._refuse_secret_names(opener)
         text = _message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Opened by {opener}."])
         with _uninterrupted(repo):
             root = repo.commit(repo.write_tree([]), [], text, _author(opener))
@@ -200,16 +228,21 @@ class Session:
         Raises UsageError where a session of that name exists, archived or not.
         """
         repo = self.ledger.repo
+        self._refuse_secret_names(opener, *(slug for value, _, _ in files for slug in (value.from_, value.to)))
         if any(self.ledger.tips([self.ref, ARCHIVE + self.name])):
             raise UsageError(f"there is a session {names.quote(self.name)} already", code="exists")
         text = _message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Imported by {opener}."])
         tip = Tip(repo.commit(repo.write_tree([]), [], text, _author(opener)), ())
         for value, data, path in files:
             if isinstance(value, Request):
+                value, data, counts = redacted_request(self.ledger.redactor, value, data)
                 subject, own, author = _of_request(value), {}, value.from_
             else:
+                value, data, counts = redacted_response(self.ledger.redactor, value, data)
                 subject, own, author = _of_response(value), {"Relay-Recorded": "peer"}, value.from_
-            entry = TreeEntry(FILE_MODE, value.file, repo.write_blob(path, data))
+            if counts:
+                own[REDACTED] = str(sum(counts.values()))
+            entry = TreeEntry(FILE_MODE, value.file, self._blob(path, data, changed=bool(counts)))
             entries = tuple(sorted((*tip.entries, entry), key=lambda e: e.name))
             text = _message(subject, _trailers_of(value) | own, [f"Imported by {opener}."])
             tip = Tip(repo.commit(repo.write_tree(entries), [tip.commit], text, _author(author)), entries)
@@ -219,6 +252,29 @@ class Session:
             self.ledger.names_taken_by_user()
             raise
         return tip
+
+    def _blob(self, path: Path, data: bytes, *, changed: bool) -> str:
+        """Store the file at `path`, or, where redaction has changed it, `data` in its place."""
+        if not changed:
+            return self.ledger.repo.write_blob(path, data)
+        copy = self.ledger.state.root / f"import-{self.name}"
+        try:
+            write_whole(copy, data)
+            return self.ledger.repo.write_blob(copy, data)
+        except OSError as e:
+            raise cannot_write(copy, e) from e
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _refuse_secret_names(self, *slugs: str) -> None:
+        """Raise UsageError where a name that becomes a ref or an author is a secret: it cannot be redacted."""
+        for slug in (self.name, *slugs):
+            for rule in self.ledger.redactor.redact(slug).counts:
+                raise UsageError(
+                    f"the name of a session or an agent looks like a secret ({rule})",
+                    hint="names are recorded; use a word of your own",
+                    code="secret-name",
+                )
 
     def abandon(self, root: Tip) -> None:
         """Take back a session that was just opened and holds nothing but its root commit. Never raises."""
@@ -243,14 +299,19 @@ class Session:
         """Record a request. Raises Busy where the session's last request is not answered yet."""
         if tip.pending is not None:
             raise Busy(f"session {self.name} has a turn in flight: {names.Address(self.name, tip.pending)}")
+        self._refuse_secret_names(request.from_, request.to)
+        request, data, counts = redacted_request(self.ledger.redactor, request)
+        if counts:
+            self.notes.append(f"{_told(counts)} in the request, and the peer is not given what stood there")
         own = _trailers_of(request) | {"Relay-Head": tip.head}
         return self._append(
             tip,
             request.file,
-            request.render(),
+            data,
             _of_request(request),
             own | dict(trailers),
             request.from_,
+            redacted=sum(counts.values()),
             files=files,
             synchronise=synchronise,
         )
@@ -276,14 +337,16 @@ class Session:
             raise UsageError(f"there is no request {address}", code="unknown-exchange")
         if response.file in there:
             raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
+        response, data, counts = redacted_response(self.ledger.redactor, response, data)
         own = _trailers_of(response) | {"Relay-Head": tip.head}
         return self._append(
             tip,
             response.file,
-            response.render() if data is None else data,
+            data,
             _of_response(response),
             own | dict(trailers),
             response.from_,
+            redacted=sum(counts.values()),
             notes=notes,
             files=files,
             synchronise=synchronise,
@@ -291,11 +354,21 @@ class Session:
 
     def append_check(self, tip: Tip, id_: str, result: CheckResult, *, files: Snapshot | None) -> Tip:
         """Record what gitrelay itself saw when it ran a check after the answer to `id_`; its author is gitrelay."""
+        redact = self.ledger.redactor.redact
+        command, output = redact(result.command), redact(result.output)
+        result = replace(result, command=command.text, output=output.text)
         name = check_file(id_, tip.checks(id_) + 1)
         own = {"Relay-Id": id_, "Relay-Check": f"{result.word}: {plain(result.command)}"}
         subject = f"chk {id_} {result.word}: {plain(result.command)[:SUBJECT_TASK].rstrip()}"
         return self._append(
-            tip, name, result.render(id_, files.tree if files else None), subject, own, "gitrelay", files=files
+            tip,
+            name,
+            result.render(id_, files.tree if files else None),
+            subject,
+            own,
+            "gitrelay",
+            redacted=command.total + output.total,
+            files=files,
         )
 
     def _append(
@@ -307,11 +380,14 @@ class Session:
         trailers: Mapping[str, str],
         author: str,
         *,
+        redacted: int = 0,
         notes: Sequence[str] = (),
         files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
+        """Write a file whose `redacted` secrets are taken out already; the words about it are redacted here."""
         repo = self.ledger.repo
+        subject, trailers, notes = self._redacted_words(subject, trailers, notes, redacted)
         self.notes += self.worktree.ensure(tip.entries, fresh=tip.commit == self._opened)
         with _uninterrupted(repo):
             path = self.worktree.write(name, data)
@@ -330,6 +406,22 @@ class Session:
             if synchronise:
                 self.worktree.synchronise(entries)
         return Tip(commit, entries, tip.head)
+
+    def _redacted_words(
+        self, subject: str, trailers: Mapping[str, str], notes: Sequence[str], redacted: int
+    ) -> tuple[str, Mapping[str, str], Sequence[str]]:
+        """Subject, trailers and notes without secrets, and in the trailers how many were taken out in all."""
+        redactor = self.ledger.redactor
+        before = trailers.get(REDACTED, "0")  # of an answer that was kept redacted, until it could be recorded
+        redacted += int(before) if before.isdecimal() else 0
+        if redactor.find("\n".join((subject, *trailers.values(), *notes))):
+            clean = {key: redactor.redact(value) for key, value in trailers.items()}
+            told = [redactor.redact(note) for note in notes]
+            redacted += sum(found.total for found in (*clean.values(), *told))
+            subject = redactor.redact(subject).text
+            trailers = {key: found.text for key, found in clean.items()}
+            notes = [found.text for found in told]
+        return subject, {**trailers, REDACTED: str(redacted or "")}, notes
 
     def put_back(self, tip_commit: str) -> list[str]:
         """Undo what a peer did to the branch: back to `tip_commit`; foreign commits stay under refs/relay/aside/."""
@@ -362,6 +454,69 @@ def is_own_append(repo: Repository, before: Tip, now: Tip) -> bool:
         and f"\nRelay-Id: {before.pending}\n" in text
         and "\nRelay-Recorded: peer\n" in text
     )
+
+
+def redacted_request(
+    redactor: Redactor, request: Request, data: bytes | None = None
+) -> tuple[Request, bytes, Mapping[str, int]]:
+    """(the request, its file, how many secrets each rule took out); `data` is the file as somebody else wrote it.
+
+    Raises UsageError where what stands in their place makes it too large.
+    """
+    data = request.render() if data is None else data
+    found = redactor.redact(data.decode())
+    if not found.total:
+        return request, data, {}
+    data = found.text.encode()
+    try:
+        clean = parse_request(data, request.session)
+        if (clean.id, clean.from_, clean.to) == (request.id, request.from_, request.to):
+            return clean, data, found.counts
+    except BadMessage as e:
+        if len(data) > MAX_BYTES:
+            raise UsageError(
+                f"the task is too large once it is redacted: {e.why}",
+                hint="put the material into a file and refer to it with --file",
+                code="task-too-large",
+            ) from None
+    clean = replace(request, task=redactor.redact(request.task).text)
+    return clean, clean.render(), found.counts
+
+
+def redacted_response(
+    redactor: Redactor, response: Response, data: bytes | None = None
+) -> tuple[Response, bytes, Mapping[str, int]]:
+    """(the response, its file, how many secrets each rule took out); `data` is the file as the peer wrote it.
+
+    Its front matter stays as it is, unless a secret in it cannot be taken out without breaking it: then the known
+    keys are all that is left. A body that has become too large by what stands in their place loses its end.
+    """
+    data = response.render() if data is None else data
+    found = redactor.redact(data.decode())
+    if not found.total:
+        return response, data, {}
+    data = found.text.encode()
+    known = replace(response, body="")
+    with contextlib.suppress(BadMessage):
+        clean = parse_response(data)
+        if replace(clean, body="") == known:
+            return clean, data, found.counts
+    reason = response.reason
+    if reason is not None and redactor.redact(reason).total:
+        reason = "peer-failed"
+    body = redactor.redact(response.body).text
+    clean = replace(response, body=body, reason=reason)
+    room = MAX_BYTES - len(clean.render())
+    if room < 0:
+        cut = body.encode()[: room - 64].decode("utf-8", "ignore")
+        clean = replace(clean, body=cut + "\n[... cut here: redacted, it was too large]")
+    return clean, clean.render(), found.counts
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    """`2 secrets were redacted (github-token, password)`."""
+    total = sum(counts.values())
+    return f"{total} secret{'s were' if total > 1 else ' was'} redacted ({', '.join(sorted(counts))})"
 
 
 def _of_request(request: Request) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitrelay.ledger import Ledger
+from gitrelay.ledger import REDACTED, Ledger, redacted_response
 from gitrelay.message import BadMessage, Response, parse_response, response_file
 from gitrelay.peers.base import Answer, Transcript, reason_of_status
 from gitrelay.state import Call, Ending
 from gitrelay.worktree import SessionWorktree
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
 
 _STDERR_LINES: Final = 20
 
@@ -45,6 +48,18 @@ class Outcome:
     trailers: dict[str, str] = field(default_factory=dict)
     data: bytes | None = None
     notes: tuple[str, ...] = ()
+
+    def redacted(self, redactor: Redactor) -> Outcome:
+        """The same without its secrets; how many there were is in the trailer, as where it is recorded."""
+        response, data, counts = redacted_response(redactor, self.response, self.data)
+        notes = tuple(redactor.redact(note).text for note in self.notes)
+        trailers = {key: redactor.redact(value).text for key, value in self.trailers.items()}
+        count = sum(counts.values())
+        if count:
+            trailers[REDACTED] = str(count)
+        return replace(
+            self, response=response, data=None if self.data is None else data, trailers=trailers, notes=notes
+        )
 
     def to_json(self) -> dict[str, Any]:
         r = self.response

@@ -59,6 +59,10 @@ def make(
             hint=f"one line of at most {KEY_MAX} printable characters",
             code="bad-key",
         )
+    if key is not None and settings.redactor(repo).redact(key).total:
+        raise UsageError(
+            "--key looks like a secret, and a key is recorded", hint="use a word of your own", code="bad-key"
+        )
     return Plan(
         task=_task(task, files),
         to=names.check_slug(to, "--to"),

@@ -71,7 +71,9 @@ def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callab
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
         env = {environment.CALL: call.mark}
-        result = checks.run(command, Path(call.top), call.check_limit, folder.check_log, cancelled, env=env)
+        result = checks.run(
+            command, Path(call.top), call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env
+        )
         with ledger.session(call.session) as session:
             _record_check(session, call, result)
 

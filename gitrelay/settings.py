@@ -9,13 +9,16 @@ import getpass
 import os
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gitrelay import duration, environment, names
 from gitrelay.errors import UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.peers.base import Peer
 from gitrelay.state import Limits
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
 
 ACCESS: Final = ("read", "write", "full")
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
@@ -134,6 +137,22 @@ def peer_environment(repo: Repository, peer: str) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+def redactor(repo: Repository) -> Redactor:
+    """The rules for secrets with the user's own patterns, `relay.redact`. Raises UsageError that quotes a bad one."""
+    from gitrelay.redact import BadPattern, Redactor
+
+    values = repo.config.get("relay.redact", [])
+    try:
+        return Redactor([pattern for pattern, _ in values])
+    except BadPattern as e:
+        where = next(where for pattern, where in values if pattern == e.pattern)
+        raise UsageError(
+            f"relay.redact {names.quote(e.pattern)} in {where} is not a regular expression: {e.why}",
+            hint="mend it, or take it out: git config --unset-all relay.redact",
+            code="bad-config",
+        ) from None
 
 
 def max_depth(repo: Repository) -> int:

@@ -9,6 +9,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record
 
+What came from a peer passes through redaction before it stands here: logs, answers, messages kept aside.
 Files are written whole: a temporary file in the same folder, fsync, rename; with a format version.
 """
 
@@ -20,14 +21,19 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay.environment import how_to_record
 from gitrelay.errors import CannotRecord
 from gitrelay.lock import Lock, is_held
 from gitrelay.names import Address, quote_path
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
 
 VERSION: Final = 1
 KEEP_LOGS: Final = 100
@@ -112,8 +118,16 @@ class Call:
 class State:
     """The folder of one repository. Raises CannotRecord where it cannot be written."""
 
-    def __init__(self, common_dir: Path) -> None:
+    def __init__(self, common_dir: Path, redactor: Callable[[], Redactor] | None = None) -> None:
         self.root = common_dir / "relay"
+        self._redactor = redactor
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of text. Raises UsageError for a bad pattern of the user's."""
+        from gitrelay.redact import Redactor
+
+        return self._redactor() if self._redactor is not None else Redactor()
 
     def prepare(self) -> None:
         """Make the folders. The first write of every call, so a read-only .git is noticed here, in no time."""

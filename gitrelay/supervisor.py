@@ -43,13 +43,13 @@ def main() -> int:
         os._exit(0)
     try:  # while the caller is still committing the request
         repo = Repository.open(Path(sys.argv[1]))
-        _ = repo.config
+        ledger = Ledger(repo)
+        _ = ledger.redactor  # with the user's patterns as they are now
     except RelayError:
         return 1  # the caller says why
     order = sys.stdin.buffer.readline()
     if not order.endswith(b"\n"):
         return 0
-    ledger = Ledger(repo)
     folder = ledger.state.call(Path(json.loads(order)).name)
     os.chdir(repo.common_dir)
     with folder.alive() as alive:
@@ -64,9 +64,15 @@ def main() -> int:
         try:
             supervise(ledger, folder, call)
         except BaseException:
-            traceback.print_exc()
-            raise
+            _print_traceback(ledger)
+            return 1
     return 0
+
+
+def _print_traceback(ledger: Ledger) -> None:
+    """Into supervisor.log; an error may quote what the peer said."""
+    sys.stderr.write(ledger.redactor.redact(traceback.format_exc()).text)
+    sys.stderr.flush()
 
 
 def _detach_streams(folder: CallFolder) -> None:
@@ -86,11 +92,11 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     try:
         outcome = run_turn(ledger, folder, call)
     except Exception as e:
-        traceback.print_exc()
+        _print_traceback(ledger)
         process.stop_descendants()
         outcome = failed(call, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     with contextlib.suppress(OSError):
-        folder.keep_answer(outcome.to_json())
+        folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
     with ledger.session(call.session) as session:
         status = recording.record(session, call, outcome)
     if status == "done":
@@ -119,12 +125,12 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     cancelled = _cancellation(folder)
     resumed = turn.conversation
     before = _state_before(ledger, call)
-    ran = _run_once(turn, folder, call, cancelled)
+    ran = _run_once(ledger, turn, folder, call, cancelled)
     notes = []
     if resumed is not None and ran.has_lost(turn.peer.capabilities.gone):
         notes.append(f"the conversation {resumed.id} is gone; the peer was given the turns as files")
         resumed = None
-        ran = _run_once(turn.afresh(), folder, call, cancelled)
+        ran = _run_once(ledger, turn.afresh(), folder, call, cancelled)
     usage = continuation.of_this_turn(ran.transcript.usage, resumed.spent if resumed else {}, turn.peer.capabilities)
     version = ran.transcript.version or (turn.version.text if turn.version else "")
     continued = {"Relay-Continuation": "native" if resumed else "files"} if turn.follows else {}
@@ -242,11 +248,11 @@ def _cancellation(folder: CallFolder) -> Callable[[], str | None]:
     return lambda: "a signal to the supervisor" if signals else folder.cancelled_by()
 
 
-def _run_once(turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
+def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
     command = turn.peer.command(turn.invocation)
     reader = turn.peer.reader(turn.invocation)
-    out_log = process.Log(folder.out_log)
-    err_log = None if command.join else process.Log(folder.err_log)
+    out_log = process.Log(folder.out_log, ledger.redactor)
+    err_log = None if command.join else process.Log(folder.err_log, ledger.redactor)
     ending = process.run(
         (str(turn.program.path), *command.argv[1:]),
         cwd=turn.invocation.cwd,

@@ -209,10 +209,26 @@ class SessionWorktree:
         return plainfile.read(self.path / name)
 
     def discard(self, name: str, data: bytes) -> None:
-        """Remove a reply file whose bytes have been taken as `data`; any other stays, to be kept aside."""
+        """Remove a reply file whose bytes have been taken as `data`; any other stays, to be kept aside.
+
+        What has been taken may be redacted already, where a supervisor died between keeping and recording it.
+        """
         with contextlib.suppress(OSError, message.BadMessage):
-            if self.take(name) in (data, data.removesuffix(b"\n")):
+            found = self.take(name)
+            same = (data, data.removesuffix(b"\n"))
+            if found in same or (found is not None and self._redacted(found) in same):
                 (self.path / name).unlink()
+
+    def _redacted(self, data: bytes) -> bytes:
+        text = data.decode("utf-8", "surrogateescape")
+        return self._state.redactor.redact(text).text.encode("utf-8", "surrogateescape")
+
+    def _redact_aside(self, path: Path) -> None:
+        """A message kept aside has been written by an agent, like any other; a user's own file stays as it is."""
+        with contextlib.suppress(OSError, message.BadMessage):
+            data = plainfile.read(path) if message.FILE.fullmatch(path.name) else None
+            if data is not None and (redacted := self._redacted(data)) != data:
+                write_whole(path, redacted)
 
     def _keep_aside(self, path: Path) -> Path:
         """Move `path`, whatever it is, out of the worktree; what cannot be moved across file systems is removed."""
@@ -226,6 +242,7 @@ class SessionWorktree:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+        self._redact_aside(target)
         return target
 
 

@@ -123,6 +123,8 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert repo.relay("import", "docs", "--json").code == 2
     repo.sh("mkdir -p old/x; printf 'no message' > old/x/01.req.md")
     assert keys(data("import", "old", code=1)) == {"session", "exchanges", "fault"}
+    repo.git("config", "relay.redact", "fine")
+    assert keys(data("scan", "n", code=1)) == section(text, "`scan`, a list")
     assert keys(data("demo")) == {"folder", "exchanges"}
     assert data("show", "nothing", code=2) is None
 

@@ -33,6 +33,7 @@ VERBS: Final[dict[str, str]] = {
     "check-again": "Run the checks of an exchange anew, and append what they come to.",
     "fsck": "Hold the sessions to every rule of the protocol.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
+    "scan": "Look for secrets in what is recorded.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
     "peers": "List the peers and what was found of them.",

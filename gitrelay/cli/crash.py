@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gitrelay import __version__
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
 
 
 def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
@@ -19,7 +24,9 @@ def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
         f"gitrelay {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"words: {' '.join(shown)}\nfolder: {_folder()!r}\n\n" + "".join(traceback.format_exception(error))
     )
-    message = f"unexpected {type(error).__name__}: {error}"
+    redactor = _redactor()
+    text = redactor.redact(text).text
+    message = redactor.redact(f"unexpected {type(error).__name__}: {error}").text
     try:
         fd, path = tempfile.mkstemp(prefix="git-relay-", suffix=".log")
         with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as f:
@@ -28,6 +35,19 @@ def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
         sys.stderr.write(text)
         return message, "this is a bug; the traceback is above"
     return message, f"this is a bug; please report it with {path}"
+
+
+def _redactor() -> Redactor:
+    """With the user's own patterns where they can be had."""
+    from gitrelay.redact import Redactor
+
+    with contextlib.suppress(Exception):
+        from pathlib import Path
+
+        from gitrelay import call
+
+        return call.open_ledger(Path.cwd()).redactor
+    return Redactor()
 
 
 def _folder() -> str:
