@@ -39,7 +39,7 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "one-file": ("a commit adds one file", _LOOK),
     "file-changed": ("no file is changed after it was added", _REWRITTEN),
     "file-deleted": ("no file is deleted", _REWRITTEN),
-    "file-name": ("a file is ID.req.md, ID.res.md or ID.check.md", _LOOK),
+    "file-name": ("a file is ID.req.md, ID.res.md, ID.check.md or ID.check-N.md", _LOOK),
     "file-mode": ("a message is a plain file", _LOOK),
     "order": ("request, response, checks, in this order", "git log --oneline --reverse {ref}"),
     "ids": ("turns are numbered 01, 02, ... without a gap", "git log --oneline --reverse {ref}"),
@@ -61,6 +61,10 @@ RULES: Final[dict[str, tuple[str, str]]] = {
         "git log --format='%h %T' {code}",
     ),
     "code-ref": ("the session's code ref keeps trees that it names", "git reflog {code}"),
+    "secret": (
+        "nothing is recorded that redaction would take out today",
+        "revoke it: git keeps what it has; git relay scan {session} lists all",
+    ),
     "unsigned": ("every commit is signed (--require-signed)", "git log --show-signature {ref}"),
     "signature": ("every signature is good (--require-signed)", "git verify-commit -v {commit}"),
     "signer": (
@@ -113,8 +117,9 @@ class History:
 
 def finding(code: str, message: str, *, address: str, commit: str = "", ref: str = "", witness: str = "") -> Finding:
     """A finding with the hint of its rule."""
-    code_ref = f"refs/relay/code/{address.partition('/')[0]}"
-    hint = RULES[code][1].format(commit=commit[:12], ref=ref, code=code_ref, witness=witness)
+    session = address.partition("/")[0]
+    code_ref = f"refs/relay/code/{session}"
+    hint = RULES[code][1].format(commit=commit[:12], ref=ref, session=session, code=code_ref, witness=witness)
     return Finding(code, address, commit, message, hint)
 
 

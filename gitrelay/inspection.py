@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import audit, names, objectstore
+from gitrelay import audit, leaks, names, objectstore, settings
 from gitrelay.audit import Finding, History
 from gitrelay.errors import CannotRecord, UsageError
 from gitrelay.gitcmd import GitError, Repository
 from gitrelay.ledger import ARCHIVE, BRANCHES
 from gitrelay.objectstore import ObjectStore
+from gitrelay.redact import Redactor
 from gitrelay.snapshot import CODE
 from gitrelay.steps import CORRUPT, MISSING, Commit, Step, Tree, links, parse_commit
 
@@ -78,9 +79,9 @@ def inspect(
             hint="'git relay ls' lists the sessions",
             code="unknown-session",
         )
-    store = ObjectStore(repo)
+    store, redactor = ObjectStore(repo), settings.redactor(repo)
     signers = _Signers(allowed_signers) if require_signed else None
-    parts = _side_by_side(functools.partial(_audit, store, code, signers), refs)
+    parts = _side_by_side(functools.partial(_audit, store, redactor, code, signers), refs)
     found = [one for part in parts for one in part.findings]
     findings += sorted(found, key=lambda one: one.address)
     if witness is not None:
@@ -92,7 +93,8 @@ def inspect(
 
 def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
     """What is wrong with the commits that a push brings to a session; what stood there before is not judged."""
-    part = _audit(ObjectStore(repo, pushed.objects), (), None, [_Ref(BRANCHES + session, session, pushed.new)])
+    store, ref = ObjectStore(repo, pushed.objects), _Ref(BRANCHES + session, session, pushed.new)
+    part = _audit(store, settings.redactor(repo), (), None, [ref])
     before = audit.reached(pushed.old, part.parents)
     return Report(1, part.exchanges, tuple(found for found in part.findings if found.commit not in before))
 
@@ -132,13 +134,16 @@ def _alone() -> None:
     gc.disable()
 
 
-def _audit(store: ObjectStore, code: Sequence[_Ref], signers: _Signers | None, refs: Sequence[_Ref]) -> _Part:
+def _audit(
+    store: ObjectStore, redactor: Redactor, code: Sequence[_Ref], signers: _Signers | None, refs: Sequence[_Ref]
+) -> _Part:
     sessions = {ref.session for ref in refs}
     kept, findings = _kept(store, [ref for ref in code if ref.session in sessions])
     commits = _commits(store, [ref.tip for ref in refs])
     histories, absent = _histories(store, refs, commits, kept)
     for history in histories:
         findings += audit.check(history)
+    findings += _secrets(redactor, histories, commits)
     if signers is not None:
         findings += _signatures(store, histories, signers.allowed)
     asked = sum(step.commit.subject.startswith("req ") for history in histories for step in history.steps)
@@ -277,6 +282,27 @@ def _parsed(commits: _Commits, tip: str) -> tuple[list[Commit], tuple[str, str] 
 def _steps(store: ObjectStore, line: Sequence[Commit], trees: Mapping[str, bytes | str]) -> list[Step]:
     tree = Tree(len(store.repo.no_object) // 2)
     return [tree.grow(commit, trees[commit.tree]) for commit in line]
+
+
+def _secrets(redactor: Redactor, histories: Sequence[History], commits: _Commits) -> Iterator[Finding]:
+    """Secrets in messages and in the words of their commits."""
+    places: list[tuple[History, Step, str]] = []
+    texts = []
+    for history in histories:
+        for step in history.steps:
+            raw = commits.data[step.commit.oid]
+            places.append((history, step, leaks.MESSAGE))
+            texts.append(leaks.text_of_commit(raw) if isinstance(raw, bytes) else "")
+            for entry in step.added or ():
+                data = history.blobs.get(entry.oid)
+                places.append((history, step, entry.name))
+                texts.append(data.decode("utf-8", "replace") if isinstance(data, bytes) else "")
+    for number, line, rule in leaks.search(redactor, texts):
+        history, step, file = places[number]
+        id_ = step.commit.trailers.get("Relay-Id", "")
+        address = str(names.Address(history.session, id_)) if names.is_id(id_) else history.session
+        words = f"{file}, line {line}: {rule}"
+        yield audit.finding("secret", words, address=address, commit=step.commit.oid, ref=history.ref)
 
 
 # -- signatures ---------------------------------------------------------------------------------------

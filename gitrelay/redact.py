@@ -71,6 +71,11 @@ class Redactor:
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self._custom = [_custom(pattern) for pattern in patterns]
 
+    @property
+    def has_patterns(self) -> bool:
+        """Whether there are patterns of the user's."""
+        return bool(self._custom)
+
     def redact(self, text: str) -> Redacted:
         """`text` with `[redacted:<rule>]` in the place of every secret."""
         counts: Counter[str] = Counter()
@@ -449,7 +454,9 @@ def _compiled(prefix: str, rule: _Rule) -> re.Pattern[str]:
 
 @functools.cache
 def _run() -> re.Pattern[str]:
-    return re.compile(r"[^\s\"'`<>(){},;]{15,}")
+    """A run of at least 15 characters, behind any number of shorter ones; at the end of the text, what is left."""
+    apart = r"\s\"'`<>(){},;"
+    return re.compile(rf"(?:[^{apart}]{{0,14}}+[{apart}]++)*+([^{apart}]{{15,}}+|[^{apart}]*+\Z)")
 
 
 def _prefixed(text: str) -> Iterator[Span]:

@@ -17,6 +17,8 @@ from gitrelay.audit import RULES
 
 ROOT = Path(__file__).parent.parent
 
+TOKEN = f"ghp_{'0aB1cD2eF3' * 4}"
+
 # The session `s` of the template: open, req 01, res 01, req 02, res 02, chk 02. `tip` moves it to one of them.
 SHELL = r"""
 b=refs/heads/relay/s
@@ -107,6 +109,9 @@ BROKEN = [
     ("check", "edit 02.check.md sed 's/^result: .*/result: lost/'"),
     ("tree", "tip $res; redo 's/^Relay-Tree: .*/Relay-Tree: HEAD/'"),
     ("tree", "rm $(object $(git log -1 --format='%(trailers:key=Relay-Tree,valueonly)' $res))"),
+    ("secret", f"tip $res; edit 02.res.md sed '$a the key is {TOKEN}'"),
+    ("secret", f"tip $res; redo '0,/^Relay-/s/^Relay-/the key is {TOKEN}\\n\\n&/'"),
+    ("secret", f"edit 02.check.md sed '$a {TOKEN}'"),
     ("code-ref", "git update-ref refs/relay/code/s $(git commit-tree -m x $root^{tree})"),
 ]
 
@@ -171,6 +176,15 @@ def test_each_rule_finds_what_breaks_it_and_nothing_else(repo: Repo, code: str, 
         assert finding["message"] and "\n" not in finding["message"] and "{" not in finding["hint"]
     assert len(findings) <= 2, findings
     assert {f["address"].partition("/")[0] for f in findings} <= {"s", "No_Slug", "a", "copy"}
+
+
+def test_a_secret_is_found_by_the_users_pattern_too_and_is_not_shown(repo: Repo) -> None:
+    repo.sh(SHELL + f"tip $res; edit 02.res.md sed '$a {TOKEN}\\nPRJ-1234'")
+    repo.git("config", "relay.redact", r"PRJ-[0-9]{4}\Z|PRJ-[0-9]{4}\n\Z")
+    findings = fsck(repo, "s")
+    assert [found["message"].rpartition(": ")[2] for found in findings] == ["github-token", "custom"]
+    assert TOKEN not in str(findings) and "PRJ-1234" not in str(findings)
+    assert findings[0]["address"] == "s/02" and findings[0]["message"].startswith("02.res.md, line ")
 
 
 def test_every_rule_has_such_a_test() -> None:
