@@ -96,6 +96,24 @@ def kill(processes: list[psutil.Process]) -> bool:
     return hit
 
 
+def kill_supervisors(repo: Repo) -> bool:
+    """Until none is left: one that forks while it is listed has a child that is not on the list."""
+    hit = False
+    while found := supervisors(repo):
+        hit = kill(found) or hit
+    return hit
+
+
+def end_of(waiter: subprocess.Popen[bytes], limit: float) -> tuple[bytes, bytes]:
+    """What it printed; one that has not ended after `limit` seconds is killed, so that it disturbs no other test."""
+    try:
+        return waiter.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        waiter.kill()
+        waiter.communicate()
+        raise
+
+
 def requests(repo: Repo, session: str) -> int:
     if session not in sessions(repo):
         return 0
@@ -105,15 +123,17 @@ def requests(repo: Repo, session: str) -> int:
 def assert_mended(repo: Repo, session: str, look: str, *, call: bool = True) -> None:
     """One look, and every request is answered and nothing runs; then (`call`) the next call on the session works."""
     before = requests(repo, session)
+    if look in ("show", "wait") and not before:
+        look = "status"  # there is no exchange to show or to wait for
     if look == "status":
         done = repo.relay("status", "--all", "--json")
         assert done.code == 0, done.err
         assert done.json["data"] == [], done.json
-    elif look == "show" and before:
+    elif look == "show":
         done = repo.relay("show", session)
         assert done.code == 0, done.err
         assert "not answered yet" not in done.err
-    elif look == "wait" and before:
+    elif look == "wait":
         done = repo.relay("wait", f"{session}/{before:02d}")
         assert done.code in (0, 1, 4), done.err
     if look != "req" and session in sessions(repo):
@@ -143,12 +163,12 @@ def _one_kill(repo: Repo, session: str, victim: str, delay: float, look: str, *,
         waiter.kill()
     if "supervisor" in victim:
         assert eventually(lambda: bool(supervisors(repo)) or waiter.poll() is not None)
-        hit = kill(supervisors(repo)) or hit
+        hit = kill_supervisors(repo) or hit
     if "peer" in victim:
         assert eventually(lambda: peer(repo, session) is not None or waiter.poll() is not None or hit)
         found = peer(repo, session)
         hit = (found is not None and kill([found])) or hit
-    out, err = waiter.communicate(timeout=60)
+    out, err = end_of(waiter, 60)
     if "waiter" not in victim:
         # the call has ended for it in a way that is documented; nothing is a bug, nothing hangs
         assert waiter.returncode in (0, 1, 4), (waiter.returncode, err)
@@ -190,7 +210,7 @@ def test_what_the_peer_has_started_is_ended_too(marked: Repo, victim: str) -> No
     assert eventually(lambda: (marked.path.parent / "started").exists() and peer(marked, "s") is not None)
     assert eventually(lambda: len(peers_left(marked)) >= 3)
     found = peer(marked, "s")
-    assert found is not None and kill(supervisors(marked))
+    assert found is not None and kill_supervisors(marked)
     if victim == "supervisor and peer":
         kill([found])
     assert_mended(marked, "s", "status")
@@ -201,7 +221,7 @@ def test_a_peer_whose_pid_was_not_noted_is_ended(marked: Repo) -> None:
     done = marked.relay("req", "--to", "shell", "--session", "s", "-d", LONG)
     assert done.code == 0, done.err
     assert eventually(lambda: peer(marked, "s") is not None)
-    kill(supervisors(marked))
+    kill_supervisors(marked)
     file = marked.path / ".git/relay/calls/s/call.json"
     call = json.loads(file.read_bytes())
     file.write_text(json.dumps({**call, "peer_pid": None, "peer_started": None}))
@@ -212,7 +232,7 @@ def test_a_check_is_ended_too(marked: Repo) -> None:
     check = "touch ../checking; exec sleep 300"
     assert marked.relay("req", "--to", "shell", "--session", "s", "-d", "--check", check, "true").code == 0
     assert eventually((marked.path.parent / "checking").exists)
-    kill(supervisors(marked))
+    kill_supervisors(marked)
     assert marked.relay("status", "--all", "--json").json["data"] == []
     assert eventually(lambda: not peers_left(marked), 10), peers_left(marked)
     assert [s.partition(":")[0] for s in marked.subjects("s")[2:]] == ["res 01 shell -> uma-user", "chk 01 lost"]
@@ -230,7 +250,7 @@ def test_an_answer_that_the_peer_wrote_survives_its_supervisor(marked: Repo) -> 
     assert marked.relay("req", "--from", "uma", "--to", "slow", "--session", "s", "-d", "think").code == 0
     answer = marked.path / ".relay/s/01.res.md"
     assert eventually(lambda: answer.exists() and answer.read_text().endswith("money\n"))
-    kill(supervisors(marked))
+    kill_supervisors(marked)
     done = marked.relay("wait", "s/01")
     assert done.code == 0 and "worth money" in done.out, (done.code, done.out, done.err)
     assert_mended(marked, "s", "status")
@@ -304,11 +324,11 @@ def test_a_signal_to_the_waiter_ends_only_the_waiting(marked: Repo, number: sign
         os.killpg(waiter.pid, number)
     if number == signal.SIGPIPE:
         marked.sh("echo opened > ../gate", timeout=20)
-        _, err = waiter.communicate(timeout=20)
+        _, err = end_of(waiter, 20)
         assert err == b"s/01\n", err
         assert assert_valid(marked, "s") == ["01"]
         return
-    _, err = waiter.communicate(timeout=20)
+    _, err = end_of(waiter, 20)
     assert waiter.returncode == -number and b"Traceback" not in err, err
     _goes_on(marked)
 
@@ -336,7 +356,7 @@ def _interrupt(repo: Repo, session: str, delay: float) -> bool:
     waiter = repo.start("req", "--from", "uma", "--to", "shell", "--session", session, LONG)
     time.sleep(delay)
     os.killpg(waiter.pid, signal.SIGINT)
-    out, err = waiter.communicate(timeout=60)
+    out, err = end_of(waiter, 60)
     if waiter.returncode in (1, -signal.SIGINT) and out == b"" and b"gitrelay/" not in err:
         assert requests(repo, session) == before and delay < 0.5
         return False
@@ -384,7 +404,7 @@ def test_ctrl_c_while_waiting_for_somebody_elses_call(marked: Repo) -> None:
         waiter = marked.start("wait", "s/01")
         time.sleep(dice.uniform(0.1, 2 * length_of_a_call(marked)))
         os.killpg(waiter.pid, signal.SIGINT)
-        out, err = waiter.communicate(timeout=20)
+        out, err = end_of(waiter, 20)
         code = waiter.returncode
         assert code == 130 or b"gitrelay/" not in err, err
         assert out == b""
@@ -403,7 +423,7 @@ def test_ctrl_c_while_a_lock_is_waited_for(marked: Repo) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             waiter.wait(timeout=1)  # it waits, as it must
         os.killpg(waiter.pid, signal.SIGINT)
-        _, err = waiter.communicate(timeout=20)
+        _, err = end_of(waiter, 20)
     assert waiter.returncode == 130 and b"Traceback" not in err, err
     assert sessions(marked) == []
     assert eventually(lambda: not supervisors(marked))
@@ -423,7 +443,7 @@ def test_the_state_folder_removed_while_a_call_runs(marked: Repo, words: tuple[s
     refused = marked.relay("req", "--to", "shell", "--session", session, "true")
     assert refused.code == 6, refused.err  # its request waits for an answer, whatever is known of the call
     marked.sh("echo opened > ../gate", timeout=20)
-    out, err = waiter.communicate(timeout=30)
+    out, err = end_of(waiter, 30)
     assert waiter.returncode == 0 and b"\nopened\nafter all\n" in out, (out, err)
     ids = assert_valid(marked, session)
     assert len(ids) == 1
@@ -446,7 +466,7 @@ def test_a_call_that_nobody_knows_of_any_more_can_be_closed(marked: Repo) -> Non
     assert eventually(lambda: peer(marked, "s") is not None)
     left = peer(marked, "s")
     assert left is not None
-    kill(supervisors(marked))
+    kill_supervisors(marked)
     shutil.rmtree(marked.path / ".git/relay")
     status = marked.relay("status", "--all", "--json")
     assert [(row["address"], row["state"]) for row in status.json["data"]] == [("s/01", "waiting")]
@@ -466,7 +486,7 @@ def test_everything_at_once(marked: Repo) -> None:
         time.sleep(delay)
         while left := processes_with(*_mark(marked)):
             kill(left)
-        waiter.communicate(timeout=20)
+        end_of(waiter, 20)
         try:
             assert_mended(marked, f"s{n % 2}", dice.choice(("status", "show", "req")))
         except BaseException:
