@@ -319,6 +319,21 @@ def test_ctrl_c_ends_a_running_command(place: Place, peer: str) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_that_is_told_to_end_gives_no_answer(place: Place, peer: str) -> None:
+    """SIGTERM from somebody else while a command of its own runs: nothing of it is left, and no folder."""
+    with ModelServer([Shell("touch work.begun; sh -c 'sleep 300; true'; true"), Answer()]) as server:
+        repo = place(server.url)
+        assert ask(repo, peer, "--detach").code == 0
+        assert eventually((repo.path / "work.begun").exists, LIMIT)
+        (call,) = repo.relay("status", "--json").json["data"]
+        os.kill(call["pid"], signal.SIGTERM)
+        done = repo.relay("wait", "s/01", timeout=LIMIT)
+    found = trailers(repo)
+    assert (done.code, found["Relay-Reason"], found["Relay-Recorded"]) == (4, "peer-failed", "gitrelay"), done.out
+    assert sorted(p.name for p in repo.path.iterdir()) == [".git", ".relay", "app.py", "work.begun"]
+
+
+@pytest.mark.parametrize("peer", PEERS)
 def test_a_call_outlives_its_waiter(place: Place, peer: str) -> None:
     command = "touch work.begun; for i in $(seq 300); do test -e work.go && break; sleep 0.1; done; echo over"
     with ModelServer([Shell(command), Answer(body="All the same.")]) as server:

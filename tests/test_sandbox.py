@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,23 @@ echo '{{"type":"turn.completed","usage":{{}}}}'
     done = repo.relay(*READ, "--to", "codex", "run the tests", env={"PATH": f"{fake.parent}:{repo.env['PATH']}"})
     assert done.code == 4 and "reason: sandbox" in done.out
     assert line in done.out and "I could not run anything." in done.out
+
+
+@pytest.mark.realcli
+@pytest.mark.parametrize("access", ["read", "write"])
+def test_the_real_codex_without_user_namespaces_is_named(repo: Repo, tmp_path: Path, access: str) -> None:
+    """As in many containers: codex itself ends with exit code 0, and every command has failed."""
+    without = "unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"' sh"
+    if subprocess.run(["sh", "-c", f"{without} true"], capture_output=True, timeout=20).returncode:
+        pytest.skip("this machine cannot make user namespaces, so it cannot take them away: codex unchecked there")
+    with ModelServer([Shell("echo x > new.txt"), Answer(body="I could not run anything.")]) as model:
+        env = environment_of("codex", tmp_path / "peer", model.url)
+        codex = tmp_path / "bin/codex"
+        codex.parent.mkdir()
+        codex.write_text(f'#!/bin/sh\nexec {without} {shlex.quote(str(require("codex")))} "$@"\n')
+        codex.chmod(0o755)
+        options = ("--session", "s", "--access", access, "--to", "codex")
+        done = repo.relay("req", *options, "write it", env={**env, "PATH": f"{codex.parent}:{env['PATH']}"})
+    assert done.code == 4 and "reason: sandbox" in done.out, done.out
+    assert "bwrap: " in done.out and "I could not run anything." in done.out
+    assert repo.git("status", "--porcelain") == ""
