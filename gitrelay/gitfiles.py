@@ -1,6 +1,6 @@
 """What git says of the user's own files: asked with the user's own line ends, attributes and sparse checkout.
 
-Nothing here writes the user's index: what needs one is given a copy (`index`).
+Nothing here writes the user's index: what needs one makes its own.
 """
 
 from __future__ import annotations
@@ -22,27 +22,65 @@ class Change:
     deleted: int | None
 
 
-def changed(repo: Repository) -> list[bytes]:
-    """The paths below the top that differ from HEAD or the index, or are untracked and not ignored."""
-    words = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
-    return [item[3:] for item in repo.run(*words, users=True).split(b"\0") if item]
+@dataclass(frozen=True)
+class Changed:
+    """A path below the top that differs from HEAD or the index, or is untracked and not ignored.
+
+    `entry` is (mode, object id) in the index, None where it is not in there; `read`: the file is not as the index
+    has it. With neither it is gone.
+    """
+
+    path: bytes
+    entry: tuple[str, str] | None = None
+    read: bool = True
 
 
-def update_index(repo: Repository, index: Path, paths: Sequence[bytes]) -> None:
-    """Put `paths` into the index at `index` as they stand in the working tree; those that are gone go."""
-    # one sync for all new blobs, where git can (2.36); one for each would cost more than the rest
-    words = ("-c", "core.fsyncMethod=batch", "update-index", "--add", "--remove", "-z", "--stdin")
-    repo.run(*words, stdin=b"".join(path + b"\0" for path in paths), env=_with(index), users=True)
+def changed(repo: Repository) -> list[Changed]:
+    """What `git status` names, nothing left out."""
+    words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
+    found = []
+    for item in repo.run(*words, users=True).split(b"\0"):
+        kind, _, rest = item.partition(b" ")
+        if kind == b"1":  # XY sub mH mI mW hH hI path
+            states, _, _, mode, _, _, oid, path = rest.split(b" ", 7)
+            here = states[1:]
+            entry = (mode.decode(), oid.decode()) if oid.strip(b"0") and here != b"D" else None
+            found.append(Changed(path, entry, here not in (b".", b"D")))
+        elif kind == b"u":  # XY sub m1 m2 m3 mW h1 h2 h3 path
+            found.append(Changed(rest.split(b" ", 9)[9]))
+        elif kind == b"?":
+            found.append(Changed(rest.removesuffix(b"/")))  # with a slash: another repository
+    return found
 
 
-def tree_of(repo: Repository, index: Path) -> str:
-    """The tree of the index at `index`."""
-    return repo.run("write-tree", env=_with(index), users=True).decode().strip()
+def contents(repo: Repository, index: Path, paths: Sequence[Changed]) -> dict[bytes, tuple[str, str]]:
+    """path -> (mode, object id) as each of `paths` stands in the working tree; one that is gone is left out.
+
+    Their blobs are written. A new index is made at `index` that holds these paths alone: one of all files would
+    cost more than `git status` does in a large repository.
+    """
+    env = {"GIT_INDEX_FILE": str(index)}
+    known = b"".join(
+        b"%s %s\t%s\0" % (one.entry[0].encode(), one.entry[1].encode(), one.path) for one in paths if one.entry
+    )
+    if known:  # git keeps a mode that the file system cannot hold, and line ends that are in the index
+        repo.run("update-index", "-z", "--index-info", stdin=known, env=env, users=True)
+    read = b"".join(one.path + b"\0" for one in paths if one.read)
+    if read:
+        # one sync for all new blobs, where git can (2.36); one for each would cost more than the rest
+        words = ("-c", "core.fsyncMethod=batch", "update-index", "--add", "--remove", "-z", "--stdin")
+        repo.run(*words, stdin=read, env=env, users=True)
+    found = {}
+    for line in repo.run("ls-files", "--stage", "-z", env=env, users=True).split(b"\0")[:-1]:
+        head, _, path = line.partition(b"\t")
+        mode, oid, _ = head.decode().split(" ")
+        found[path] = (mode, oid)
+    return found
 
 
 def merge(repo: Repository, folder: Path, base: str, ours: str, theirs: str) -> tuple[str, list[str]]:
     """(the tree that merges `ours` and `theirs`, [] ) or ('', the paths in conflict). Files are made in `folder`."""
-    env = _with(folder / "index")
+    env = {"GIT_INDEX_FILE": str(folder / "index")}
     repo.run("read-tree", "-i", "-m", "--aggressive", base, ours, theirs, env=env, users=True)
     stages: dict[str, dict[str, tuple[str, str]]] = {}
     for line in repo.run("ls-files", "--unmerged", "-z", env=env, users=True).split(b"\0")[:-1]:
@@ -118,7 +156,3 @@ def _changes(out: bytes) -> Iterator[Change]:
 
 def _count(text: str) -> int | None:
     return int(text) if text.isdigit() else None
-
-
-def _with(index: Path) -> Mapping[str, str]:
-    return {"GIT_INDEX_FILE": str(index)}

@@ -1,24 +1,23 @@
 """The caller's working files as a tree: what a request was asked on, and what was there after the answer.
 
 Tracked, changed and untracked files, not ignored ones; submodules as the commits they stand at. The user's
-index is copied, never written; a clean tree costs one `git status` and is HEAD's own tree. The trees of a
+index is read, never written; a clean tree costs one `git status` and is HEAD's own tree, another one what has
+changed costs on top of that, however many files there are. The trees of a
 session are kept alive by one ref, `refs/relay/code/<session>`, a line of commits each of which holds one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import gitfiles
+from gitrelay import gitfiles, trees
 from gitrelay.errors import RelayError, UsageError
-from gitrelay.gitcmd import GitError, Identity, Repository
-from gitrelay.gitfiles import Change
+from gitrelay.gitcmd import GitError, Identity, Object, Repository
+from gitrelay.gitfiles import Change, Changed
 
 CODE: Final = "refs/relay/code/"
 _PATCH: Final = ("--binary", "--full-index", "--no-renames")
@@ -49,28 +48,19 @@ def take(repo: Repository, session: str) -> Snapshot | None:
     try:
         head, kept, kept_tree = repo.objects(["HEAD^{tree}", CODE + session, f"{CODE}{session}^{{tree}}"])
         changed = gitfiles.changed(repo)
-        tree = head.oid if head is not None and not changed else _tree_with(repo, changed)
+        tree = _tree_with(repo, head, changed)
     except (RelayError, OSError):
         return None  # an unreadable file, a filter that fails: the call goes on, and the record has no tree
     return Snapshot(tree, kept.oid if kept else None, kept_tree.oid if kept_tree else None)
 
 
-def _tree_with(repo: Repository, changed: Sequence[bytes]) -> str:
-    """The tree of a copy of the index in which `changed` paths are as they stand in the working tree."""
-    with _copy_of_index(repo) as index:
-        gitfiles.update_index(repo, index, changed)
-        return gitfiles.tree_of(repo, index)
-
-
-@contextlib.contextmanager
-def _copy_of_index(repo: Repository) -> Iterator[Path]:
+def _tree_with(repo: Repository, base: Object | None, changed: Sequence[Changed]) -> str:
+    """The tree `base` in which the `changed` paths are as they stand in the working tree."""
+    if not changed:
+        return base.oid if base is not None else repo.write_tree([])
     with tempfile.TemporaryDirectory(prefix="index-", dir=repo.common_dir / "relay") as folder:
-        copy = Path(folder) / "index"
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(repo.git_dir / "index", copy)
-            # git trusts an entry whose file is older than the index; the copy must not be newer than the original
-            shutil.copystat(repo.git_dir / "index", copy)
-        yield copy
+        found = gitfiles.contents(repo, Path(folder) / "index", changed)
+    return trees.graft(repo, base, {one.path: found.get(one.path) for one in changed} | found)
 
 
 def apply(repo: Repository, before: str, after: str) -> list[Change]:
@@ -81,7 +71,7 @@ def apply(repo: Repository, before: str, after: str) -> list[Change]:
     """
     if repo.top is None:
         raise UsageError("a bare repository has no files to change", hint="use a clone", code="bare-repository")
-    here = _tree_with(repo, gitfiles.changed(repo))
+    here = _tree_with(repo, repo.objects(["HEAD^{tree}"])[0], gitfiles.changed(repo))
     with tempfile.TemporaryDirectory(prefix="merge-", dir=repo.common_dir / "relay") as folder:
         merged, conflicts = gitfiles.merge(repo, Path(folder), before, here, after)
     if conflicts:

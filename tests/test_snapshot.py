@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from conftest import Repo
+
+from gitrelay import snapshot
+from gitrelay.gitcmd import Repository
 
 SHELL = ("req", "--from", "uma", "--to", "shell", "--session", "s")
 
@@ -51,6 +56,74 @@ def test_the_users_own_line_ends_and_filters_hold_for_the_users_files(repo: Repo
     tree = trees(repo)[0]
     assert repo.git("cat-file", "blob", f"{tree}:crlf.txt") == "a\nb"
     assert repo.git("cat-file", "blob", f"{tree}:x.up") == "WORD"
+
+
+STATES = {
+    "unborn": "rm -rf .git; git init -q; git add app.py; echo x > y",
+    "everything gone": "git rm -q app.py",
+    "a folder emptied": "mkdir -p a/b/c; touch a/b/c/d; git add .; git commit -qm d; rm -r a",
+    "one file of a folder": """
+        mkdir -p a/b; touch a/b/1 a/b/2 a/z a.txt a-b; git add .; git commit -qm d; rm a/b/1; echo > a/b/3
+    """,
+    "file becomes folder": "rm app.py; mkdir -p app.py/x; echo 1 > app.py/x/y",
+    "folder becomes file": "mkdir f; touch f/1; git add .; git commit -qm f; rm -r f; echo 1 > f",
+    "folder becomes link": "mkdir f; touch f/1; git add .; git commit -qm f; rm -r f; ln -s app.py f",
+    "folder becomes link to a folder": "mkdir f g; touch f/1 g/1; git add .; git commit -qm f; rm -r f; ln -s g f",
+    "link becomes file": "ln -s app.py l; git add .; git commit -qm l; rm l; echo 1 > l",
+    "staged and put back": "echo 2 > app.py; git add .; git show HEAD:app.py > app.py",
+    "staged and gone": "echo 2 > b; git add b; rm b; echo 3 > app.py; git add app.py; rm app.py",
+    "staged alone": "echo 2 > b; chmod +x b; git add b; git rm -q --cached app.py; rm app.py",
+    "taken from the index alone": "git rm -q --cached app.py",
+    "intent to add": "echo 1 > b; git add -N b; echo 1 > c; git add -N c; rm c",
+    "names": r"""
+        mkdir $'a\nb' 'ü é' ./-n; echo 1 > $'a\nb/c\nd'; echo 2 > $'ü é/\377'; echo 3 > ./-n/:x; echo 4 > $'\tq\\"'
+    """,
+    "names that were there": r"""
+        mkdir -p $'t/a\nb/u' $'v\nw'; touch $'t/a\nb/u/1' $'t/a\nb/u/2' $'v\nw/1'; git add .; git commit -qm n
+        rm $'t/a\nb/u/1'; echo 2 > $'v\nw/1'
+    """,
+    "in conflict": """
+        git checkout -qb x; echo x > app.py; git commit -qam x; git checkout -q main; echo m > app.py
+        git commit -qam m; ! git merge -q x >/dev/null; echo both > app.py
+    """,
+    "a mode that the file system does not keep": """
+        chmod +x app.py; git add .; git commit -qm x; git config core.fileMode false; chmod -x app.py; echo 2 > app.py
+    """,
+    "line ends that are in the index": r"""
+        printf 'a\r\n' > c; git add c; git commit -qm c; git config core.autocrlf true; printf 'b\r\n' >> c
+    """,
+    "attributes": """
+        echo '*.c ident' > .gitattributes; mkdir d; echo '$Id: x$' > d/x.c; echo '* -text' > d/.gitattributes
+    """,
+    "another repository inside": "git init -q in; git -C in commit -q --allow-empty -m in",
+    "sparse": """
+        mkdir in out; touch in/1 out/1; git add .; git commit -qm s; git sparse-checkout set --cone in
+        echo 2 > in/1; echo 3 > in/2
+    """,
+    "sparse and staged": """
+        mkdir in out; touch in/1 out/1; git add .; git commit -qm s; git sparse-checkout set --cone in
+        git update-index --cacheinfo 100644,$(git hash-object -w app.py),out/1
+        git update-index --skip-worktree out/1
+    """,
+    "sha256": """
+        rm -rf .git; git init -q --object-format=sha256; git add .; git commit -qm s; mkdir d; echo 2 > d/b
+        echo 3 > app.py
+    """,
+    "many": "for i in {1..300}; do mkdir -p d$((i % 7))/e$((i % 11)); echo $i > d$((i % 7))/e$((i % 11))/$i; done",
+}
+
+
+@pytest.mark.parametrize("script", STATES.values(), ids=STATES)
+def test_the_tree_is_the_one_that_git_add_would_make(repo: Repo, script: str) -> None:
+    subprocess.run(["bash", "-ec", script], cwd=repo.path, env=dict(repo.env), check=True, timeout=60)
+    (repo.path / ".git/relay").mkdir()
+    expected = repo.sh("""
+        cp .git/index ../index 2>/dev/null || true; export GIT_INDEX_FILE=../index
+        git -c advice.addEmbeddedRepo=false add -A 2>/dev/null; git write-tree
+    """).strip()
+    found = snapshot.take(Repository.open(repo.path), "s")
+    assert found is not None and found.tree == expected
+    repo.git("fsck", "--strict", "--no-dangling", found.tree)
 
 
 def test_diff_shows_what_the_call_changed_and_nothing_else(repo: Repo) -> None:
