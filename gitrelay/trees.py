@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gitrelay.gitcmd import Object, Repository
+from gitrelay.steps import split_tree
 
 _Tree = dict[bytes, tuple[bytes, bytes]]  # name -> (mode, object id), as a tree object has them
 _FOLDER: Final = b"40000"
@@ -75,14 +76,7 @@ def _slashes(path: bytes) -> Iterator[int]:
 
 def _tree(data: bytes, width: int) -> _Tree:
     """A raw tree object, taken apart; an object id has `width` bytes."""
-    tree = {}
-    at, end = 0, len(data)
-    while at < end:
-        space = data.index(b" ", at)
-        nul = data.index(b"\0", space)
-        tree[data[space + 1 : nul]] = (data[at:space], data[nul + 1 : nul + 1 + width])
-        at = nul + 1 + width
-    return tree
+    return {name: (raw[: raw.index(b" ")], raw[-width:]) for name, raw in split_tree(data, width)}
 
 
 def _tree_bytes(tree: _Tree) -> bytes:
