@@ -66,6 +66,9 @@ _ENVIRONMENT: Final = {
 _MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
 
 
+_ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
+
+
 class GitError(RelayError):
     """git ended with an unexpected status. `stderr` is its own words."""
 
@@ -256,7 +259,8 @@ class Repository:
             return []
         if any("\n" in name for name in names):
             raise ValueError("an object name cannot hold a newline")
-        out = self.run("cat-file", "--batch", stdin="".join(n + "\n" for n in names).encode("utf-8", "surrogateescape"))
+        wanted = "".join(n + "\n" for n in names).encode("utf-8", "surrogateescape")
+        out = self.run("cat-file", "--batch", "--buffer", stdin=wanted)
         found: list[Object | None] = []
         at = 0
         for _ in names:
@@ -413,10 +417,21 @@ class Repository:
 
     # -- history ----------------------------------------------------------------------------------
 
-    def log(self, rev: str, format_: str, *, extra: Sequence[str] = ()) -> Iterator[list[str]]:
-        """Commits reachable from `rev`, oldest first; fields of `format_` are separated by %x00."""
-        out = self.run("log", "-z", "--reverse", f"--format={format_}%x01", *extra, "--end-of-options", rev, "--")
-        yield from _log_rows(out)
+    def first_parents(self, revs: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+        """Every commit from `revs` on along first parents, newest first: id -> (its first parent, time, message).
+
+        The first parent of a root is '', a time seconds since the epoch, or '' where the commit has none.
+        """
+        if not revs:
+            return {}  # git would take HEAD
+        words = ("log", "-z", "--first-parent", "--format=%H%x00%P%x00%ct%x00%B")
+        if len(revs) <= _ON_ARGV:  # stdin needs a temporary file, and a read-only sandbox has no place for one
+            out = self.run(*words, "--end-of-options", *revs, "--")
+        else:
+            out = self.run(*words, "--stdin", stdin="".join(f"{rev}\n" for rev in revs).encode())
+        fields = out.decode("utf-8", "replace").split("\0")  # git ends a message at its first NUL
+        rows = zip(fields[0:-1:4], fields[1::4], fields[2::4], fields[3::4], strict=True)
+        return {oid: (parents.partition(" ")[0], time, message) for oid, parents, time, message in rows}
 
     def additions(self, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
         """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""

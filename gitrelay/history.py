@@ -1,31 +1,26 @@
-"""Reading the ledger: exchanges, sessions, transcripts. From git alone, in batches, never from a worktree."""
+"""Reading the ledger: an exchange, a session, the list of sessions. From git alone, in batches, never from a worktree.
+
+Of many sessions at once `transcripts` reads the exchanges.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from gitrelay import names
+from gitrelay import lines, names
 from gitrelay.checkresult import parse_trailer
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, UsageError, exit_code_of
 from gitrelay.gitcmd import BRING_BACK, GitError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
+from gitrelay.lines import Commit
 from gitrelay.message import BadMessage, Response, parse_response, request_file, response_file
 from gitrelay.names import Address
 from gitrelay.snapshot import CODE
 
 _TRAILERS = "%(trailers:only=true,unfold=true)"
-_MISSING = "unknown-session"
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit of a session. `time` is the committer's, seconds since the epoch."""
-
-    oid: str
-    time: int
-    subject: str
-    trailers: Mapping[str, str]
+_LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are told from the last commit and these
 
 
 @dataclass(frozen=True)
@@ -114,26 +109,30 @@ class SessionSummary:
 
 
 def sessions(ledger: Ledger) -> list[SessionSummary]:
-    """Every session, the one that spoke last first; one git process however many there are."""
-    format_ = "%(refname)%00%(committerdate:unix)%00%(contents:subject)%00%(contents:trailers:only,unfold)"
-    found = []
-    for ref, time, subject, trailer_text in ledger.repo.each_ref(format_, BRANCHES, ARCHIVE):
-        archived = ref.startswith(ARCHIVE)
-        name = ref.removeprefix(ARCHIVE if archived else BRANCHES)
-        trailers = _trailers(trailer_text)
-        id_ = trailers.get("Relay-Id", "")
-        turns = int(id_) if names.is_turn(id_) else 1 if id_ else 0
-        kind = subject.partition(" ")[0]
-        if kind == "chk":  # the last word is a check's; who asked whom stands further back
-            found.append(_checked(ledger, name, archived, int(time or 0), subject))
+    """Every session, the one that spoke last first; three git processes at most, however many there are.
+
+    Raises Damaged where the last commit of one cannot be read.
+    """
+    fields = ("refname", "objectname", "committerdate:unix", "contents:subject", "contents:trailers:only,unfold")
+    format_ = "%00".join(f"%({field_})" for field_ in fields)
+    found: list[SessionSummary] = []
+    checked: dict[str, str] = {}
+    for ref, oid, time, subject, trailer_text in ledger.repo.each_ref(format_, BRANCHES, ARCHIVE):
+        name = name_of(ref)
+        if not names.is_session(name):
             continue
+        kind = subject.partition(" ")[0]
+        if kind == "chk":  # the last word is a check's; how the exchange stands is told further back
+            checked[ref] = oid
+            continue
+        trailers = _trailers(trailer_text)
         asking = kind == "req"
         speaker, listener = trailers.get("Relay-From", ""), trailers.get("Relay-To", "")
         found.append(
             SessionSummary(
                 name=name,
-                archived=archived,
-                turns=turns,
+                archived=ref.startswith(ARCHIVE),
+                turns=_turns(trailers.get("Relay-Id", "")),
                 from_=speaker if asking else listener,
                 to=listener if asking else speaker,
                 status="pending" if asking else trailers.get("Relay-Status", "open" if kind == "open" else "unknown"),
@@ -143,45 +142,99 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
                 subject=subject,
             )
         )
+    for ref, line in zip(checked, _ends(ledger, list(checked.values())), strict=True):
+        found.append(_checked(ref, line))
     return sorted(found, key=lambda s: (-s.last, s.name))
 
 
-def _checked(ledger: Ledger, name: str, archived: bool, time: int, subject: str) -> SessionSummary:
-    last = exchanges(ledger, name)[-1]
-    verify = "fail" if last.failed_checks else last.verify
-    turns = int(last.address.id) if names.is_turn(last.address.id) else 1
-    return SessionSummary(name, archived, turns, last.from_, last.to, last.status, verify, last.reason, time, subject)
+def name_of(ref: str) -> str:
+    """The session whose branch, or archived branch, `ref` is."""
+    return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+
+
+def _turns(id_: str) -> int:
+    return int(id_) if names.is_turn(id_) else 1 if id_ else 0
+
+
+def _ends(ledger: Ledger, tips: Sequence[str]) -> list[list[Commit]]:
+    """The end of each line, from its last request on at least; one git process for all, two where many checks ran."""
+    wanted = [f"{tip}~{back}" for tip in tips for back in range(_LOOK_BACK - 1, -1, -1)]
+    objects = ledger.repo.objects(wanted)
+    commits = [lines.parse_raw(o.oid, o.data) if o is not None and o.kind == "commit" else None for o in objects]
+    ends = [
+        [commit for commit in commits[at : at + _LOOK_BACK] if commit is not None]
+        for at in range(0, len(wanted), _LOOK_BACK)
+    ]
+    short = [i for i, end in enumerate(ends) if not any(commit.subject.startswith("req ") for commit in end)]
+    for i, line in zip(short, lines.read(ledger.repo, [tips[i] for i in short]), strict=True):
+        ends[i] = line
+    return ends
+
+
+def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
+    """A session whose last commit is a check's, told from the end of its line."""
+    name, archived, tip = name_of(ref), ref.startswith(ARCHIVE), line[-1]
+    found = of_line(name, ref, line)
+    if not found:
+        return SessionSummary(name, archived, 0, "", "", "unknown", None, None, tip.time, tip.subject)
+    last = found[-1]
+    return SessionSummary(
+        name=name,
+        archived=archived,
+        turns=_turns(last.address.id),
+        from_=last.from_,
+        to=last.to,
+        status=last.status,
+        verify="fail" if last.failed_checks else last.verify,
+        reason=last.reason,
+        last=tip.time,
+        subject=tip.subject,
+    )
+
+
+def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
+    """The exchanges that a line of commits holds, in the order they were asked; other commits are passed over."""
+    asked: dict[str, Commit] = {}
+    answered: dict[str, Commit] = {}
+    checks: dict[str, list[Check]] = {}
+    for commit in line:
+        id_ = commit.trailers.get("Relay-Id", "")
+        kind = commit.subject[:4]
+        if kind == "req " and id_ not in asked and names.is_id(id_):
+            asked[id_] = commit
+        elif kind == "res " and id_ in asked:
+            answered.setdefault(id_, commit)
+        elif kind == "chk " and id_ in asked:
+            check = parse_trailer(commit.trailers.get("Relay-Check", ""))
+            if check is not None:
+                checks.setdefault(id_, []).append(Check(check[1], check[0], commit))
+    return [
+        Exchange(Address(session, id_), request, answered.get(id_), rev=rev, checks=tuple(checks.get(id_, ())))
+        for id_, request in asked.items()
+    ]
 
 
 def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exchange]:
     """Every exchange of a session in turn order. Raises UsageError for an unknown session."""
     names.check_session(session)
-    rev = BRANCHES + session
-    rows = _rows(ledger, rev)
-    if rows is None:
-        rev = ARCHIVE + session
-        rows = _rows(ledger, rev)
-    if rows is None:
-        raise UsageError(
-            f"there is no session {names.quote(session)}",
-            hint="'git relay ls' lists the sessions",
-            code=_MISSING,
-        )
-    found: dict[str, Exchange] = {}
-    for oid, time, subject, trailer_text in rows:
-        commit = Commit(oid, int(time), subject, _trailers(trailer_text))
-        id_ = commit.trailers.get("Relay-Id", "")
-        if subject.startswith("req ") and names.is_id(id_) and id_ not in found:
-            found[id_] = Exchange(Address(session, id_), commit, None, rev=rev)
-        elif subject.startswith("res ") and id_ in found and found[id_].response is None:
-            found[id_] = replace(found[id_], response=commit)
-        elif subject.startswith("chk ") and id_ in found:
-            check = parse_trailer(commit.trailers.get("Relay-Check", ""))
-            if check is not None:
-                checks = (*found[id_].checks, Check(check[1], check[0], commit))
-                found[id_] = replace(found[id_], checks=checks)
-    result = list(found.values())
-    return with_bodies(ledger, result) if bodies else result
+    for rev in (BRANCHES + session, ARCHIVE + session):
+        try:
+            (line,) = lines.read(ledger.repo, [rev])
+        except GitError:
+            if ledger.repo.ref(rev) is not None:
+                raise
+        else:
+            found = of_line(session, rev, line)
+            return with_bodies(ledger, found) if bodies else found
+    raise unknown_session(session)
+
+
+def unknown_session(session: str) -> UsageError:
+    return UsageError(
+        f"there is no session {names.quote(session)}",
+        hint="'git relay ls' lists the sessions",
+        code="unknown-session",
+    )
 
 
 def exchange(ledger: Ledger, address: Address) -> Exchange:
@@ -249,15 +302,6 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
         data = response.data if response is not None else b""
         result.append(replace(e, request_data=request.data, response_data=data))
     return result
-
-
-def _rows(ledger: Ledger, rev: str) -> list[list[str]] | None:
-    try:
-        return list(ledger.repo.log(rev, f"%H%x00%ct%x00%s%x00{_TRAILERS}"))
-    except GitError:
-        if ledger.repo.ref(rev) is None:
-            return None
-        raise
 
 
 def _trailers(text: str) -> dict[str, str]:

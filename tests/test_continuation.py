@@ -13,7 +13,8 @@ from realcli import claude_env, codex_env, require
 
 from gitrelay import continuation
 from gitrelay.continuation import Conversation
-from gitrelay.history import Commit, Exchange
+from gitrelay.history import Exchange
+from gitrelay.lines import Commit
 from gitrelay.names import Address
 from gitrelay.peers import BUILT_IN
 

@@ -1,0 +1,101 @@
+"""The exchanges of many sessions at once, archived ones too: three git processes, however many there are.
+
+A session that cannot be read does not hide the others: the sessions are then read by halves, until those that
+are damaged stand alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gitrelay import history, lines, names
+from gitrelay.errors import IntegrityError
+from gitrelay.gitcmd import GitError
+from gitrelay.history import Exchange
+from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The exchanges of each session in turn order, by its name; `damaged` are the sessions that cannot be read.
+
+    `archived` are the names of those that are archived, `listing` is what `listing` gave when they were read.
+    """
+
+    sessions: Mapping[str, Sequence[Exchange]]
+    archived: frozenset[str]
+    damaged: Mapping[str, GitError | IntegrityError]
+    listing: str
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All of them, the one that was asked first comes first."""
+        found = [e for exchanges in self.sessions.values() for e in exchanges]
+        found.sort(key=lambda e: e.request.time)
+        return found
+
+
+def listing(ledger: Ledger) -> str:
+    """What every session's ref stands for: as long as this stays the same, so does all that can be read.
+
+    One git process; lines `REF ID`, in git's order.
+    """
+    rows = ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE)
+    return "".join(f"{ref} {oid}\n" for ref, oid in rows)
+
+
+def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) -> Transcripts:
+    """The exchanges of `sessions`, or of all, `bodies`: with the bytes of their messages.
+
+    A branch that is not named as a session can be is none; where a session is a branch and archived too, the
+    branch is read. Raises UsageError for an unknown session.
+    """
+    now = listing(ledger)
+    tips: dict[str, tuple[str, str]] = {}
+    for line in now.splitlines():  # branches come first
+        ref, _, oid = line.partition(" ")
+        name = history.name_of(ref)
+        if names.is_session(name) and not (ref.startswith(ARCHIVE) and name in tips):
+            tips[name] = (ref, oid)
+    for name in sessions:
+        if name not in tips:
+            names.check_session(name)
+            raise history.unknown_session(name)
+    wanted = list(dict.fromkeys(sessions)) or list(tips)
+
+    def walk(part: Sequence[str]) -> dict[str, list[Exchange]]:
+        found = lines.read(ledger.repo, [tips[name][1] for name in part])
+        return {name: history.of_line(name, tips[name][0], line) for name, line in zip(part, found, strict=True)}
+
+    found, damaged = _by_halves(wanted, walk)
+
+    def fill(part: Sequence[str]) -> dict[str, list[Exchange]]:
+        full = iter(history.with_bodies(ledger, [e for name in part for e in found[name]]))
+        return {name: [next(full) for _ in found[name]] for name in part}
+
+    if bodies:
+        found, bodiless = _by_halves(list(found), fill)
+        damaged |= bodiless
+    archived = frozenset(name for name in wanted if tips[name][0].startswith(ARCHIVE))
+    return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, now)
+
+
+def _by_halves(
+    wanted: Sequence[str], read: Callable[[Sequence[str]], dict[str, _T]]
+) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:
+    """(what `read` gives for all that can be read, why the rest cannot be)."""
+    if not wanted:
+        return {}, {}
+    try:
+        return read(wanted), {}
+    except (GitError, IntegrityError) as e:
+        if len(wanted) == 1:
+            return {}, {wanted[0]: e}
+    middle = len(wanted) // 2
+    found, damaged = _by_halves(wanted[:middle], read)
+    more, worse = _by_halves(wanted[middle:], read)
+    return found | more, damaged | worse
