@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
+from gitrelay import usage as amounts
 from gitrelay.history import Exchange
 from gitrelay.peers.base import Capabilities
 
@@ -53,21 +54,9 @@ def find(exchanges: Sequence[Exchange], peer: str, turn: str, able: Capabilities
     spent: dict[str, Decimal] = {}
     for e in before:
         if e.to == peer and e.response is not None and e.response.trailers.get("Relay-Peer-Session") == id_:
-            for name, used in usage_of(e.response.trailers.get("Relay-Usage", "")).items():
+            for name, used in amounts.parse(e.response.trailers.get("Relay-Usage", "")).items():
                 spent[name] = spent.get(name, Decimal(0)) + used
     return Conversation(id_, tuple(reversed(unseen)), spent)
-
-
-def usage_of(text: str) -> dict[str, Decimal]:
-    """A `Relay-Usage` trailer as numbers; what is not a number is left out."""
-    found = {}
-    for part in text.split():
-        name, _, value = part.partition("=")
-        try:
-            found[name] = Decimal(value)
-        except InvalidOperation:
-            continue
-    return found
 
 
 def of_this_turn(usage: Mapping[str, str], spent: Mapping[str, Decimal], able: Capabilities) -> dict[str, str]:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gitrelay.gitcmd import Repository
+
+_LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here knows, wherever it is read
+_LAST_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ def parse(oid: str, time: str, message: str) -> Commit:
     pairs = [line.partition(": ") for line in block.split("\n")]
     trailers = {key: value for key, colon, value in pairs if colon}
     subject = subject.rstrip("\n").replace("\n", " ")
-    return Commit(oid, int(time) if time.isdecimal() else 0, subject, trailers)
+    seconds = int(time) if time.isascii() and time.isdecimal() and len(time) <= _LAST_DIGITS else 0
+    return Commit(oid, min(seconds, _LAST), subject, trailers)
 
 
 def parse_raw(oid: str, data: bytes) -> Commit:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gitrelay import usage
 from gitrelay.errors import OK
 from gitrelay.history import Exchange
 
@@ -75,6 +76,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
     """An exchange as every verb gives it; keys are stable (docs/json.md)."""
     trailers = e.response.trailers if e.response else {}
     answer = e.answer if e.response_data else None
+    seconds = usage.amount(trailers.get("Relay-Duration"))
     value: dict[str, Any] = {
         "address": str(e.address),
         "session": e.address.session,
@@ -91,7 +93,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "response_commit": e.response.oid if e.response else None,
         "requested": e.request.time,
         "responded": e.response.time if e.response else None,
-        "duration_s": _number(trailers.get("Relay-Duration")),
+        "duration_s": None if seconds is None else float(seconds),
         "peer": trailers.get("Relay-Peer"),
         "model": trailers.get("Relay-Model"),
         "peer_session": trailers.get("Relay-Peer-Session"),
@@ -151,18 +153,5 @@ def worst(codes: Sequence[int]) -> int:
     return min(codes, key=lambda c: order.index(c) if c in order else -1, default=OK)
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
 def _usage(text: str) -> dict[str, float]:
-    found = {}
-    for part in text.split():
-        key, _, value = part.partition("=")
-        number = _number(value)
-        if number is not None:
-            found[key] = number if key == "cost_usd" else int(number)
-    return found
+    return {key: float(n) if key == "cost_usd" else int(n) for key, n in usage.parse(text).items()}
