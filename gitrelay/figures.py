@@ -6,6 +6,7 @@ many calls it is known.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -171,7 +172,7 @@ def _spread(values: Sequence[float]) -> Spread:
     def rank(percent: int) -> float:
         return ordered[-(-percent * len(ordered) // 100) - 1]
 
-    return Spread(len(ordered), sum(ordered), ordered[0], rank(50), rank(90), rank(99), ordered[-1])
+    return Spread(len(ordered), math.fsum(ordered), ordered[0], rank(50), rank(90), rank(99), ordered[-1])
 
 
 def _amount(spent: Sequence[Mapping[str, Decimal]], name: str) -> Amount:

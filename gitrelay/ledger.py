@@ -88,6 +88,11 @@ class Tip:
         return names.turn_id(int(ids[-1]) + 1 if names.is_turn(ids[-1]) else 2)
 
 
+def open_ledger(folder: Path) -> Ledger:
+    """The ledger of the repository that `folder` is in. Raises UsageError where there is none."""
+    return Ledger(Repository.open(folder))
+
+
 class Ledger:
     """The relay branches of one repository, for a caller in one of its working trees."""
 

@@ -84,6 +84,13 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
     return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, now)
 
 
+def waiting(ledger: Ledger) -> list[Exchange]:
+    """The exchanges that are not answered, the latest first."""
+    pending = [s.name for s in history.sessions(ledger) if s.status == "pending"]
+    found = read(ledger, pending).sessions if pending else {}
+    return [last for name in pending for last in found.get(name, ())[-1:] if last.response is None]
+
+
 def _by_halves(
     wanted: Sequence[str], read: Callable[[Sequence[str]], dict[str, _T]]
 ) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:

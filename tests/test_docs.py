@@ -103,6 +103,9 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("log", "s")) == exchange
     assert keys(data("show", "s")) == exchange | {"request"}
     assert keys(data("ls")) == section(text, "`ls`, a list")
+    stats = data("stats", "--by", "peer")
+    assert isinstance(stats, dict) and set(stats) == {"by", "since", "sessions", "total", "groups"}
+    assert keys(stats["total"]) == keys(stats["groups"]) == section(text, "`stats`: ")
     assert keys(data("peers")) == section(text, "`peers`, a list")
     assert keys(data("diff", "s/01")) == {"address", "before", "after", "files"}
     assert keys(data("apply", "s/01")) == {"address", "files"}

@@ -28,6 +28,7 @@ VERBS: Final[dict[str, str]] = {
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
+    "stats": "Say what the calls came to, in figures.",
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",
     "check-again": "Run the checks of an exchange anew, and append what they come to.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -18,20 +19,28 @@ def command(session: str | None, as_json: bool) -> int:
 
     One line each, in the order they were asked.
     """
-    from gitrelay import call, history
+    from gitrelay import history, transcripts
     from gitrelay.cli import output
     from gitrelay.cli.table import columns, outcome
+    from gitrelay.errors import INTEGRITY, OK, RelayError
+    from gitrelay.ledger import open_ledger
 
-    ledger = call.open_ledger(Path.cwd())
-    wanted = [session] if session is not None else [s.name for s in history.sessions(ledger)]
-    found = [e for name in wanted for e in history.exchanges(ledger, name)]
-    found.sort(key=lambda e: e.request.time)
+    ledger = open_ledger(Path.cwd())
+    damaged: Mapping[str, RelayError] = {}
+    if session is not None:
+        found = history.exchanges(ledger, session)
+    else:
+        transcripts_ = transcripts.read(ledger)
+        found, damaged = transcripts_.exchanges, transcripts_.damaged
+    code, errors = INTEGRITY if damaged else OK, output.damaged_errors(damaged)
     if as_json:
-        click.echo(output.envelope("log", 0, [output.exchange_json(e) for e in found]))
-        return 0
+        click.echo(output.envelope("log", code, [output.exchange_json(e) for e in found], errors))
+        return code
+    for error in errors:
+        output.say(output.one_line(error["message"], error["hint"]))
     if not found:
         output.say("no exchanges")
-        return 0
+        return code
     table = [
         [
             str(e.address),
@@ -43,4 +52,4 @@ def command(session: str | None, as_json: bool) -> int:
         for e in found
     ]
     click.echo(columns(["ADDRESS", "ASKED", "WHO", "OUTCOME", "TASK"], table))
-    return 0
+    return code

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gitrelay import usage
-from gitrelay.errors import OK
+from gitrelay.errors import OK, RelayError
 from gitrelay.history import Exchange
 
 ENVELOPE_VERSION = 1
@@ -123,6 +123,11 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
     code = e.reason or "peer-error"
     first = e.answer.body.strip().splitlines()[0] if e.answer and e.answer.body.strip() else code
     return [{"code": code, "message": f"{e.address}: {first}", "hint": f"git relay show {e.address}"}]
+
+
+def damaged_errors(damaged: Mapping[str, RelayError]) -> list[dict[str, str]]:
+    """The envelope's errors for sessions that cannot be read while others can."""
+    return [{"code": e.code, "message": f"{name}: {e.message}", "hint": e.hint} for name, e in damaged.items()]
 
 
 def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, single: bool) -> int:

@@ -20,7 +20,7 @@ def command(everything: bool, as_json: bool) -> int:
     For each: address, peer, age, time since its last output, and what is left of its limits. A call
     whose supervisor died is recorded as lost by this look.
     """
-    from gitrelay import call, history, inflight
+    from gitrelay import call, inflight, transcripts
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
     from gitrelay.duration import render
@@ -47,16 +47,15 @@ def command(everything: bool, as_json: bool) -> int:
         )
     if everything:
         known = {row["address"].partition("/")[0] for row in rows}
-        for s in history.sessions(ledger):
-            if s.status == "pending" and s.name not in known:
-                last = history.exchanges(ledger, s.name)[-1]
+        for last in transcripts.waiting(ledger):
+            if last.address.session not in known:
                 rows.append(
                     {
                         "address": str(last.address),
                         "state": "waiting",
-                        "from": s.from_,
-                        "to": s.to,
-                        "age_s": round(now - s.last, 1),
+                        "from": last.from_,
+                        "to": last.to,
+                        "age_s": round(now - last.request.time, 1),
                         "last_output_s": None,
                         "wall_left_s": None,
                         "idle_left_s": None,
