@@ -2,9 +2,10 @@
 
     python benchmarks/make_history.py FOLDER [--sessions 500] [--exchanges 20] [--seed 1]
 
-Each exchange is what a call leaves: a request, a response, and the files that the peer changed, kept by the
-session's code ref. Messages have lengths as agents write them: tasks of some 100 to 2,000 bytes, answers of
-some 200 to 6,000. Every tenth answer is one that gitrelay had to write.
+Each exchange is what a call leaves: a request, a response, the files that the peer changed, kept by the
+session's code ref, and behind every third answer a check. Messages have lengths as agents write them: tasks of some
+100 to 2,000 bytes, answers of some 200 to 6,000. Every tenth answer is one that gitrelay had to write; some report a
+cost, some no usage at all. A session in 25 is archived, one in 30 waits for its last answer.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gitrelay.message import Request, Response
+from gitrelay.checkresult import CheckResult
+from gitrelay.message import Request, Response, check_file
 
 USER = "Uma User <uma@example.invalid>"
 BEGIN = 1_790_000_000  # seconds since the epoch
+MODELS = {  # peer -> the models it reports; whether it says what a call cost
+    "claude": (("opus-9", "sonnet-9", "haiku-9"), True),
+    "codex": (("large-5", "mini-5"), False),
+    "gemini": (("pro-4", ""), False),
+}
+REASONS = ("timeout", "timeout", "quota", "peer-failed", "idle", "auth", "lost", "cancelled")
 WORDS = """
 the tests of `parser.py` fail where a header is empty escape user names in both queries add a case for CRLF
 read src/auth.py first then run pytest -q to verify nothing else changed the lock is taken before the file is
@@ -54,22 +62,13 @@ def make(folder: Path, *, sessions: int, exchanges: int, seed: int = 1) -> None:
 
 def _session(number: int, exchanges: int, chance: random.Random) -> Iterator[bytes]:
     name = f"{'-'.join(chance.sample(['auth', 'cache', 'docs', 'lock', 'parser', 'query'], 2))}-{number:04d}"
-    branch, code = f"refs/heads/relay/{name}", f"refs/relay/code/{name}"
+    place = "refs/relay/archive" if number % 25 == 24 else "refs/heads/relay"
+    branch, code = f"{place}/{name}", f"refs/relay/code/{name}"
     caller, peer = chance.sample(["claude", "codex", "gemini"], 2)
     time = BEGIN + number * 3600
     yield _commit(branch, caller, time, f"open {name}", {"Relay-Version": "4"}, [f"Opened by {caller}."])
     for turn in range(1, exchanges + 1):
         request = Request(f"{turn:02d}", caller, peer, _text(chance, 100, 2000), name)
-        answered = chance.random() >= 0.1
-        response = Response(
-            re=request.id,
-            from_=peer,
-            to=caller,
-            status="done" if answered else "error",
-            verify=chance.choice(["pass", "pass", "fail", "skip"]) if answered else "skip",
-            body=_text(chance, 200, 6000),
-            reason=None if answered else chance.choice(["timeout", "quota", "peer-failed"]),
-        )
         first = request.task.splitlines()[0][:60].rstrip()
         before, after = f"before {turn} {name}\n".encode(), f"after {turn} {name}\n".encode()
         subject = f"req {request.id} {caller} -> {peer}: {first}"
@@ -77,7 +76,11 @@ def _session(number: int, exchanges: int, chance: random.Random) -> Iterator[byt
         trailers = {"Relay-Id": request.id, "Relay-From": caller, "Relay-To": peer, "Relay-Head": "unborn"}
         own = {"Relay-Access": "write", "Relay-Tree": _tree(before)}
         yield _commit(branch, caller, time, subject, trailers | own) + _file(request.file, request.render())
-        time += chance.randint(20, 600)
+        if number % 30 == 29 and turn == exchanges:
+            return
+        seconds = min(chance.lognormvariate(4.5, 1.1), 3600)
+        time += int(seconds)
+        response = _response(request, chance)
         subject = f"res {request.id} {peer} -> {caller}: {response.status}, verify {response.verify}"
         yield _code(code, time, subject, after)
         trailers = {
@@ -88,16 +91,56 @@ def _session(number: int, exchanges: int, chance: random.Random) -> Iterator[byt
             "Relay-Verify": response.verify,
             **({"Relay-Reason": response.reason} if response.reason else {}),
             "Relay-Head": "unborn",
-            "Relay-Recorded": "peer" if answered else "gitrelay",
-            "Relay-Peer": f"{peer} 2.1.0",
-            "Relay-Model": f"{peer}-large-1",
-            "Relay-Peer-Session": hashlib.md5(f"{name} {turn}".encode()).hexdigest(),
-            "Relay-Duration": f"{chance.random() * 600:.1f}",
-            "Relay-Usage": f"input={chance.randint(900, 90000)} output={chance.randint(90, 9000)}",
+            "Relay-Recorded": "gitrelay" if response.reason else "peer",
+            **_measured(peer, f"{name} {turn}", seconds, chance),
             "Relay-Tree": _tree(after),
         }
         yield _commit(branch, peer, time, subject, trailers) + _file(response.file, response.render())
+        if response.status == "done" and chance.random() < 1 / 3:
+            time += chance.randint(1, 60)
+            yield _check(branch, time, response, _tree(after), chance)
         time += chance.randint(5, 900)
+
+
+def _response(request: Request, chance: random.Random) -> Response:
+    answered = chance.random() >= 0.1
+    return Response(
+        re=request.id,
+        from_=request.to,
+        to=request.from_,
+        status="done" if answered else "error",
+        verify=chance.choice(["pass", "pass", "fail", "skip"]) if answered else "skip",
+        body=_text(chance, 200, 6000),
+        reason=None if answered else chance.choice(REASONS),
+    )
+
+
+def _measured(peer: str, seed: str, seconds: float, chance: random.Random) -> dict[str, str]:
+    """The trailers that say what the peer was and what it used, as far as it says."""
+    models, priced = MODELS[peer]
+    model = chance.choice(models)
+    tokens = chance.randint(900, 90000)
+    usage = f"input={tokens} cached={tokens * chance.randint(0, 9) // 10} output={chance.randint(90, 9000)}"
+    trailers = {
+        "Relay-Peer": f"{peer} 2.1.0",
+        "Relay-Model": f"{peer}-{model}" if model else "",
+        "Relay-Peer-Session": hashlib.md5(seed.encode()).hexdigest(),
+        "Relay-Duration": f"{seconds:.1f}",
+        "Relay-Usage": usage + (f" cost_usd={tokens * 3e-6:.6f}" if priced else "") if chance.random() < 0.9 else "",
+    }
+    return {key: value for key, value in trailers.items() if value}
+
+
+def _check(branch: str, time: int, response: Response, tree: str, chance: random.Random) -> bytes:
+    """A check that mostly agrees with what the answer claims."""
+    fails = chance.random() < (0.15 if response.verify == "pass" else 0.6)
+    word = chance.choice(["fail (exit 1)", "fail (exit 1)", "timeout"]) if fails else "pass"
+    result = CheckResult("pytest -q", word, chance.random() * 60, _text(chance, 50, 500))
+    trailers = {"Relay-Id": response.re, "Relay-Check": f"{word}: {result.command}", "Relay-Tree": tree}
+    subject = f"chk {response.re} {word}: {result.command}"
+    return _commit(branch, "gitrelay", time, subject, trailers) + _file(
+        check_file(response.re, 1), result.render(response.re, tree)
+    )
 
 
 def _text(chance: random.Random, least: int, most: int) -> str:

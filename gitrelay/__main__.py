@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+# Imports and what is read make many objects and hardly a cycle; the usual 700 has python look at them all the time.
+gc.set_threshold(100_000)
 
 try:
     import signal

@@ -182,5 +182,5 @@ def _amount(spent: Sequence[Mapping[str, Decimal]], name: str) -> Amount:
 
 def _redacted(exchange: Exchange) -> int:
     commits = (exchange.request, exchange.response, *(check.commit for check in exchange.checks))
-    counts = (usage.amount(commit.trailers.get(REDACTED)) for commit in commits if commit is not None)
+    counts = [usage.amount(c.trailers[REDACTED]) for c in commits if c is not None and REDACTED in c.trailers]
     return sum(int(count) for count in counts if count is not None)

@@ -62,6 +62,7 @@ _ENVIRONMENT: Final = {
     "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_FLUSH": "0",  # or 'git log' writes to a pipe commit by commit, and each is a read of ours
 }
 _MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
 
@@ -417,21 +418,20 @@ class Repository:
 
     # -- history ----------------------------------------------------------------------------------
 
-    def first_parents(self, revs: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-        """Every commit from `revs` on along first parents, newest first: id -> (its first parent, time, message).
+    def first_parents(self, revs: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+        """Every commit from `revs` on along first parents, newest first: id, parents, time, message.
 
-        The first parent of a root is '', a time seconds since the epoch, or '' where the commit has none.
+        The parents are ids with a blank between them, the time is seconds since the epoch, or '' where there is none.
         """
         if not revs:
-            return {}  # git would take HEAD
+            return iter(())  # git would take HEAD
         words = ("log", "-z", "--first-parent", "--format=%H%x00%P%x00%ct%x00%B")
         if len(revs) <= _ON_ARGV:  # stdin needs a temporary file, and a read-only sandbox has no place for one
             out = self.run(*words, "--end-of-options", *revs, "--")
         else:
             out = self.run(*words, "--stdin", stdin="".join(f"{rev}\n" for rev in revs).encode())
-        fields = out.decode("utf-8", "replace").split("\0")  # git ends a message at its first NUL
-        rows = zip(fields[0:-1:4], fields[1::4], fields[2::4], fields[3::4], strict=True)
-        return {oid: (parents.partition(" ")[0], time, message) for oid, parents, time, message in rows}
+        fields = iter(out.decode("utf-8", "replace").split("\0"))  # git ends a message at its first NUL
+        return zip(fields, fields, fields, fields, strict=False)
 
     def additions(self, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
         """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
@@ -532,12 +532,11 @@ _FAULTS: Final = (
 )
 
 
-# git's words, 2.30 to 2.50, for an object that is not there or is not what its name says
-_DAMAGE: Final = re.compile(
+# git's words, 2.30 to 2.50, for an object that is not there or is not what its name says; compiled when git fails
+_DAMAGE: Final = (
     r"is corrupt|bad object|missing object|unable to read|could not (read|parse)|unable to (unpack|parse)|"
     r"inflate:|object file .* is empty|hash mismatch|bad tree|garbage at end of loose object|broken ref|"
-    r"not a valid object|is unavailable|cannot read existing object",
-    re.IGNORECASE,
+    r"not a valid object|is unavailable|cannot read existing object"
 )
 
 
@@ -556,7 +555,7 @@ def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
             code="git-locked",
         )
     for line in stderr.splitlines():
-        if _DAMAGE.search(line):
+        if re.search(_DAMAGE, line, re.IGNORECASE):
             return Damaged(args, status, stderr, _last_line(line))
     return GitError(args, status, stderr)
 

@@ -20,6 +20,7 @@ from gitrelay.names import Address
 from gitrelay.snapshot import CODE
 
 _TRAILERS = "%(trailers:only=true,unfold=true)"
+DAMAGED: Final = "damaged"  # the status of a session whose last commits cannot be read
 _LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are told from the last commit and these
 
 
@@ -111,13 +112,11 @@ class SessionSummary:
 def sessions(ledger: Ledger) -> list[SessionSummary]:
     """Every session, the one that spoke last first; three git processes at most, however many there are.
 
-    Raises Damaged where the last commit of one cannot be read.
+    The status of one that cannot be read is DAMAGED.
     """
-    fields = ("refname", "objectname", "committerdate:unix", "contents:subject", "contents:trailers:only,unfold")
-    format_ = "%00".join(f"%({field_})" for field_ in fields)
     found: list[SessionSummary] = []
     checked: dict[str, str] = {}
-    for ref, oid, time, subject, trailer_text in ledger.repo.each_ref(format_, BRANCHES, ARCHIVE):
+    for ref, oid, time, subject, trailer_text in _tips(ledger, found):
         name = name_of(ref)
         if not names.is_session(name):
             continue
@@ -142,9 +141,34 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
                 subject=subject,
             )
         )
-    for ref, line in zip(checked, _ends(ledger, list(checked.values())), strict=True):
-        found.append(_checked(ref, line))
+
+    def checks_of(refs: Sequence[str]) -> dict[str, SessionSummary]:
+        ends = _ends(ledger, [checked[ref] for ref in refs])
+        return {ref: _checked(ref, line) for ref, line in zip(refs, ends, strict=True)}
+
+    summaries, damaged = lines.by_halves(list(checked), checks_of)
+    found += [*summaries.values(), *map(_damaged, damaged)]
     return sorted(found, key=lambda s: (-s.last, s.name))
+
+
+def _tips(ledger: Ledger, unreadable: list[SessionSummary]) -> list[list[str]]:
+    """Ref, id, time, subject and trailers of each session's last commit; those that are damaged go to `unreadable`."""
+    fields = ("refname", "objectname", "committerdate:unix", "contents:subject", "contents:trailers:only,unfold")
+    format_ = "%00".join(f"%({field_})" for field_ in fields)
+    try:
+        return ledger.repo.each_ref(format_, BRANCHES, ARCHIVE)
+    except GitError:
+        refs = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)]
+    rows, damaged = lines.by_halves(
+        [ref for ref in refs if names.is_session(name_of(ref))],
+        lambda part: {row[0]: row for row in ledger.repo.each_ref(format_, *part)},
+    )
+    unreadable += map(_damaged, damaged)
+    return list(rows.values())
+
+
+def _damaged(ref: str) -> SessionSummary:
+    return SessionSummary(name_of(ref), ref.startswith(ARCHIVE), 0, "", "", DAMAGED, None, None, 0, "")
 
 
 def name_of(ref: str) -> str:

@@ -18,7 +18,7 @@ def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
         s.name
         for s in history.sessions(ledger)
         if not s.archived
-        and s.status != "pending"
+        and s.status not in ("pending", history.DAMAGED)
         and now - s.last >= seconds
         and folder_of(ledger.repo, s.name).exists()
     ]

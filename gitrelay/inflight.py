@@ -1,6 +1,7 @@
 """Calls in flight: waiting for them, looking at them, stopping them.
 
-Every look heals: a call whose supervisor has died is recorded before anything is said about it.
+Every look heals: a call whose supervisor has died is recorded before anything is said about it. What records is
+imported when there is something to record: 'show' and 'status' look first.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from gitrelay import history, recording, snapshot
+from gitrelay import history
 from gitrelay.errors import Busy, CannotRecord
 from gitrelay.history import Exchange
 from gitrelay.ledger import Ledger
 from gitrelay.names import Address
-from gitrelay.outcome import failed
 from gitrelay.state import Call, CallFolder, Limits
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
@@ -66,6 +66,8 @@ def look(ledger: Ledger, address: Address) -> Exchange:
     folder = ledger.state.call(address.session)
     if not folder.path.exists():
         return found
+    from gitrelay import recording
+
     try:
         with ledger.session(address.session) as held:
             recording.heal(held, folder)
@@ -97,6 +99,9 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
                 hint="look again later",
             )
         return found
+    from gitrelay import snapshot
+    from gitrelay.outcome import failed
+
     with ledger.session(address.session) as held:
         tip = held.tip()
         if tip is not None and tip.pending == address.id:
@@ -120,6 +125,8 @@ def settle(ledger: Ledger, session: str) -> None:
     """Record the end of the session's call if it has died; where that cannot be done now, nothing happens."""
     folder = ledger.state.call(session)
     if folder.path.exists() and not folder.is_alive():
+        from gitrelay import recording
+
         with contextlib.suppress(CannotRecord, Busy), ledger.session(session, limit=1.0) as held:
             recording.heal(held, folder)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay import names
+from gitrelay import history, names
 from gitrelay.errors import UsageError
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.message import FILE
@@ -44,11 +44,7 @@ def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
     for name in sessions:
         if name not in refs:
             names.check_session(name)
-            raise UsageError(
-                f"there is no session {names.quote(name)}",
-                hint="'git relay ls' lists the sessions",
-                code="unknown-session",
-            )
+            raise history.unknown_session(name)
     wanted = list(ledger.repo.additions([refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
     places = []
     for commit, ref, files in wanted:

@@ -6,11 +6,14 @@ commit, a commit of the user's own), its line is what is reached by first parent
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from gitrelay.gitcmd import Repository
+from gitrelay.errors import IntegrityError
+from gitrelay.gitcmd import GitError, Repository
+
+_T = TypeVar("_T")
 
 _LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here knows, wherever it is read
 _LAST_DIGITS: Final = 12
@@ -31,17 +34,20 @@ def read(repo: Repository, tips: Sequence[str]) -> list[list[Commit]]:
 
     Raises GitError where one of them cannot be read to its root. A tip that is not a commit has no line.
     """
-    found = repo.first_parents(tips)
+    commits: dict[str, Commit] = {}
+    parents: dict[str, str] = {}
+    for oid, parents_, time, message in repo.first_parents(tips):
+        commits[oid] = parse(oid, time, message)
+        parents[oid] = parents_.partition(" ")[0]
     if len(tips) == 1:  # git gives one line in order, and a ref's name is no key
-        return [[parse(oid, time, text) for oid, (_, time, text) in found.items()][::-1]]
-    commits = {oid: parse(oid, time, text) for oid, (_, time, text) in found.items()}
+        return [list(commits.values())[::-1]]
     lines = []
     for tip in tips:
         line: list[Commit] = []
         oid = tip
         while oid in commits and len(line) < len(commits):
             line.append(commits[oid])
-            oid = found[oid][0]
+            oid = parents[oid]
         lines.append(line[::-1])
     return lines
 
@@ -50,8 +56,11 @@ def parse(oid: str, time: str, message: str) -> Commit:
     """A commit out of what it says. Its trailers are the lines `Key: value` of the last paragraph behind the first."""
     subject, _, rest = message.partition("\n\n")
     block = rest.rstrip("\n").rpartition("\n\n")[2]
-    pairs = [line.partition(": ") for line in block.split("\n")]
-    trailers = {key: value for key, colon, value in pairs if colon}
+    try:
+        trailers = dict([line.split(": ", 1) for line in block.split("\n")])
+    except ValueError:  # a line that is none: nothing that gitrelay writes
+        pairs = [line.partition(": ") for line in block.split("\n")]
+        trailers = {key: value for key, colon, value in pairs if colon}
     subject = subject.rstrip("\n").replace("\n", " ")
     seconds = int(time) if time.isascii() and time.isdecimal() and len(time) <= _LAST_DIGITS else 0
     return Commit(oid, min(seconds, _LAST), subject, trailers)
@@ -62,3 +71,23 @@ def parse_raw(oid: str, data: bytes) -> Commit:
     head, _, message = data.decode("utf-8", "replace").partition("\n\n")
     committer = next((line for line in head.split("\n") if line.startswith("committer ")), "")
     return parse(oid, committer.rpartition("> ")[2].partition(" ")[0], message)
+
+
+def by_halves(
+    wanted: Sequence[str], read: Callable[[Sequence[str]], dict[str, _T]]
+) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:
+    """(what `read` gives for all that can be read, why the rest cannot be).
+
+    Read again by halves where that fails: some 2 log n times for each that is damaged among n.
+    """
+    if not wanted:
+        return {}, {}
+    try:
+        return read(wanted), {}
+    except (GitError, IntegrityError) as e:
+        if len(wanted) == 1:
+            return {}, {wanted[0]: e}
+    middle = len(wanted) // 2
+    found, damaged = by_halves(wanted[:middle], read)
+    more, worse = by_halves(wanted[middle:], read)
+    return found | more, damaged | worse

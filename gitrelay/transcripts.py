@@ -6,17 +6,14 @@ are damaged stand alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from gitrelay import history, lines, names
 from gitrelay.errors import IntegrityError
 from gitrelay.gitcmd import GitError
 from gitrelay.history import Exchange
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,13 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
         found = lines.read(ledger.repo, [tips[name][1] for name in part])
         return {name: history.of_line(name, tips[name][0], line) for name, line in zip(part, found, strict=True)}
 
-    found, damaged = _by_halves(wanted, walk)
-
     def fill(part: Sequence[str]) -> dict[str, list[Exchange]]:
         full = iter(history.with_bodies(ledger, [e for name in part for e in found[name]]))
         return {name: [next(full) for _ in found[name]] for name in part}
 
+    found, damaged = lines.by_halves(wanted, walk)
     if bodies:
-        found, bodiless = _by_halves(list(found), fill)
+        found, bodiless = lines.by_halves(list(found), fill)
         damaged |= bodiless
     archived = frozenset(name for name in wanted if tips[name][0].startswith(ARCHIVE))
     return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, now)
@@ -89,20 +85,3 @@ def waiting(ledger: Ledger) -> list[Exchange]:
     pending = [s.name for s in history.sessions(ledger) if s.status == "pending"]
     found = read(ledger, pending).sessions if pending else {}
     return [last for name in pending for last in found.get(name, ())[-1:] if last.response is None]
-
-
-def _by_halves(
-    wanted: Sequence[str], read: Callable[[Sequence[str]], dict[str, _T]]
-) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:
-    """(what `read` gives for all that can be read, why the rest cannot be)."""
-    if not wanted:
-        return {}, {}
-    try:
-        return read(wanted), {}
-    except (GitError, IntegrityError) as e:
-        if len(wanted) == 1:
-            return {}, {wanted[0]: e}
-    middle = len(wanted) // 2
-    found, damaged = _by_halves(wanted[:middle], read)
-    more, worse = _by_halves(wanted[middle:], read)
-    return found | more, damaged | worse

@@ -17,8 +17,10 @@ def parse(text: str) -> dict[str, Decimal]:
 
 def amount(text: str | None) -> Decimal | None:
     """A number as a trailer says it, None where it is not one: not finite, below zero, beyond 10^15."""
+    if not text:
+        return None
     try:
-        value = Decimal(text or "")
+        value = Decimal(text)
     except InvalidOperation:
         return None
     return value if value.is_finite() and 0 <= value < _MOST else None

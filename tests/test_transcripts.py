@@ -156,6 +156,19 @@ def test_refs_that_name_something_else_do_not_break_the_others(repo: Repo) -> No
         assert repo.relay(*verb, "--json").code == 0
 
 
+def test_ls_shows_the_others_beside_damaged_sessions(repo: Repo) -> None:
+    repo.sh(SESSIONS + "for n in a b; do session $n 1; session c$n 1 1; done; session tip 1; session behind 1 1")
+    repo.sh('for n in tip behind~1; do git rev-parse relay/$n | sed "s,..,.git/objects/&/," | xargs rm -f; done')
+    done = repo.relay("ls", "--json")
+    rows = {row["session"]: row["status"] for row in done.json["data"]}
+    assert rows == dict.fromkeys(("a", "b", "ca", "cb"), "done") | {"tip": "damaged", "behind": "damaged"}
+    assert done.code == 7 and len(done.json["errors"]) == 2
+    told = repo.relay("ls", "--open")
+    assert told.code == 7 and told.err.count("\n") == 2 and "session tip cannot be read" in told.err
+    assert len(told.out.splitlines()) == 7
+    assert repo.relay("close", "--idle", "1s").code == 0
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -25,10 +25,11 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
     """
     wanted = names.parse_address(address)
 
-    from gitrelay import call, gitfiles, history
+    from gitrelay import gitfiles, history
     from gitrelay.cli import output
+    from gitrelay.ledger import open_ledger
 
-    ledger = call.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     before, after = history.trees(ledger, wanted)
     if as_json:
         rows = [asdict(change) for change in gitfiles.changes(ledger.repo, before, after, paths)]

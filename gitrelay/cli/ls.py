@@ -24,18 +24,27 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     """
     within = None if since is None else duration.parse(since, "--since")
 
-    from gitrelay import call, history
+    from gitrelay import history
     from gitrelay.cli import output
     from gitrelay.cli.table import columns, outcome
+    from gitrelay.errors import INTEGRITY, OK
+    from gitrelay.gitcmd import BRING_BACK
+    from gitrelay.ledger import open_ledger
 
     now = time.time()
     found = [
         s
-        for s in history.sessions(call.open_ledger(Path.cwd()))
+        for s in history.sessions(open_ledger(Path.cwd()))
         if (not only_open or not s.archived)
         and (not pending or s.status == "pending")
         and (peer is None or peer in (s.to, s.from_))
         and (within is None or now - s.last <= within)
+    ]
+    code = INTEGRITY if any(s.status == history.DAMAGED for s in found) else OK
+    errors = [
+        {"code": "damaged", "message": f"session {s.name} cannot be read", "hint": BRING_BACK}
+        for s in found
+        if s.status == history.DAMAGED
     ]
     if as_json:
         rows = [
@@ -52,8 +61,8 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
             }
             for s in found
         ]
-        click.echo(output.envelope("ls", 0, rows))
-        return 0
+        click.echo(output.envelope("ls", code, rows, errors))
+        return code
     if not found:
         output.say("no sessions")
         return 0
@@ -63,9 +72,11 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
             str(s.turns),
             f"{s.from_} -> {s.to}" if s.to else "-",
             outcome(s.status, s.verify, s.reason) + (" (archived)" if s.archived else ""),
-            duration.render(max(0.0, now - s.last)),
+            duration.render(max(0.0, now - s.last)) if s.last else "-",
         ]
         for s in found
     ]
     click.echo(columns(["SESSION", "TURNS", "WHO", "LAST", "AGE"], table))
-    return 0
+    for error in errors:
+        output.say(output.one_line(error["message"], error["hint"]))
+    return code

@@ -21,11 +21,12 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
 
     ADDRESS is SESSION/ID, or a one-shot's id. The text comes from git.
     """
-    from gitrelay import call, history, inflight
+    from gitrelay import history, inflight
     from gitrelay.cli import output
     from gitrelay.errors import PENDING, UsageError
+    from gitrelay.ledger import open_ledger
 
-    ledger = call.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     if "/" in what:
         address = names.parse_address(what)
         inflight.settle(ledger, address.session)

@@ -20,12 +20,13 @@ def command(everything: bool, as_json: bool) -> int:
     For each: address, peer, age, time since its last output, and what is left of its limits. A call
     whose supervisor died is recorded as lost by this look.
     """
-    from gitrelay import call, inflight, transcripts
+    from gitrelay import inflight, transcripts
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
     from gitrelay.duration import render
+    from gitrelay.ledger import open_ledger
 
-    ledger = call.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     now = time.time()
     rows: list[dict[str, Any]] = []
     for running, folder in inflight.running(ledger):
