@@ -6,7 +6,7 @@ Of many sessions at once `transcripts` reads the exchanges.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from gitrelay import lines, names
@@ -324,7 +324,7 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
                 hint=BRING_BACK,
             )
         data = response.data if response is not None else b""
-        result.append(replace(e, request_data=request.data, response_data=data))
+        result.append(Exchange(e.address, e.request, e.response, request.data, data, e.rev, e.checks))
     return result
 
 

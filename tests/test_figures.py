@@ -199,6 +199,9 @@ def test_a_terminal_gets_bars_that_fit(history: Repo) -> None:
         for by in ((), ("--by", "peer")):
             lines = on_a_terminal(history, width, "stats", *by, NO_COLOR="1")
             assert all(len(line) <= width for line in lines if by or "█" in line), lines
+    table = on_a_terminal(history, 80, "stats", "--by", "peer", NO_COLOR="1")
+    longest, shorter = (line.count("█") for line in table[1:3])
+    assert longest > shorter > 0 and "█" not in table[-1]  # codex 5 calls, claude 3; none behind the total
     narrow = on_a_terminal(history, 30, "stats", "--by", "peer", NO_COLOR="1")
     assert narrow[0].split()[:2] == ["PEER", "CALLS"]
 

@@ -18,6 +18,8 @@ from gitrelay.figures import Amount, Figures
 
 _BAR: Final = 40  # cells at most
 _LEAST_BAR: Final = 6  # a shorter one says nothing
+_SMALL_BAR: Final = 12  # what a table keeps free for one
+_WIDE: Final = 60  # on a narrower terminal figures are worth more than bars
 _NAME: Final = 32  # characters of a group's name on a terminal
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
@@ -229,15 +231,16 @@ def table(by: str, groups: Sequence[Figures], total: Figures) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     width = shutil.get_terminal_size().columns
     kept = list(range(len(rows[0])))
-    while sum(widths[i] + 2 for i in kept) - 2 > width and len(kept) > 2:
+    bar = _SMALL_BAR + 2 if width >= _WIDE else 0
+    while sum(widths[i] + 2 for i in kept) - 2 + bar > width and len(kept) > 2:
         kept.remove(max(kept[1:], key=lambda i: (_COLUMNS[i - 1].rank, i)))
     room = min(_BAR, width - sum(widths[i] + 2 for i in kept))
     most = max((f.calls for f in groups), default=0)
     bars = ["", *(_bar(f.calls / most, room, "cyan") for f in groups), ""]
     lines = []
-    for row, bar in zip(rows, bars, strict=True):
+    for row, drawn in zip(rows, bars, strict=True):
         cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in kept[1:])]
-        lines.append("  ".join([*cells, *([bar] if room >= _LEAST_BAR else [])]).rstrip())
+        lines.append("  ".join([*cells, *([drawn] if room >= _LEAST_BAR else [])]).rstrip())
     return "\n".join(lines)
 
 
