@@ -17,6 +17,7 @@ from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
 from gitrelay.launch import Launched, launched
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger, Session, Tip
+from gitrelay.ledger import open_ledger as open_ledger  # who calls finds it here, who only reads there
 from gitrelay.message import BadMessage, Request, Response
 from gitrelay.names import Address
 from gitrelay.outcome import failed
@@ -35,10 +36,6 @@ class Asked:
     file: Path
     notes: tuple[str, ...] = ()
     replayed: bool = False  # it was recorded before, under the same key
-
-
-def open_ledger(folder: Path) -> Ledger:
-    return Ledger(Repository.open(folder))
 
 
 def ask(

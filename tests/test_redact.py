@@ -412,8 +412,8 @@ def test_the_users_patterns_hold_for_requests_answers_and_logs(repo: Repo, tmp_p
 
 def test_a_crash_log_and_the_line_about_it_are_redacted(tmp_path: Path) -> None:
     code = (
-        "import gitrelay.call\nfrom gitrelay.cli import run\n"
-        f"def broken(*_): raise RuntimeError('sent ' + {TOKEN!r})\ngitrelay.call.open_ledger = broken\n"
+        "import gitrelay.ledger\nfrom gitrelay.cli import run\n"
+        f"def broken(*_): raise RuntimeError('sent ' + {TOKEN!r})\ngitrelay.ledger.open_ledger = broken\n"
         "raise SystemExit(run(['ls']))\n"
     )
     env = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}
