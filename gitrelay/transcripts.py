@@ -41,8 +41,15 @@ def listing(ledger: Ledger) -> str:
 
     One git process; lines `REF ID`, in git's order.
     """
-    rows = ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE)
-    return "".join(f"{ref} {oid}\n" for ref, oid in rows)
+    return _listing(_refs(ledger))
+
+
+def _refs(ledger: Ledger) -> list[list[str]]:
+    return ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE)
+
+
+def _listing(refs: Sequence[Sequence[str]]) -> str:
+    return "".join(f"{ref} {oid}\n" for ref, oid in refs)
 
 
 def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) -> Transcripts:
@@ -51,10 +58,9 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
     A branch that is not named as a session can be is none; where a session is a branch and archived too, the
     branch is read. Raises UsageError for an unknown session.
     """
-    now = listing(ledger)
+    refs = _refs(ledger)
     tips: dict[str, tuple[str, str]] = {}
-    for line in now.splitlines():  # branches come first
-        ref, _, oid = line.partition(" ")
+    for ref, oid in refs:  # branches come first
         name = history.name_of(ref)
         if names.is_session(name) and not (ref.startswith(ARCHIVE) and name in tips):
             tips[name] = (ref, oid)
@@ -77,7 +83,7 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
         found, bodiless = lines.by_halves(list(found), fill)
         damaged |= bodiless
     archived = frozenset(name for name in wanted if tips[name][0].startswith(ARCHIVE))
-    return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, now)
+    return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, _listing(refs))
 
 
 def waiting(ledger: Ledger) -> list[Exchange]:

@@ -111,6 +111,7 @@ def test_refs_that_name_something_else_do_not_break_the_others(repo: Repo) -> No
     repo.sh("""
     git update-ref refs/heads/relay/Bad_Name relay/good
     git update-ref refs/heads/relay/deep/er relay/good
+    git update-ref "refs/heads/relay/$(printf 'x\\342\\200\\250fake')" relay/good   # U+2028 ends a line for some
     git update-ref refs/heads/relay/double relay/good            # two refs at one commit
     git update-ref refs/heads/relay/before relay/good~2          # and one in the middle of it
     git update-ref refs/heads/relay/users main                   # the user's own commits
@@ -154,6 +155,14 @@ def test_refs_that_name_something_else_do_not_break_the_others(repo: Repo) -> No
         assert done.code == 0, (verb, done.err)
         assert "Bad_Name" not in done.out
         assert repo.relay(*verb, "--json").code == 0
+
+
+def test_more_sessions_than_an_argument_list_should_hold(repo: Repo) -> None:
+    repo.sh(SESSIONS + "session a 2 1; for i in $(seq 1100); do echo create refs/heads/relay/m$i $tip; done >../refs")
+    repo.sh("git update-ref --stdin <../refs")
+    found = read(repo)
+    assert len(found.sessions) == 1101 and {len(exchanges) for exchanges in found.sessions.values()} == {2}
+    assert len(repo.relay("ls").out.splitlines()) == 1102
 
 
 def test_ls_shows_the_others_beside_damaged_sessions(repo: Repo) -> None:
