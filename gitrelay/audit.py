@@ -15,7 +15,7 @@ from typing import Final
 from gitrelay import names
 from gitrelay.checkresult import parse_trailer
 from gitrelay.errors import REASONS
-from gitrelay.ledger import SUBJECT_TASK, plain
+from gitrelay.ledger import BINDING, SUBJECT_TASK, plain
 from gitrelay.message import FILE, PROTOCOL, BadMessage, Request, Response, check_file, parse_request, parse_response
 from gitrelay.names import Address
 from gitrelay.steps import MISSING, Commit, Step
@@ -56,6 +56,8 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "sandbox": ("Relay-Sandbox is held, violated or unknown", _LOOK),
     "head": ("Relay-Head is a commit id or 'unborn'", _LOOK),
     "check": ("a check's file, trailer and subject say the same", _LOOK),
+    "review": ("a review is bound to a base, a head, a tree and a policy, and its answer to the same", _LOOK),
+    "bypass": ("an exception has a reason, and is the answer of a person to the gate", _LOOK),
     "tree": (
         "Relay-Tree is a tree, and there where the session's code ref keeps it",
         "git log --format='%h %T' {code}",
@@ -133,6 +135,7 @@ class _Turns:
     answered: set[str] = field(default_factory=set)
     checks: dict[str, int] = field(default_factory=dict)
     asked: Request | None = None
+    bound: Mapping[str, str] = field(default_factory=dict)  # what that request is bound to
 
     @property
     def next_ids(self) -> list[str]:
@@ -227,7 +230,7 @@ def _step(history: History, step: Step, turns: _Turns) -> tuple[list[tuple[str, 
             record = _Record(commit, entry.name, id_, kind, data, _value(kind, data, history.session), turns)
             said += [one for rule in _OF_EACH for one in rule(record)]
             if isinstance(record.value, Request):
-                turns.asked = record.value
+                turns.asked, turns.bound = record.value, _binding(commit)
         said += _turn(turns, id_, kind, entry.name)
     said += _tree(history, commit)
     return said, id_
@@ -358,6 +361,38 @@ def _head(record: _Record) -> _Said:
         yield "head", f"Relay-Head is {names.quote(head)}"
 
 
+def _binding(commit: Commit) -> dict[str, str]:
+    return {key: value for key, value in commit.trailers.items() if key.startswith(BINDING)}
+
+
+def _review(record: _Record) -> _Said:
+    bound = _binding(record.commit)
+    if record.kind == "req" and bound:
+        missing = [part for part in ("Base", "Head", "Tree", "Policy") if BINDING + part not in bound]
+        if missing:
+            yield "review", f"it is a review, and {BINDING}{', '.join(missing)} is missing"
+        for key, value in bound.items():
+            may_be_none = key in (BINDING + "Base", BINDING + "Policy")
+            if not names.is_object_id(value) and not (may_be_none and value == "none"):
+                yield "review", f"{key} is {names.quote(value)}"
+    elif record.kind == "res" and record.turns.waiting == record.id and bound != record.turns.bound:
+        changed = sorted(set(bound.items()) ^ set(record.turns.bound.items()))
+        yield "review", f"{changed[0][0]} is not that of the request"
+    elif record.kind == "check" and bound:
+        yield "review", "a check is bound to nothing"
+
+
+def _bypass(record: _Record) -> _Said:
+    """An answer of the gate's own, or of a reviewer, is no exception; neither is one that is bound to nothing."""
+    if "Relay-Bypass" not in record.commit.trailers:
+        return
+    value = record.value
+    if not isinstance(value, Response) or value.to != "gate" or record.commit.trailers.get("Relay-Peer"):
+        yield "bypass", "Relay-Bypass is not on the answer of a person to the gate"
+    elif not _binding(record.commit) or value.verify != "skip":
+        yield "bypass", "an exception is bound to what it is for, and verifies nothing"
+
+
 def _check(record: _Record) -> _Said:
     if record.kind != "check":
         return
@@ -402,6 +437,8 @@ _OF_EACH: Final[tuple[Callable[[_Record], _Said], ...]] = (
     _reason,
     _words,
     _head,
+    _review,
+    _bypass,
     _check,
 )
 

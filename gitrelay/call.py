@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gitrelay import history, inflight, message, names, plan, recording, snapshot
@@ -50,11 +51,13 @@ def ask(
     given: Given = Given(),  # noqa: B008 - a frozen value
     key: str | None = None,
     invoke: bool = True,
+    binding: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Ledger, Asked]:
     """Record a request in the repository that `folder` is in and, with `invoke`, set its peer to work.
 
     With a `key` that an exchange of this repository already has, that exchange is returned and nothing
-    is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError,
+    is started; an exchange that gitrelay had to end itself does not hold its key. `binding` are trailers
+    that bind the request to commits (`ledger.BINDING`); its answer repeats them. Raises UsageError,
     Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
     """
     starting = launched(folder) if invoke else contextlib.nullcontext()
@@ -72,7 +75,7 @@ def ask(
                 if recorded is not None:
                     return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
                 with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
-                    asked = _record_request(held, tip, request, one_shot=session is None, waiting=waiting)
+                    asked = _record_request(held, tip, request, binding, one_shot=session is None, waiting=waiting)
         return ledger, asked
     except KeyboardInterrupt:
         if asked is None or not invoke:
@@ -225,12 +228,14 @@ def _busy(session: str, call: Call | None) -> Busy:
     )
 
 
-def _record_request(held: Session, tip: Tip, wanted: Plan, *, one_shot: bool, waiting: Launched | None) -> Asked:
+def _record_request(
+    held: Session, tip: Tip, wanted: Plan, binding: Mapping[str, str], *, one_shot: bool, waiting: Launched | None
+) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
     request = Request(held.name if one_shot else tip.next_id, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
-    trailers = {"Relay-Access": chosen.access, "Relay-Key": wanted.key or ""}
+    trailers = {"Relay-Access": chosen.access, "Relay-Key": wanted.key or "", **binding}
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
@@ -249,6 +254,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, *, one_shot: bool, wa
         effort=chosen.effort,
         checks=wanted.checks,
         check_limit=wanted.check_limit,
+        bound=bool(binding),
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

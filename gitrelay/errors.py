@@ -23,7 +23,7 @@ INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     OK: ("ok", "done, and verify is pass or skip"),
-    VERIFY_FAILED: ("verify-failed", "the peer answered, and verify is fail; for fsck, a finding"),
+    VERIFY_FAILED: ("verify-failed", "the peer answered, and verify is fail; for fsck and check, a finding"),
     USAGE: ("usage", "wrong words, a bad slug, an unknown peer or session, no repository to work in"),
     PEER_ERROR: ("peer-error", "the peer answered status: error"),
     NO_ANSWER: ("no-answer", "there is no valid answer, or nothing could be recorded"),

@@ -15,7 +15,7 @@ import contextlib
 import signal
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +38,7 @@ from gitrelay.message import (
 )
 from gitrelay.snapshot import Snapshot
 from gitrelay.state import State, cannot_write, write_whole
+from gitrelay.steps import parse_commit
 from gitrelay.worktree import SessionWorktree, folder_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ BRANCHES: Final = "refs/heads/relay/"
 ARCHIVE: Final = "refs/relay/archive/"
 ASIDE: Final = "refs/relay/aside/"
 REDACTED: Final = "Relay-Redacted"  # the trailer that counts what was taken out
+BINDING: Final = "Relay-Review-"  # begins the trailers that bind a request to commits; its answer repeats them
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
 
@@ -55,12 +57,22 @@ _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
 class Tip:
     """The state of a session: its last commit and the files in it.
 
-    `head` is the caller's HEAD when this was read, for the trailer Relay-Head: a commit, or `unborn`.
+    `head` is the caller's HEAD when this was read, for the trailer Relay-Head: a commit, or `unborn`. `data` is
+    the commit as git holds it, empty where this process has just written it.
     """
 
     commit: str
     entries: tuple[TreeEntry, ...]
     head: str = "unborn"
+    data: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def binding(self) -> dict[str, str]:
+        """What a request that waits for its answer is bound to, trailer by trailer."""
+        if BINDING.encode() not in self.data:
+            return {}
+        commit = parse_commit(self.commit, self.data, "", ())
+        return {key: value for key, value in commit.trailers.items() if key.startswith(BINDING)} if commit else {}
 
     @property
     def ids(self) -> list[str]:
@@ -140,7 +152,7 @@ class Ledger:
                     code="not-a-session",
                 )
             entries = tuple(self.repo.tree_entries(tree.data))
-            tips.append(Tip(commit.oid, entries, head.oid if head else "unborn"))
+            tips.append(Tip(commit.oid, entries, head.oid if head else "unborn", commit.data))
         return tips
 
     def place_of(self, address: names.Address) -> Path:
@@ -334,7 +346,8 @@ class Session:
     ) -> Tip:
         """Record a response; `data` is the file as the peer wrote it, where it wrote one.
 
-        Raises UsageError where the request does not exist or is answered already.
+        It is bound to what its request is bound to. Raises UsageError where the request does not exist or is
+        answered already.
         """
         there = {entry.name for entry in tip.entries}
         address = names.Address(self.name, response.re)
@@ -343,7 +356,7 @@ class Session:
         if response.file in there:
             raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
         response, data, counts = redacted_response(self.ledger.redactor, response, data)
-        own = _trailers_of(response) | {"Relay-Head": tip.head}
+        own = _trailers_of(response) | {"Relay-Head": tip.head} | tip.binding
         return self._append(
             tip,
             response.file,

@@ -149,6 +149,8 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         trailers["Relay-Sandbox"] = kept
         if kept == sandbox.VIOLATED:
             outcome = violated(call, changed, outcome)
+        elif changed:
+            notes.append(f"changed while it worked, and by whom cannot be told: {'; '.join(changed)}")
     return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
 
 
@@ -228,6 +230,8 @@ def _access_kept(ledger: Ledger, call: Call, before: sandbox.Print | None) -> tu
     changed = sandbox.differences(before, after)
     if not changed:
         return sandbox.HELD, []
+    if call.bound:  # a review in the background: people work on beside it
+        return sandbox.UNKNOWN, changed
     others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
     if any(other is not None and other.access != "read" and other.top == call.top for other in others):
         return sandbox.UNKNOWN, changed

@@ -73,14 +73,14 @@ class SessionWorktree:
             return self.restore(entries)
         with self._state.lock(".worktrees") as lock:
             lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
-            self._make_home()
+            self.make_home()
             notes = [] if fresh else self._make_room(entries)
             notes += self._clear_place()
             self.repo.add_worktree(self.path, self.branch)
             self._undo_conversion(entries)
         return notes
 
-    def _make_home(self) -> None:
+    def make_home(self) -> None:
         """The folder that the worktree stands in, ignoring itself."""
         home = self.path.parent
         if home.is_symlink() or (home.exists() and not home.is_dir()):

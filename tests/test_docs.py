@@ -129,6 +129,20 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     repo.git("config", "relay.redact", "fine")
     assert keys(data("scan", "n", code=1)) == section(text, "`scan`, a list")
     assert keys(data("demo")) == {"folder", "exchanges"}
+    change = section(text, "`check`, and a list")
+    repo.git("config", "relay.cat.command", "echo fine")
+    assert keys(data("check", "HEAD~0..HEAD")) == change
+    repo.git("commit", "-q", "--allow-empty", "-m", "more")
+    assert keys(data("review", "HEAD~1..HEAD", "--to", "cat")) == exchange
+    assert keys(data("review", "HEAD~1..HEAD", "--to", "cat", "-d", "--again")) == detached
+    assert keys(data("wait", "review-main/02")) == exchange
+    assert keys(data("bypass", "HEAD~1..HEAD", "--reason", "why not")) == {"address", "base", "head", "tree"}
+    assert keys(data("hooks", "install", "pre-push", "--to", "cat")) == section(text, "`hooks`, a list")
+    assert keys(data("hooks", "list")) == section(text, "`hooks`, a list")
+    done = repo.relay(
+        "pre-push", "origin", "--json", stdin=f"x {repo.git('rev-parse', 'HEAD')} r {'0' * 40}\n".encode()
+    )
+    assert keys(done.json["data"]) == change | {"stops"}
     assert data("show", "nothing", code=2) is None
 
 
