@@ -10,17 +10,20 @@ pass was read: it holds while these are the same, and whoever reads the record a
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from typing import Final
 
 from gitrelay import bypass, history, inflight, names, outgoing, review, verdict
 from gitrelay.errors import UsageError
+from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
 from gitrelay.outgoing import Change
 from gitrelay.state import write_whole
 from gitrelay.verdict import BYPASS, Review, Verdict
 
+_NOTES_MAX: Final = 500
 _CHAIN_MAX: Final = 50  # reviews of parts, one behind the other, that together may cover a change
 
 
@@ -32,7 +35,8 @@ def judge(
 ) -> Verdict:
     """What the record says of a change. No network; a review whose supervisor has died is recorded as lost first."""
     found = _judge(ledger, change, reviewer, exceptions)
-    if exceptions:
+    values = ledger.repo.config.get("relay.gatepeer")
+    if exceptions and values and reviewer == values[-1][0]:
         _note(ledger, change, reviewer, remote, found)
     return found
 
@@ -136,17 +140,36 @@ def _of_exchange(exchange: Exchange, runs: bool) -> Review | None:
 # -- notes of a pass ----------------------------------------------------------------------------------
 
 
-def _note(ledger: Ledger, change: Change, reviewer: str | None, remote: str, found: Verdict) -> None:
-    """Make or remove the note for `hooks/pre-push`; where that cannot be done, there is none."""
-    if change.is_empty:
+def _note(ledger: Ledger, change: Change, reviewer: str, remote: str, found: Verdict) -> None:
+    """Make or remove the notes for `hooks/pre-push`; where that cannot be done, there are none."""
+    if change.is_empty or not remote.isprintable():
         return
-    path = ledger.state.root / "passed" / f"{change.base or verdict.NONE}-{change.tree}-{reviewer or 'anybody'}"
+    folder = ledger.state.root / "passed"
+    paths = [folder / f"{change.base or verdict.NONE}-{change.tree}"]
+    if change.there is not None:  # the same without a question to git: the base follows from these two commits
+        paths.append(folder / f"{change.there}-{change.head}")
     with contextlib.suppress(OSError):
-        if found.state != verdict.PASSED or found.through or found.review is None or not remote.isprintable():
-            path.unlink(missing_ok=True)
+        if found.state != verdict.PASSED or found.through or found.review is None:
+            for path in paths:
+                path.unlink(missing_ok=True)
             return
-        revs = [BRANCHES + found.review.address.session, *change.policy_revs]
+        session = found.review.address.session
+        revs = [BRANCHES + session, ARCHIVE + session, *change.policy_revs]
         known = zip(revs, ledger.repo.objects(revs), strict=True)
-        lines = [remote, *(f"{rev} {there.oid if there else 'missing'}" for rev, there in known)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, ("\n".join(lines) + "\n").encode())
+        lines = [f"{rev} {there.oid if there else 'missing'}" for rev, there in known]
+        where = "own" if _is_own_setting(ledger.repo) else "any"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            write_whole(path, "".join(f"{line}\n" for line in (remote, f"{reviewer} {where}", *lines)).encode())
+        for old in sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)[:-_NOTES_MAX]:
+            old.unlink(missing_ok=True)
+
+
+def _is_own_setting(repo: Repository) -> bool:
+    """Whether the repository's own file alone decides who reviews."""
+    values = repo.config.get("relay.gatepeer")
+    if not values or any(
+        key.startswith(("include.", "includeif.", "extensions.worktreeconfig")) for key in repo.config
+    ):
+        return False
+    return os.path.realpath(repo.place / values[-1][1]) == os.path.realpath(repo.common_dir / "config")

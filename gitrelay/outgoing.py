@@ -49,7 +49,7 @@ class Change:
     """Commits that are to be reviewed. `base` is None where the other side has nothing of it.
 
     `policy` is the blob of the policy, `policy_revs` the names it was looked for under: what they stand for decides
-    which it is.
+    which it is. `there` is what the remote branch stood at, where the base follows from it.
     """
 
     base: str | None
@@ -58,6 +58,7 @@ class Change:
     branch: str
     policy: str | None
     policy_revs: tuple[str, ...]
+    there: str | None = None
 
     @property
     def session(self) -> str:
@@ -168,10 +169,11 @@ def _change(
     policy_of: str | None = None,
 ) -> Change:
     if start is not None:
-        base = _merge_base(repo, head, [start])
+        there, base = None, _merge_base(repo, head, [start])
     elif there is not None and repo.objects([f"{there}^{{commit}}"])[0] is not None:
         base = _merge_base(repo, head, [there])
     else:
+        there = None
         base = _merge_base(repo, head, _tips(repo, remote))
     (tree,) = repo.objects([f"{head}^{{tree}}"])
     if tree is None:
@@ -182,7 +184,7 @@ def _change(
         revs = _policy_revs(repo, remote, base)
     blobs = repo.objects(revs)
     policy = next((blob.oid for blob in blobs if blob is not None and blob.kind == "blob"), None)
-    return Change(base, head, tree.oid, branch, policy, revs)
+    return Change(base, head, tree.oid, branch, policy, revs, there)
 
 
 def _policy_revs(repo: Repository, remote: str, base: str | None) -> tuple[str, ...]:

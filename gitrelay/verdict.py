@@ -176,4 +176,4 @@ def joined(last: Verdict, before: Verdict) -> Verdict:
     """The verdict on two steps one after the other, each of which may be pushed."""
     assert last.lets_go and before.lets_go and before.review is not None
     state = BYPASSED if BYPASSED in (last.state, before.state) else PASSED
-    return replace(last, state=state, through=(before.review, *before.through))
+    return replace(last, state=state, through=(*last.through, before.review, *before.through))

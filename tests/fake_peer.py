@@ -764,6 +764,39 @@ def codex_reconnects_for_ever(asked: Asked) -> None:
         time.sleep(0.1)
 
 
+# -- reviews -----------------------------------------------------------------------------------------
+
+
+@mode
+def reviews_when_told(asked: Asked) -> None:
+    """Passes once the file `go` is there, beside FAKE_PEER_SAW."""
+    go = Path(os.environ["FAKE_PEER_SAW"]).with_name("go")
+    deadline = time.monotonic() + _FOREVER
+    while not go.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    asked.reply.write_text(asked.response("No findings."))
+
+
+@mode
+def reviews_by_the_files(asked: Asked) -> None:
+    """Fails while the word BAD is in app.py of the head, as the patch or git shows it; keeps what it was asked."""
+    Path(os.environ["FAKE_PEER_SAW"]).with_name("asked.md").write_text(asked.prompt)
+    found = re.search(r"^head: (\S+)$", asked.prompt, re.MULTILINE)
+    patch = re.search(r"in the file (\S+), for you", asked.prompt)
+    assert found is not None and patch is not None
+    bad = "BAD" in git("show", f"{found[1]}:app.py")
+    assert not bad or "+BAD" in Path(patch[1]).read_text()
+    words = "- [blocker] app.py:2 BAD is not a word of python; take it out" if bad else "No findings."
+    print(asked.response(words, verify="fail" if bad else "pass"), end="")
+
+
+@mode
+def pushes_inside_its_call(asked: Asked) -> None:
+    """Runs the command in the environment variable FAKE_PEER_RUN, and says how it ended."""
+    done = subprocess.run(["sh", "-c", os.environ["FAKE_PEER_RUN"]], capture_output=True, text=True, check=False)
+    print(asked.response(f"exit {done.returncode}\n{done.stderr}"), end="")
+
+
 # --------------------------------------------------------------------------------------------------
 
 
