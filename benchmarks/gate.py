@@ -3,14 +3,16 @@
     python benchmarks/gate.py [PAIRS] [--ssh]
 
 Pairs of the same push of one commit, with the hook and without it, in turn and each to a fresh copy of the same bare
-repository, because a machine's speed drifts; prints the ratios. A bare repository in a folder is the hardest
-case: nothing else takes time. `--ssh` adds the same to an sshd on 127.0.0.1, which is what a push usually meets
-at least. The program itself, which decides where no pass is noted, is timed beside it.
+repository, because a machine's speed drifts; prints the ratios of the time waited, and of processor time, which
+tells more on a busy machine. A bare repository in a folder is the hardest case: nothing else takes time. `--ssh`
+adds the same to an sshd on 127.0.0.1, which is the least that a push usually meets. The program itself, which
+decides where no pass is noted, is timed beside it.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -64,39 +66,50 @@ def make(folder: Path, env: Mapping[str, str]) -> Path:
 
 def pairs(
     folder: Path, work: Path, env: Mapping[str, str], count: int, push: Sequence[str], *, noop: bool
-) -> list[tuple[float, float]]:
-    """(seconds with the hook, without it) of each pair; what is done first changes in turn."""
-    found = []
+) -> list[tuple[float, ...]]:
+    """Of each pair: seconds waited with the hook and without, processor seconds with it and without.
+
+    What is done first changes in turn.
+    """
+    found: list[tuple[float, ...]] = []
     hook, aside = work / ".git/hooks/pre-push", work / ".git/hooks/aside"
     for i in range(-1, count):
-        times = {}
+        waited, used = {}, {}
         for with_hook in (True, False) if i % 2 else (False, True):
             shutil.rmtree(folder / "server.git")
             shutil.copytree(folder / ("after.git" if noop else "before.git"), folder / "server.git")
             before = sh("git rev-parse origin/topic", work, env).strip()
             if not with_hook:
                 hook.rename(aside)
-            begin = time.perf_counter()
+            begin, before_use = time.perf_counter(), processor()
             done = subprocess.run(
                 push, cwd=work, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False
             )
-            times[with_hook] = time.perf_counter() - begin
+            waited[with_hook], used[with_hook] = time.perf_counter() - begin, processor() - before_use
             if not with_hook:
                 aside.rename(hook)
             if done.returncode:
                 raise SystemExit(done.stderr.decode())
             sh(f"git update-ref refs/remotes/origin/topic {before}", work, env)
         if i >= 0:  # the first round warms the caches
-            found.append((times[True], times[False]))
+            found.append((waited[True], waited[False], used[True], used[False]))
     return found
 
 
-def report(name: str, found: Sequence[tuple[float, float]], aim: str) -> None:
-    ratios = [a / b for a, b in found]
-    a, b = (statistics.median(side) * 1000 for side in zip(*found, strict=True))
+def processor() -> float:
+    """Processor seconds of the children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def report(name: str, found: Sequence[tuple[float, ...]], aim: str) -> None:
+    ratios = [row[0] / row[1] for row in found]
+    with_hook, without, used, used_without = (statistics.median(side) * 1000 for side in zip(*found, strict=True))
+    processors = statistics.median(row[2] / row[3] for row in found)
     print(
         f"{name}: ratio median {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}){aim}; "
-        f"medians {a:.1f} ms against {b:.1f} ms, {len(found)} pairs"
+        f"medians {with_hook:.1f} ms against {without:.1f} ms, {len(found)} pairs; "
+        f"processor {processors:.2f} ({used:.1f} against {used_without:.1f} ms)"
     )
 
 

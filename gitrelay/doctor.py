@@ -1,4 +1,4 @@
-"""What calls need, checked one by one: git, this repository, the peers, the skills, codex's rule.
+"""What calls need, checked one by one: git, this repository, the peers, the skills, codex's rule, the hooks.
 
 Nothing is changed: what is missing comes with the command that mends it. Only what would stop every call
 fails the whole; what stops some, or only an agent's, is a warning.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import __version__, environment, gitcmd, install, peers, probe, settings
+from gitrelay import __version__, environment, gitcmd, hookfiles, install, peers, probe, settings
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.names import quote_path
@@ -57,6 +57,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         if "codex" in agents:
             rows += [_login_shell(environ, sorted(found)), _rule(environ)]
         rows += _skills(environ, repo.top, agents)
+        rows += _hooks(repo)
     return [*rows, _calls(rows, [name for name, works in found.items() if works and name != "shell"])]
 
 
@@ -261,6 +262,21 @@ def _skills(environ: Mapping[str, str], top: Path | None, agents: set[str]) -> I
             f"{double} is a second skill named relay; codex then loads neither",
             f"rm -r {shlex.quote(str(double.parent))}",
         )
+
+
+def _hooks(repo: Repository) -> Iterator[Finding]:
+    """A row for each hook of gitrelay's that is here."""
+    try:
+        found = hookfiles.listing(repo)
+    except RelayError:
+        return
+    for hook in found:
+        if hook.state == hookfiles.INSTALLED:
+            yield Finding(f"hook {hook.name}", "ok", str(hook.path))
+        elif hook.state in (hookfiles.OUTDATED, hookfiles.EDITED):
+            force = " --force" if hook.state == hookfiles.EDITED else ""
+            fix = f"git relay hooks install {hook.name}{force}"
+            yield Finding(f"hook {hook.name}", "warn", f"{hook.path} is {hook.state}", fix)
 
 
 def _skill(target: install.Target, readers: str, option: str) -> Finding:

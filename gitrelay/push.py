@@ -170,20 +170,26 @@ class _Waits:
         return found.review.address if found.state == verdict.RUNNING and found.review is not None else None
 
     def _ask(self, reviewer: str) -> Address:
-        """Start the review, after one of an older state of the branch. Raises Busy where that goes on too long."""
-        session = self.change.session
+        """Start the review, after what runs in the session. Raises Busy where that goes on too long."""
         while True:
-            inflight.settle(self.ledger, session)
-            folder = self.ledger.state.call(session)
-            other = folder.load() if folder.is_alive() else None
+            other = self._in_flight()
             if other is not None:
-                self.tell(f"{other.address} still reviews an older state of the branch")
+                self.tell(f"{other.address} runs in this session")
                 self._wait(other.address)
+                found = gate.judge(self.ledger, self.change, reviewer, remote=self.remote)
+                if found.review is not None and (found.state == verdict.RUNNING or not _is_asked_for(found)):
+                    return found.review.address  # it was for this change: another push had asked for it
             try:
                 return review.ask(self.folder, self.ledger.repo, self.change, reviewer)[1].address
             except Busy:
-                if self._left() == 0 or other is None:
+                if self._left() == 0 or self._in_flight() is None:
                     raise
+
+    def _in_flight(self) -> Call | None:
+        """The call that runs in the session, of this change or another."""
+        inflight.settle(self.ledger, self.change.session)
+        folder = self.ledger.state.call(self.change.session)
+        return folder.load() if folder.is_alive() else None
 
     def _left(self) -> float | None:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())

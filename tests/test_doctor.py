@@ -284,3 +284,15 @@ def test_the_real_clis_have_every_flag_that_calls_use(repo: Repo, tmp_path: Path
     known = json.loads((repo.path / ".git/relay/flags.json").read_text())
     assert any("--output-schema" in flags for flags in known.values())  # it was read, not skipped
     assert any("--json-schema" in flags for flags in known.values())
+
+
+def test_hooks_of_gitrelay_are_looked_at(repo: Repo) -> None:
+    assert repo.relay("hooks", "install", "reference-transaction").code == 0
+    hook = repo.path / ".git/hooks/reference-transaction"
+    for state, row in (
+        ("ok", str(hook)),
+        ("warn", f"{hook} is edited; git relay hooks install reference-transaction --force"),
+    ):
+        lines = [line for line in repo.relay("doctor").out.splitlines() if "hook reference-transaction" in line]
+        assert len(lines) == 1 and lines[0].startswith(state) and lines[0].endswith(row)
+        hook.write_text(hook.read_text() + "# mine\n")

@@ -171,6 +171,35 @@ def test_a_push_that_breaks_the_rules_is_refused(clones: tuple[Repo, Repo, Repo]
     b.sh("git push -q origin +HEAD~0:refs/heads/main HEAD:refs/heads/other; git push -q origin :other")
 
 
+def test_verdicts_from_two_clones_are_taken_and_one_that_was_turned_is_refused(clones: tuple[Repo, Repo, Repo]) -> None:
+    a, b, server = clones
+    program = "said=$(sed -n 's/^  \\(re\\|from\\|to\\): \\([a-z0-9-]*\\)$/\\1: \\2/p'); "
+    program += 'printf -- "---\\nrelay: 4\\n%s\\nstatus: done\\nverify: fail\\n---\\n\\nNo.\\n" "$said"'
+    (a.path.parent / "reviewer.sh").write_text(program)
+    for clone in (a, b):
+        clone.git("config", "relay.cat.command", f"sh {a.path.parent / 'reviewer.sh'}")
+        clone.sh("git switch -q -c topic; echo x >>app.py; git commit -qam topic")
+    assert a.relay("review", "--to", "cat").code == 1
+    a.sh("git push -q origin relay/review-topic")
+    b.sh("git fetch -q origin relay/review-topic:relay/review-topic")
+    assert b.relay("review", "--to", "cat", "--again").code == 1
+    b.sh("git push -q origin relay/review-topic")
+    assert a.relay("close", "review-topic").code == 0
+    a.sh("git fetch -q origin relay/review-topic:relay/review-topic")
+    assert a.relay("review", "--to", "cat", "--again").code == 1
+    tip = a.git("rev-parse", "relay/review-topic")
+    for turn, said in (
+        ("s/^Relay-Review-Tree: ./Relay-Review-Tree: 0/", "is not that of the request"),
+        ("s/^Relay-Verify: fail/Relay-Verify: pass/", "the message says fail"),
+        ("s/^Relay-Recorded: .*/&\\nRelay-Bypass: because/", "not on the answer of a person"),
+    ):
+        a.sh(f"git cat-file commit {tip} | sed '{turn}' >../c")
+        a.sh("git update-ref refs/heads/relay/review-topic $(git hash-object -t commit -w ../c)")
+        assert said in fails(a, "git push origin relay/review-topic")
+    a.sh(f"git update-ref refs/heads/relay/review-topic {tip}; git push -q origin relay/review-topic")
+    assert server.relay("fsck").code == 0
+
+
 def test_without_git_relay_there_is_a_warning_and_the_plain_checks(clones: tuple[Repo, Repo, Repo]) -> None:
     _, b, server = clones
     b.sh(BY_HAND)
