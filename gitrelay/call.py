@@ -52,13 +52,14 @@ def ask(
     key: str | None = None,
     invoke: bool = True,
     binding: Mapping[str, str] = MappingProxyType({}),
+    bound: str = "",
 ) -> tuple[Ledger, Asked]:
     """Record a request in the repository that `folder` is in and, with `invoke`, set its peer to work.
 
     With a `key` that an exchange of this repository already has, that exchange is returned and nothing
     is started; an exchange that gitrelay had to end itself does not hold its key. `binding` are trailers
-    that bind the request to commits (`ledger.BINDING`); its answer repeats them. Raises UsageError,
-    Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
+    that bind the request to commits (`ledger.BINDING`) of the branch `bound`; its answer repeats them. Raises
+    UsageError, Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
     """
     starting = launched(folder) if invoke else contextlib.nullcontext()
     asked: Asked | None = None
@@ -75,7 +76,9 @@ def ask(
                 if recorded is not None:
                     return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
                 with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
-                    asked = _record_request(held, tip, request, binding, one_shot=session is None, waiting=waiting)
+                    asked = _record_request(
+                        held, tip, request, binding, bound, one_shot=session is None, waiting=waiting
+                    )
         return ledger, asked
     except KeyboardInterrupt:
         if asked is None or not invoke:
@@ -229,7 +232,14 @@ def _busy(session: str, call: Call | None) -> Busy:
 
 
 def _record_request(
-    held: Session, tip: Tip, wanted: Plan, binding: Mapping[str, str], *, one_shot: bool, waiting: Launched | None
+    held: Session,
+    tip: Tip,
+    wanted: Plan,
+    binding: Mapping[str, str],
+    bound: str,
+    *,
+    one_shot: bool,
+    waiting: Launched | None,
 ) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
@@ -254,7 +264,7 @@ def _record_request(
         effort=chosen.effort,
         checks=wanted.checks,
         check_limit=wanted.check_limit,
-        bound=bool(binding),
+        bound=bound,
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

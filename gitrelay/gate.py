@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gitrelay import bypass, history, inflight, names, outgoing, review, verdict
-from gitrelay.errors import UsageError
+from gitrelay.errors import RelayError, UsageError
 from gitrelay.gitcmd import Repository
 from gitrelay.history import Exchange
 from gitrelay.ledger import ARCHIVE, BRANCHES, Ledger
@@ -138,6 +138,15 @@ def _of_exchange(exchange: Exchange, runs: bool) -> Review | None:
 
 
 # -- notes of a pass ----------------------------------------------------------------------------------
+
+
+def note(ledger: Ledger, branch: str) -> None:
+    """Note what the record says now of what `branch` would push, so that the push finds it. Never fails."""
+    with contextlib.suppress(RelayError, OSError):
+        values = ledger.repo.config.get("relay.gatepeer")
+        if values:
+            change, remote = outgoing.of_words(ledger.repo, branch, None)
+            judge(ledger, change, values[-1][0], remote=remote)
 
 
 def _note(ledger: Ledger, change: Change, reviewer: str, remote: str, found: Verdict) -> None:

@@ -59,6 +59,7 @@ def ask(
         session=change.session,
         given=Given(access="read", timeout=timeout, checks=checks),
         binding=question(change, reviewer).binding,
+        bound=change.branch,
     )
 
 

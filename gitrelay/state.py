@@ -105,7 +105,7 @@ class Call:
     request_commit: str | None = None
     peer_pid: int | None = None
     peer_started: float | None = None
-    bound: bool = False  # to commits, as a review is: what happens to the working files meanwhile is not its matter
+    bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
     def address(self) -> Address:

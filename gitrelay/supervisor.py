@@ -103,6 +103,10 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
         recording.run_checks(ledger, folder, call, _cancellation(folder))
     with ledger.session(call.session) as session:
         recording.end(session, folder, call)
+    if call.bound:
+        from gitrelay import gate
+
+        gate.note(ledger, call.bound)
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
