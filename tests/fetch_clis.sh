@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the agent CLIs the tests drive, at the versions pinned here, outside the repository:
-#   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode]        (default: all four)
+# Installs the agent CLIs and the hook runner the tests drive, at the versions pinned here, outside the repository:
+#   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode] [lefthook]   (default: all)
 # Each gets its own npm prefix in $GITRELAY_CLIS; one that is there in the right version is left alone.
 # The table below is the only place with the versions: tests/realcli.py reads it.
 set -eu
@@ -11,12 +11,13 @@ package() {
         claude) echo @anthropic-ai/claude-code@2.1.329 ;;
         gemini) echo @google/gemini-cli@0.61.0 ;;
         opencode) echo opencode-ai@1.18.33 ;;
-        *) echo "fetch_clis.sh: unknown CLI: $1 (known: codex claude gemini opencode)" >&2; return 2 ;;
+        lefthook) echo lefthook@2.2.2 ;;
+        *) echo "fetch_clis.sh: unknown CLI: $1 (known: codex claude gemini opencode lefthook)" >&2; return 2 ;;
     esac
 }
 
 folder=${GITRELAY_CLIS:-${XDG_CACHE_HOME:-$HOME/.cache}/gitrelay-clis}
-[ $# -gt 0 ] || set -- codex claude gemini opencode
+[ $# -gt 0 ] || set -- codex claude gemini opencode lefthook
 for name in "$@"; do
     package "$name" >/dev/null || exit
 done

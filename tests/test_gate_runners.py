@@ -1,12 +1,16 @@
-"""The gate as a hook of pre-commit, the real one, out of a clone of this repository."""
+"""The gate in other hook runners: the real pre-commit and lefthook, and a hook of one's own as husky has it."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+import realcli
 from conftest import Repo
 from test_gate import made
 
@@ -69,3 +73,26 @@ def test_a_hook_of_ones_own_needs_only_the_documented_line(repo: Repo, tmp_path:
     assert done.code == 1 and "failed: fake says fail" in done.err
     gate.repo.sh("sed -i '$d' app.py; git commit -qa --amend -m good --allow-empty")
     assert gate.push().code == 0
+
+
+@pytest.mark.realcli
+def test_lefthook_runs_the_gate_as_documented(repo: Repo, tmp_path: Path) -> None:
+    program = realcli.require("lefthook")
+    gate = made(repo, tmp_path)
+    assert gate.repo.relay("hooks", "remove").code == 0
+    (settings,) = re.findall(r"^```yaml\n(pre-push:\n.*?)^```", (ROOT / "docs/gate.md").read_text(), re.M | re.S)
+    (gate.repo.path / "lefthook.yml").write_text(settings)
+    path = f"{program.parent}:{os.environ['PATH']}"  # for node too
+    gate.repo.sh(
+        "git add .; git commit -qm lefthook; git push -q origin main\n"
+        f"PATH={shlex.quote(path)} lefthook install && grep -q lefthook .git/hooks/pre-push"
+    )
+    start = gate.there()
+    gate.commit("BAD")
+    env = {"PATH": f"{gate.repo.env['PATH']}:{path}"}
+    done = gate.push("origin", "main", env=env)
+    assert done.code == 1 and gate.there() == start
+    assert "- [blocker] app.py:2 BAD is not a word" in done.out + done.err
+    gate.repo.sh("sed -i '$d' app.py; echo 'print(3)' >>app.py; git commit -qam mended")
+    assert gate.push("origin", "main", env=env).code == 0 and gate.there() == gate.repo.git("rev-parse", "HEAD")
+    assert gate.repo.subjects("review-main")[-1].endswith("verify pass")
