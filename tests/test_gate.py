@@ -501,6 +501,30 @@ def test_ctrl_c_cancels_the_review_and_the_push(gate: Gate, mark: dict[str, str]
     assert gate.push().code == 0, "a cancelled review is asked for anew"
 
 
+def test_two_pushes_at_once_share_one_review_and_a_newer_state_waits_for_its_turn(gate: Gate) -> None:
+    gate.reviewer("reviews-when-told")
+    gate.commit()
+    start = ["git", "push", "-q", "origin"]
+    pushes = [
+        subprocess.Popen(
+            [*start, f"HEAD:refs/heads/{name}"], cwd=gate.repo.path, env=dict(gate.repo.env), stderr=subprocess.PIPE
+        )
+        for name in ("one", "two")
+    ]
+    assert eventually(lambda: gate.state() == "running")
+    gate.commit()  # the branch goes on
+    pushes.append(
+        subprocess.Popen([*start, "HEAD"], cwd=gate.repo.path, env=dict(gate.repo.env), stderr=subprocess.PIPE)
+    )
+    assert pushes[2].stderr is not None
+    assert b"runs in this session" in pushes[2].stderr.readline()
+    gate.go.touch()
+    said = [push.communicate(timeout=90)[1].decode() for push in pushes]
+    assert [push.returncode for push in pushes] == [0, 0, 0], said
+    assert len(gate.repo.subjects("review-main")) == 5, said
+    assert gate.repo.relay("fsck").code == 0
+
+
 def test_a_newcomers_mistakes_are_one_line(repo: Repo, tmp_path: Path) -> None:
     def says(*words: str, code: int = 2, cwd: Path | None = None, stdin: bytes | None = None) -> str:
         done = repo.relay(*words, cwd=cwd, stdin=stdin)
