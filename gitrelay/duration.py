@@ -45,3 +45,25 @@ def render(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:.0f}s"
+
+
+_AGES = (
+    (365 * 86400.0, "year"),
+    (30 * 86400.0, "month"),
+    (7 * 86400.0, "week"),
+    (86400.0, "day"),
+    (3600.0, "hour"),
+    (60.0, "minute"),
+    (1.0, "second"),
+)
+
+
+def ago(seconds: float) -> str:
+    """An age in words: `3 minutes ago`, `2 days ago`; `just now` below two seconds, and for a clock that is behind.
+
+    As git's relative dates, a unit is used from two of it on.
+    """
+    for size, unit in _AGES:
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}s ago"
+    return "just now"

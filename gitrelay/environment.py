@@ -36,6 +36,8 @@ _KEPT: Final = frozenset(
         "GIT_CONFIG_PARAMETERS",  # `git -c name=value relay ...`
         "GIT_COMMITTER_NAME",  # the user's identity, where it is not in the configuration
         "GIT_COMMITTER_EMAIL",
+        "GIT_PAGER",  # the person's pager; `git --no-pager relay ...` sets it to cat
+        "GIT_PAGER_IN_USE",  # git has started the pager itself (`git -p relay ...`)
         "GIT_PYTHON_GIT_EXECUTABLE",  # GitPython's own choice of git
         "GIT_PYTHON_REFRESH",
     }

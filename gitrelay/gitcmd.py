@@ -220,6 +220,13 @@ class Repository:
         values = self.config.get(name)
         return values[-1][0] if values else None
 
+    def users_setting(self, name: str) -> str | None:
+        """As `setting`, without what gitrelay's own git is started with (`_SETTINGS`)."""
+        values = [value for value, _ in self.config.get(name, [])]
+        ours = sum(name == setting.partition("=")[0].lower() for setting in _SETTINGS + _MESSAGE_SETTINGS)
+        values = values[: len(values) - ours]
+        return values[-1] if values else None
+
     def flag(self, name: str) -> bool | None:
         value = self.setting(name)
         return None if value is None else value.lower() in ("true", "yes", "on", "1")

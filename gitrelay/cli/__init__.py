@@ -90,14 +90,17 @@ class Verbs(click.Group):
     epilog="Exit codes and the JSON envelope: docs/exit-codes.md, docs/json.md.",
 )
 @click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
+@click.option("--no-pager", is_flag=True, help="Do not page what is read on a terminal.")
 @click.version_option(__version__, "-V", "--version", prog_name="git-relay", message="%(prog)s %(version)s")
 @click.pass_context
-def group(ctx: click.Context, folder: str | None) -> None:
+def group(ctx: click.Context, folder: str | None, no_pager: bool) -> None:
     """One coding agent calls another like a function, and git remembers.
 
     Each request and each response is a commit on the branch relay/SESSION; read it with
     'git log relay/SESSION'.
     """
+    if no_pager:
+        os.environ["GIT_PAGER"] = "cat"  # as `git --no-pager` does
     if folder is not None:
         try:
             os.chdir(folder)

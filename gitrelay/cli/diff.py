@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,5 +36,14 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
         click.echo(output.envelope("diff", 0, data))
         return 0
     words = ["--stat"] if stat else []
-    output.write_git(gitfiles.diff(ledger.repo, before, after, paths, words=words, colour=sys.stdout.isatty()))
+    if not output.is_drawn():
+        output.write(gitfiles.diff(ledger.repo, before, after, paths, words=words))
+        return 0
+
+    from gitrelay.cli.screen import terminal
+
+    with terminal.opened(ledger.repo) as seen:
+        words = [f"--stat={seen.width}"] if stat else []
+        shown = gitfiles.diff(ledger.repo, before, after, paths, words=words, colour=seen.colours)
+        seen.write(output.safe_git(shown))
     return 0

@@ -41,6 +41,13 @@ def command(session: str | None, as_json: bool) -> int:
     if not found:
         output.say("no exchanges")
         return code
+    if output.is_drawn():
+        from gitrelay.cli.screen import rows as seen
+        from gitrelay.cli.screen import terminal
+
+        now = time.time()
+        terminal.show_table(ledger.repo, seen.EXCHANGES, (seen.of_exchange(e, now) for e in found))
+        return code
     table = [
         [
             str(e.address),

@@ -31,10 +31,11 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     from gitrelay.gitcmd import BRING_BACK
     from gitrelay.ledger import open_ledger
 
+    ledger = open_ledger(Path.cwd())
     now = time.time()
     found = [
         s
-        for s in history.sessions(open_ledger(Path.cwd()))
+        for s in history.sessions(ledger)
         if (not only_open or not s.archived)
         and (not pending or s.status == "pending")
         and (peer is None or peer in (s.to, s.from_))
@@ -66,6 +67,14 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     if not found:
         output.say("no sessions")
         return 0
+    if output.is_drawn():
+        from gitrelay.cli.screen import rows as seen
+        from gitrelay.cli.screen import terminal
+
+        terminal.show_table(ledger.repo, seen.SESSIONS, (seen.of_session(s, now) for s in found))
+        for error in errors:
+            output.say(output.one_line(error["message"], error["hint"]))
+        return code
     table = [
         [
             s.name,

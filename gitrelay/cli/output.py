@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -63,13 +64,15 @@ def write(data: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def write_git(data: bytes) -> None:
-    """What git prints of the user's own files, with git's own colours and nothing else's on a terminal."""
-    if not sys.stdout.isatty():
-        write(data)
-        return
+def is_drawn() -> bool:
+    """Whether stdout ends on a terminal: it is one, or the pager that git has started stands between."""
+    return sys.stdout.isatty() or bool(os.environ.get("GIT_PAGER_IN_USE"))
+
+
+def safe_git(data: bytes) -> str:
+    """What git prints of the user's own files, with git's own colours and nothing else's."""
     kept = re.split(r"(\x1b\[[0-9;]*m)", data.decode("utf-8", "replace"))
-    click.echo("".join(part if i % 2 else safe(part) for i, part in enumerate(kept)), nl=False)
+    return "".join(part if i % 2 else safe(part) for i, part in enumerate(kept))
 
 
 def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:

@@ -43,6 +43,19 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
     if not found:
         output.say(f"session {what} has no exchanges yet")
         return 0
+    if output.is_drawn() and not raw:
+        import time
+
+        from gitrelay.cli.screen import conversation, terminal
+
+        with terminal.opened(ledger.repo) as seen:
+            now = time.time()
+            for i, e in enumerate(found):
+                seen.print([""] if i else [])
+                seen.print(conversation.lines(e, seen.width, colours=seen.colours, only=only, now=now))
+                if e.response is None and only is None:
+                    seen.print(["", f"{e.address} is not answered yet"])
+        return 0
     for e in found:
         parts = []
         if only != "res":

@@ -69,6 +69,12 @@ def command(everything: bool, as_json: bool) -> int:
     if not rows:
         output.say("nothing runs")
         return 0
+    if output.is_drawn():
+        from gitrelay.cli.screen import rows as seen
+        from gitrelay.cli.screen import terminal
+
+        terminal.show_table(ledger.repo, seen.CALLS, map(seen.of_call, rows))
+        return 0
 
     def shown(seconds: float | None) -> str:
         return "-" if seconds is None else render(max(0.0, seconds))

@@ -1,0 +1,31 @@
+"""The looks of words, in the 16 colours that the person's own terminal defines; they suit a light and a dark one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Select Graphic Rendition parameters of ECMA-48
+_LOOKS: Final = {
+    "": "",
+    "strong": "1",
+    "faint": "2",
+    "inverse": "7",
+    "good": "32",
+    "bad": "31",
+    "waiting": "33",
+    "name": "36",
+}
+
+
+def paint(text: str, look: str, colours: bool) -> str:
+    """`text` in one of the looks; as it is where there are no colours. `text` must be safe already."""
+    return f"\x1b[{_LOOKS[look]}m{text}\x1b[m" if colours and look and text else text
+
+
+def of_outcome(status: str, verify: str | None, *, check_failed: bool = False) -> str:
+    """The look of how an exchange stands; the words beside it say the same."""
+    if status in ("error", "damaged") or verify == "fail" or check_failed:
+        return "bad"
+    if status == "done":
+        return "good" if verify == "pass" else ""
+    return "waiting" if status == "pending" else "faint"
