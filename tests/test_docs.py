@@ -128,6 +128,8 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("import", "old", code=1)) == {"session", "exchanges", "fault"}
     repo.git("config", "relay.redact", "fine")
     assert keys(data("scan", "n", code=1)) == section(text, "`scan`, a list")
+    assert keys(data("completion", "bash")) == section(text, "`completion`:")
+    assert keys(data("completion", "bash", "--install")) == section(text, "`completion`:")
     assert keys(data("demo")) == {"folder", "exchanges"}
     change = section(text, "`check`, and a list")
     repo.git("config", "relay.cat.command", "echo fine")

@@ -10,9 +10,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 from gitrelay import __version__, environment
 from gitrelay.errors import BUG, INTERRUPTED, USAGE, RelayError
@@ -46,6 +49,7 @@ VERBS: Final[dict[str, str]] = {
     "doctor": "Check what calls need, and name the command that mends what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
     "uninstall": "Remove what 'install' wrote: skills, codex's rule, folders made for them.",
+    "completion": "Print or install completion for bash, zsh or fish.",
     "demo": "Run a whole session in a throw-away repository and show its log.",
 }
 
@@ -75,6 +79,13 @@ class Verbs(click.Group):
             hint = f"did you mean '{near[0]}'?" if near else "'git relay -h' lists the verbs"
             raise click.UsageError(f"there is no verb {name!r}; {hint}", ctx=ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Verbs with their one-line help; click would load each of them for that."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(verb, help=text) for verb, text in VERBS.items() if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("apply")
 @json_option
-@click.argument("address", metavar="ADDRESS")
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
 def command(address: str, as_json: bool) -> int:
     """Bring what a call changed into this working tree.
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("archive")
 @click.option("--restore", is_flag=True, help="Bring archived sessions back.")
 @json_option
-@click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
+@click.argument("sessions", nargs=-1, required=True, metavar="SESSION...", shell_complete=candidates.movable_sessions)
 def command(sessions: tuple[str, ...], restore: bool, as_json: bool) -> int:
     """Move finished sessions out of 'git branch'; they stay readable.
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("cancel")
 @json_option
-@click.argument("address", metavar="ADDRESS")
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.running)
 def command(address: str, as_json: bool) -> int:
     """Stop a running call; it is recorded as cancelled.
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("check-again")
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Run this instead; repeatable.")
 @json_option
-@click.argument("address", metavar="ADDRESS")
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
 def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
     """Run the checks of an exchange anew, and append what they come to.
 

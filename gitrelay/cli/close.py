@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from gitrelay import duration
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("close")
 @click.option("--idle", metavar="D", help="Close every session that has been quiet for this long, as 2h or 7d.")
 @json_option
-@click.argument("sessions", nargs=-1, metavar="SESSION...")
+@click.argument("sessions", nargs=-1, metavar="SESSION...", shell_complete=candidates.open_sessions)
 def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
     """Remove the worktrees of idle sessions; the branches stay.
 

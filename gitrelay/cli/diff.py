@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("diff")
 @click.option("--stat", is_flag=True, help="Only which files, and how much.")
 @json_option
-@click.argument("address", metavar="ADDRESS")
-@click.argument("paths", nargs=-1, metavar="[-- PATH...]")
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
+@click.argument("paths", nargs=-1, metavar="[-- PATH...]", shell_complete=candidates.files)
 def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> int:
     """Show what changed in the caller's files between request and response.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
@@ -19,12 +20,17 @@ from gitrelay.cli.options import json_option
     metavar="FILE",
     help="The ssh keys that may sign (ssh-keygen(1), ALLOWED SIGNERS). Default: gpg.ssh.allowedSignersFile.",
 )
-@click.option("--witness", metavar="REMOTE", help="Compare with what was pushed to this remote; it is only read.")
+@click.option(
+    "--witness",
+    metavar="REMOTE",
+    shell_complete=candidates.remotes,
+    help="Compare with what was pushed to this remote; it is only read.",
+)
 # these two are for hooks/update, which sees a push before its objects are in the repository
 @click.option("--pushed", nargs=2, metavar="OLD NEW", hidden=True, help="Judge what a push brings to SESSION.")
 @click.option("--objects", type=click.Path(path_type=Path), hidden=True, help="Where the push's objects are.")
 @json_option
-@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
 def command(
     sessions: tuple[str, ...],
     require_signed: bool,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("log")
 @json_option
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=candidates.sessions)
 def command(session: str | None, as_json: bool) -> int:
     """List the exchanges of a session, or of all sessions.
 

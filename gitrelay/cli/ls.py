@@ -8,13 +8,16 @@ from pathlib import Path
 import click
 
 from gitrelay import duration
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("ls")
 @click.option("--open", "only_open", is_flag=True, help="Only sessions that are not archived.")
 @click.option("--pending", is_flag=True, help="Only sessions with a request that is not answered.")
-@click.option("--peer", metavar="P", help="Only sessions whose last exchange was with this peer.")
+@click.option(
+    "--peer", metavar="P", shell_complete=candidates.peers, help="Only sessions whose last exchange was with this peer."
+)
 @click.option("--since", metavar="D", help="Only sessions that spoke within this time, as 2h or 7d.")
 @json_option
 def command(only_open: bool, pending: bool, peer: str | None, since: str | None, as_json: bool) -> int:

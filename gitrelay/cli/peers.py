@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("peers")
 @click.option("--timeout", metavar="D", help="With test: the limit of each call. Default 5m.")
 @json_option
-@click.argument("words", nargs=-1, metavar="[test NAME]")
+@click.argument("words", nargs=-1, metavar="[test NAME]", shell_complete=candidates.peers_words)
 def command(words: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """List the peers and what was found of them.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gitrelay import duration
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option, read_text
 
 
@@ -17,6 +18,7 @@ from gitrelay.cli.options import json_option, read_text
     required=True,
     multiple=True,
     metavar="PEER",
+    shell_complete=candidates.peers,
     help="The peer to ask: claude, codex, gemini, opencode, shell, or one from git config. Given twice, both are "
     "asked side by side.",
 )
@@ -26,12 +28,25 @@ from gitrelay.cli.options import json_option, read_text
     metavar="NAME",
     help="Who asks. Default: the calling agent, else relay.from, else your name.",
 )
-@click.option("--session", metavar="S", help="Continue, or open, this session. Without it the call is a one-shot.")
+@click.option(
+    "--session",
+    metavar="S",
+    shell_complete=candidates.open_sessions,
+    help="Continue, or open, this session. Without it the call is a one-shot.",
+)
 @click.option("--name", metavar="N", help="Name of a one-shot. Default: the task's first words.")
-@click.option("--file", "files", multiple=True, metavar="F", help="Refer the peer to this file; repeatable.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="F",
+    shell_complete=candidates.files,
+    help="Refer the peer to this file; repeatable.",
+)
 @click.option(
     "--access",
     metavar="read|write|full",
+    shell_complete=candidates.access,
     help="What the peer may do: look, edit and run, or everything. Default write.",
 )
 @click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")

@@ -6,13 +6,25 @@ from pathlib import Path
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option, read_text
 
 
 @click.command("res")
-@click.option("--session", required=True, metavar="S", help="The request's session.")
-@click.option("--re", "re_", required=True, metavar="ID", help="The request's id, as 02.")
-@click.option("--from", "from_", required=True, metavar="P", help="Who answers: the peer that was asked.")
+@click.option(
+    "--session", required=True, metavar="S", shell_complete=candidates.open_sessions, help="The request's session."
+)
+@click.option(
+    "--re", "re_", required=True, metavar="ID", shell_complete=candidates.turns, help="The request's id, as 02."
+)
+@click.option(
+    "--from",
+    "from_",
+    required=True,
+    metavar="P",
+    shell_complete=candidates.peers,
+    help="Who answers: the peer that was asked.",
+)
 @click.option("--to", "to", required=True, metavar="C", help="Who asked.")
 @click.option("--status", required=True, type=click.Choice(["done", "error"]))
 @click.option("--verify", required=True, type=click.Choice(["pass", "fail", "skip"]))

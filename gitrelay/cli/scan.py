@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("scan")
 @json_option
-@click.argument("sessions", metavar="[SESSION]...", nargs=-1)
+@click.argument("sessions", metavar="[SESSION]...", shell_complete=candidates.sessions, nargs=-1)
 def command(sessions: tuple[str, ...], as_json: bool) -> int:
     """Look for secrets in what is recorded.
 

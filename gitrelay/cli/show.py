@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gitrelay import names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
@@ -15,7 +16,7 @@ from gitrelay.cli.options import json_option
 @click.option("--res", "only", flag_value="res", help="Only the response.")
 @click.option("--raw", is_flag=True, help="The files as they are recorded, without headings.")
 @json_option
-@click.argument("what", metavar="ADDRESS|SESSION")
+@click.argument("what", metavar="ADDRESS|SESSION", shell_complete=candidates.anything)
 def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
     """Print a message, an exchange or a whole session.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitrelay import duration
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="D", help="Only calls that were asked within this time, as 2h or 7d.")
 @click.option("--by", type=click.Choice(["peer", "model", "session", "day"]), help="A line for each of these.")
 @json_option
-@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
 def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_json: bool) -> int:
     """Say what the calls came to, in figures.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gitrelay import duration, names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
@@ -14,7 +15,7 @@ from gitrelay.cli.options import json_option
 @click.option("--timeout", metavar="D", help="Follow at most this long; then exit 8, and the call goes on.")
 @click.option("--no-follow", is_flag=True, help="Print what there is, and end.")
 @json_option
-@click.argument("address", metavar="ADDRESS")
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
 def command(address: str, timeout: str | None, no_follow: bool, as_json: bool) -> int:
     """Follow a peer's events as readable lines.
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from gitrelay import duration, names
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 
 @click.command("wait")
 @click.option("--timeout", metavar="D", help="Wait at most this long; then exit 8, and the calls go on.")
 @json_option
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=candidates.running)
 def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """Wait for running calls and print their answers.
 
