@@ -157,7 +157,7 @@ class State:
         """Every call that has a folder, running or left behind, the oldest first."""
         with contextlib.suppress(FileNotFoundError):
             folders = sorted((self.root / "calls").iterdir(), key=lambda p: (_mtime(p), p.name))
-            return [CallFolder(path, self) for path in folders]
+            return [CallFolder(path, self) for path in folders if path.is_dir()]
         return []
 
     def log_path(self, address: Address, kind: str) -> Path:

@@ -117,6 +117,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     detached = section(text, "`req --detach`")
     assert keys(data("req", "--to", "shell", "--session", "d", "-d", "sleep 60")) == detached
     assert keys(data("status")) == section(text, "`status`, a list")
+    assert keys(data("watch")) == section(text, "`watch`, a list")
     assert keys(data("tail", "d/01")) == section(text, "`tail`:")
     assert keys(data("cancel", "d/01")) == exchange
     assert keys(data("req", "--to", "shell", "--session", "n", "--no-invoke", "true")) == detached

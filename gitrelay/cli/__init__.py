@@ -27,6 +27,7 @@ VERBS: Final[dict[str, str]] = {
     "wait": "Wait for running calls and print their answers.",
     "cancel": "Stop a running call; it is recorded as cancelled.",
     "tail": "Follow a peer's events as readable lines.",
+    "watch": "Follow all sessions, or one: new turns, what running peers do, limits left.",
     "status": "Show the calls that run now.",
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
