@@ -37,13 +37,13 @@ VERBS: Final[dict[str, str]] = {
     "apply": "Bring what a call changed into this working tree.",
     "check-again": "Run the checks of an exchange anew, and append what they come to.",
     "fsck": "Hold the sessions to every rule of the protocol.",
+    "scan": "Look for secrets in what is recorded.",
     "review": "Have a change reviewed before it is pushed.",
     "check": "Say whether a change has passed its review, from the record alone.",
     "bypass": "Let a change through without a verdict, and say why.",
     "pre-push": "Decide on a push: the hook pre-push calls this with git's own words and lines.",
     "hooks": "Install, remove or list gitrelay's git hooks in this repository.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
-    "scan": "Look for secrets in what is recorded.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
     "peers": "List the peers and what was found of them.",
@@ -53,6 +53,27 @@ VERBS: Final[dict[str, str]] = {
     "completion": "Print or install completion for bash, zsh or fish.",
     "demo": "Run a whole session in a throw-away repository and show its log.",
 }
+
+# the first verb of each group of VERBS -> the group's heading
+_HEADINGS: Final[dict[str, str]] = {
+    "req": "Calling",
+    "watch": "Reading",
+    "apply": "Using an answer",
+    "fsck": "Auditing",
+    "review": "Before a push",
+    "close": "Keeping house",
+    "peers": "Setting up",
+}
+
+
+def grouped() -> dict[str, list[str]]:
+    """heading -> its verbs, in the order of VERBS."""
+    groups: dict[str, list[str]] = {}
+    heading = ""
+    for verb in VERBS:
+        heading = _HEADINGS.get(verb, heading)
+        groups.setdefault(heading, []).append(verb)
+    return groups
 
 
 class Verbs(click.Group):
@@ -89,8 +110,10 @@ class Verbs(click.Group):
         return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))
+        for heading, verbs in grouped().items():
+            with formatter.section(heading):
+                formatter.write_dl([(verb.ljust(width), VERBS[verb]) for verb in verbs])
 
 
 @click.group(

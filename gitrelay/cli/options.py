@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -22,6 +24,31 @@ place_option = click.option(
     default=False,
     help="In this working tree, for everybody who works in it, or in your own folders (the default).",
 )
+
+
+class GroupedCommand(click.Command):
+    """A command with so many options that its help lists them under headings: heading -> names of parameters."""
+
+    def __init__(self, *args: Any, groups: Mapping[str, Sequence[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, options in option_groups(self, ctx).items():
+            records = [record for option in options if (record := option.get_help_record(ctx)) is not None]
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def option_groups(command: click.Command, ctx: click.Context) -> dict[str, list[click.Option]]:
+    """heading -> options, in the order of the help; what stands under no heading is under `Options`."""
+    options = [p for p in command.get_params(ctx) if isinstance(p, click.Option)]
+    wanted = command.groups if isinstance(command, GroupedCommand) else {}
+    of_name = {name: heading for heading, names in wanted.items() for name in names}
+    groups: dict[str, list[click.Option]] = {heading: [] for heading in wanted}
+    for option in options:
+        groups.setdefault(of_name.get(option.name or "", "Options"), []).append(option)
+    return groups
 
 
 def read_text(words: tuple[str, ...], what: str) -> str:

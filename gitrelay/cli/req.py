@@ -9,10 +9,20 @@ import click
 
 from gitrelay import duration
 from gitrelay.cli import candidates
-from gitrelay.cli.options import json_option, read_text
+from gitrelay.cli.options import GroupedCommand, json_option, read_text
 
 
-@click.command("req")
+@click.command(
+    "req",
+    cls=GroupedCommand,
+    groups={
+        "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
+        "What the peer may do, and how": ("access", "model", "effort"),
+        "Limits": ("timeout", "idle_timeout", "first_output"),
+        "What counts": ("checks", "key"),
+        "Waiting": ("wait", "detach", "no_invoke"),
+    },
+)
 @click.option(
     "--to",
     required=True,

@@ -1,0 +1,80 @@
+"""What the man page says beside the verbs: settings, environment, examples. Values only.
+
+A setting or a variable that the code reads and that is not here, or the other way round, fails tests/test_docs.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# git config name -> meaning; PEER stands for a peer's name, and without it the setting holds for all peers
+SETTINGS: Final[dict[str, str]] = {
+    "relay.PEER.command": "The program that is the peer PEER, its words split as a shell splits them and run without "
+    "a shell; {prompt-file}, {prompt}, {model} and {cwd} are filled in.",
+    "relay.PEER.model": "The model that is handed to the peer. Default: the peer's own.",
+    "relay.PEER.effort": "The reasoning effort that is handed to the peer. Default: the peer's own.",
+    "relay.PEER.access": "read, write or full. Default: write.",
+    "relay.PEER.timeout": "The wall limit of a call, as 15m, 2h or none. Default: 1h.",
+    "relay.PEER.idleTimeout": "The longest silence. Default: 20m for the built-in agents, else none.",
+    "relay.PEER.firstOutput": "The longest wait for the model's first sign. Default: 5m for the built-in agents, "
+    "else none.",
+    "relay.PEER.env": "NAME=VALUE for the peer's environment; may be given often.",
+    "relay.PEER.resume": "Whether the peer's own conversation is continued. Default: true.",
+    "relay.checkTimeout": "The limit of each --check. Default: 15m.",
+    "relay.maxDepth": "How deep agents may call agents. Default: 2.",
+    "relay.from": "Who asks, where no agent does. Default: your name.",
+    "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
+    "relay.redact": "A regular expression for secrets of your own; may be given often.",
+    "pager.relay": "false: no pager; a command: that one for relay alone. Default: core.pager.",
+    "core.pager": "The pager for what is read on a terminal.",
+    "color.ui": "never: no colours on a terminal.",
+}
+
+# variable -> meaning
+ENVIRONMENT: Final[dict[str, str]] = {
+    "CLAUDECODE": "Set by the agent that calls, as are CODEX_THREAD_ID, CODEX_SESSION_ID, GEMINI_CLI and OPENCODE: "
+    "the default of --from.",
+    "CODEX_THREAD_ID": "See CLAUDECODE.",
+    "CODEX_SESSION_ID": "See CLAUDECODE.",
+    "GEMINI_CLI": "See CLAUDECODE.",
+    "OPENCODE": "See CLAUDECODE.",
+    "CLAUDE_CONFIG_DIR": "Where claude's skills are, for 'install'. Default: ~/.claude.",
+    "CODEX_HOME": "Where codex's rules are, for 'install'. Default: ~/.codex.",
+    "GIT_COMMITTER_NAME": "The committer of relay commits, with GIT_COMMITTER_EMAIL. Default: git's user.name.",
+    "GIT_COMMITTER_EMAIL": "See GIT_COMMITTER_NAME.",
+    "GIT_PAGER": "The pager for what is read on a terminal; before pager.relay, core.pager and PAGER. cat: none.",
+    "GIT_PAGER_IN_USE": "Set by git where it has started the pager: what it is given is drawn as on a terminal.",
+    "PAGER": "See GIT_PAGER. Default: less.",
+    "NO_COLOR": "Where it is not empty there are no colours.",
+    "TERM": "dumb: no colours, no pager, and 'watch' prints lines.",
+    "COLUMNS": "The width of the terminal, where it is not to be asked.",
+    "SHELL": "Your shell, for 'completion'.",
+    "ZDOTDIR": "Where zsh's files are, for 'completion'. Default: your home.",
+    "BASH_COMPLETION_USER_DIR": "Where bash-completion looks for scripts of your own, for 'completion'.",
+    "XDG_DATA_HOME": "See BASH_COMPLETION_USER_DIR. Default: ~/.local/share.",
+    "XDG_CONFIG_HOME": "Where fish's files are, for 'completion'. Default: ~/.config.",
+    "GITRELAY_DEPTH": "Set for a peer: how many calls it is below a person. See relay.maxDepth.",
+    "GITRELAY_CHAIN": "Set for a peer: the addresses of the calls that it is below.",
+    "GIT_DIR": "Ignored, as all of git's variables that say which repository: the folder decides (-C DIR).",
+}
+
+# what one wants -> the command
+EXAMPLES: Final[dict[str, str]] = {
+    "Let codex do something, and go on with its answer in the same session:": (
+        'git relay req --to codex --session auth "Fix the issues. Run pytest to verify."'
+    ),
+    "Ask another peer for a look at it, which may change nothing:": (
+        'git relay req --to claude --session auth --access read "Review what turn 01 changed."'
+    ),
+    "Let gitrelay itself run the tests after the answer, and decide by them:": (
+        'git relay req --to codex --session auth --check "pytest -q" "Fix the issues."'
+    ),
+    "Start something long, look at what happens, wait for it from anywhere:": (
+        'git relay req --to codex --session big --detach "Port the parser."\n'
+        "git relay watch big\n"
+        "git relay wait big/01 --timeout 9m"
+    ),
+    "Read a session, and what one of its turns changed:": "git relay show auth\ngit relay diff auth/01 --stat",
+    "The same with git alone:": "git log -p relay/auth",
+    "Hold every session to the rules:": "git relay fsck",
+}
