@@ -79,7 +79,8 @@ class Following:
         self.sessions: dict[str, SessionSummary] = {}
         self.running: dict[Address, Running] = {}
         self.changes = 0  # grows whenever `sessions` may have changed
-        self.fault = ""  # one line: what could not be looked at the last time
+        self.fault = ""  # one line: what cannot be read
+        self._damaged: dict[str, str] = {}  # session -> why its new commits cannot be read
         self._tips: dict[str, str] = {}  # full ref name -> commit
         self._followers: dict[Address, Follower] = {}
         self._known: tuple[object, list[Exchange]] = (None, [])  # of the session that was asked for last
@@ -97,7 +98,7 @@ class Following:
     def look(self) -> list[Event]:
         """What is new, in the order it happened. Raises nothing: `fault` says what could not be read."""
         now = time.time()
-        self.fault = ""
+        fault = ""
         recorded: list[Event] = []
         done: list[Event] = []
         try:
@@ -108,7 +109,8 @@ class Following:
                 self._sign, self._asked = sign, now
             done = list(self._peers(now))
         except (RelayError, OSError, ValueError) as e:
-            self.fault = e.message if isinstance(e, RelayError) else str(e)
+            fault = e.message if isinstance(e, RelayError) else str(e)
+        self.fault = fault or next((f"{name}: {why}" for name, why in self._damaged.items()), "")
         return _in_order(recorded, done)
 
     def exchanges(self, session: str) -> list[Exchange]:
@@ -152,12 +154,16 @@ class Following:
                     self.sessions[name] = replace(self.sessions[name], archived=archived)
                 yield Event(now, name, "archived" if archived else "restored", "")
             if old != oid:
+                self._damaged.pop(name, None)
                 try:
                     yield from self._commits(name, ref, oid, old)
                 except RelayError as e:  # one that is damaged does not hide the others
-                    self.fault = f"{name}: {e.message}"
+                    self._damaged[name] = e.message
         for ref in before.keys() - self._tips.keys():
-            if _twin(ref) not in self._tips and self.sessions.pop(name_of(ref), None) is not None:
+            if _twin(ref) in self._tips:
+                continue
+            self._damaged.pop(name_of(ref), None)
+            if self.sessions.pop(name_of(ref), None) is not None:
                 yield Event(now, name_of(ref), "removed", "")
 
     def _commits(self, name: str, ref: str, oid: str, old: str | None) -> Iterator[Event]:

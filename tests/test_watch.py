@@ -176,7 +176,17 @@ def test_the_board_follows_and_opens(repo: Repo) -> None:
         assert repo.relay("archive", "older").code == 0
         board.type("\x7f")
         assert board.shows("(archived)")
+        commit = "git commit-tree -p $parent -m 'req 01 a -> b: x' $(git mktree </dev/null)"
+        repo.sh(f"""
+            parent=$(git commit-tree -m 'open broken' $(git mktree </dev/null))
+            git update-ref refs/heads/relay/broken $({commit})
+            rm -f .git/objects/$(echo $parent | sed 's,^..,&/,')
+        """)
+        assert board.shows("broken: "), "a damaged session is told of, and does not hide the others"
+        assert repo.relay("watch", "--plain", "--timeout", "10ms").code == 0
         repo.sh("rm -rf .git/relay")
+        repo.git("update-ref", "-d", "refs/heads/relay/broken")
+        assert board.shows(lambda text: "broken" not in text)
         repo.git("update-ref", "-d", "refs/relay/archive/older")
         assert board.shows(lambda text: "older" not in text and "1 sessions" in text)
         board.type("\x0cjjkk\x1b[5~\x1b[6~\x1b[99~\x1b[<0;1;1M?xyz\xe4")
