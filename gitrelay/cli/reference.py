@@ -25,6 +25,11 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.from": "Who asks, where no agent does. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
+    "relay.gate": "What the hook pre-push does with a change that has not passed: block, or warn. Default: block.",
+    "relay.gatePeer": "Who reviews what is pushed. Default: nobody is asked, and anybody's verdict counts.",
+    "relay.gateUnevaluated": "The same where a review ended without a verdict. Default: warn.",
+    "relay.gateBudget": "How long a push waits for its review. Default: 4m.",
+    "relay.gateTags": "Whether tags are reviewed too. Default: false.",
     "pager.relay": "false: no pager; a command: that one for relay alone. Default: core.pager.",
     "core.pager": "The pager for what is read on a terminal.",
     "color.ui": "never: no colours on a terminal.",
@@ -55,6 +60,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "XDG_CONFIG_HOME": "Where fish's files are, for 'completion'. Default: ~/.config.",
     "GITRELAY_DEPTH": "Set for a peer: how many calls it is below a person. See relay.maxDepth.",
     "GITRELAY_CHAIN": "Set for a peer: the addresses of the calls that it is below.",
+    "GITRELAY_SKIP": "The reason why this push goes without a verdict; it is recorded. See 'bypass'.",
     "GIT_DIR": "Ignored, as all of git's variables that say which repository: the folder decides (-C DIR).",
 }
 
