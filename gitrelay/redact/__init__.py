@@ -1,0 +1,223 @@
+"""Secrets out of text, before any of it becomes a git object or a log. Pure, no I/O.
+
+What is found, in this order, so that a span that two rules claim has the more telling name: private keys (`keys`);
+what a provider's own prefix gives away, and credentials in URLs and headers (`providers`, one table); the user's
+patterns; the value of a name that says `password`, `token`, `secret` or the like (`named`, `values`). Nothing is
+guessed from entropy: an object id, a UUID, a hash or a lock-file line has no name and no prefix that speaks against
+it, and stays.
+
+Invariants: what was redacted once is not redacted again; lines stay lines, except inside a private key; the work
+is linear in the text, whatever it holds (every rule is entered through a literal, and looks a bounded way ahead).
+Nothing is compiled before it is needed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gitrelay.redact import keys, named, providers
+from gitrelay.redact.span import Span
+
+_HOLD: Final = 256 * 1024  # characters of a line without an end that a stream keeps
+OVERLAP: Final = 16 * 1024  # of them, those that stay back when it has to let go; no secret of one line is longer
+_ROUNDS: Final = 4  # times to look again at a text in which something was found
+CUSTOM: Final = "custom"  # the rule of the user's patterns
+
+
+class BadPattern(ValueError):
+    """A user's pattern that is not a regular expression; `pattern` is it, `why` is one line."""
+
+    def __init__(self, pattern: str, why: str) -> None:
+        super().__init__(f"{pattern!r}: {why}")
+        self.pattern = pattern
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """A text without its secrets, and how many spans each rule has replaced."""
+
+    text: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+class Redactor:
+    """The built-in rules and the user's own `patterns` (rule `custom`). Raises BadPattern.
+
+    A pattern with a group named `secret` redacts that group, any other its whole match.
+    """
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        self._custom = [_custom(pattern) for pattern in patterns]
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether there are patterns of the user's."""
+        return bool(self._custom)
+
+    def redact(self, text: str) -> Redacted:
+        """`text` with `[redacted:<rule>]` in the place of every secret."""
+        counts: Counter[str] = Counter()
+        for _ in range(_ROUNDS):  # what stood beside a secret may be seen as one only without it
+            spans = self.find(text)
+            if not spans:
+                break
+            parts: list[str] = []
+            at = 0
+            for span in spans:
+                parts += (text[at : span.start], f"[redacted:{span.rule}]")
+                at = span.end
+                counts[span.rule] += 1
+            text = "".join((*parts, text[at:]))
+        return Redacted(text, dict(counts))
+
+    def find(self, text: str) -> list[Span]:
+        """The spans to redact, in order; none overlaps another or an earlier redaction."""
+        spans = [*keys.find(text), *providers.find(text), *self._of_user(text), *named.find(text)]
+        if not spans:
+            return []
+        order = {span: number for number, span in reversed(list(enumerate(spans)))}
+        merged: list[Span] = []
+        for span in sorted(spans):
+            last = merged[-1] if merged else None
+            if last is None or span.start >= last.end:
+                merged.append(span)
+                continue
+            union = last._replace(end=max(last.end, span.end), begin=min(last.begin, span.begin))
+            rank = order.get(last, 0)
+            if order[span] < rank:
+                union = union._replace(rule=span.rule)
+            order[union] = min(rank, order[span])
+            merged[-1] = union
+        return list(_without_marks(text, merged))
+
+    def ending(self, data: bytes, limit: int) -> tuple[bytes, int]:
+        """(the last `limit` bytes of `data`, redacted, how many before them were cut off); no secret is cut in two."""
+        text = data.decode("utf-8", "surrogateescape")
+        cut = len(data[:-limit].decode("utf-8", "surrogateescape")) if len(data) > limit else 0
+        if cut:
+            cut = next((span.end for span in self.find(text) if span.start < cut < span.end), cut)
+        kept = text[cut:].encode("utf-8", "surrogateescape")
+        return self.redact(text[cut:]).text.encode("utf-8", "surrogateescape"), len(data) - len(kept)
+
+    def stream(self) -> Stream:
+        """Redaction of bytes that come in pieces."""
+        return Stream(self)
+
+    def _of_user(self, text: str) -> Iterator[Span]:
+        for pattern in self._custom:
+            group = "secret" if "secret" in pattern.groupindex else 0
+            for match in pattern.finditer(text):
+                start, end = match.span(group)
+                if start < end:
+                    yield Span(start, end, CUSTOM, match.start())
+
+
+class Stream:
+    """Bytes in, redacted bytes out: whole lines at once, so that no secret is cut in two by a chunk's end.
+
+    What is held back: the line without an end, and a private key without an end.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._parts: list[str] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be written now that `data` has come."""
+        text = self._decoder.decode(data)
+        self._parts.append(text)
+        self._size += len(text)
+        if "\n" not in text and self._size < _HOLD:
+            return b""
+        text = "".join(self._parts)
+        cut = self._cut(text)
+        self._keep(text[cut:])
+        return self._redacted(text[:cut])
+
+    def close(self) -> bytes:
+        """What was still held back."""
+        text = "".join(self._parts) + self._decoder.decode(b"", final=True)
+        self._keep("")
+        return self._redacted(text)
+
+    def held(self) -> bytes:
+        """What is held back now, redacted; it stays held."""
+        return self._redacted("".join(self._parts))
+
+    def _keep(self, text: str) -> None:
+        self._parts = [text]
+        self._size = len(text)
+
+    def _redacted(self, text: str) -> bytes:
+        return self._redactor.redact(text).text.encode("utf-8", "surrogateescape") if text else b""
+
+    def _cut(self, text: str) -> int:
+        """Where `text` can be parted: behind a line, or, in one that is too long, where nothing is found."""
+        cut = text.rfind("\n") + 1
+        opened = keys.open_key(text[:cut])
+        if opened is not None:
+            cut = text.rfind("\n", 0, opened) + 1
+        if len(text) - cut < _HOLD:
+            return cut
+        cut = len(text) - OVERLAP
+        for span in self._redactor.find(text):
+            if span.begin < cut < span.end:
+                cut = span.begin or span.end
+        return cut
+
+
+_MARK = r"\[redacted:([a-z0-9-]{1,40})\]"
+
+
+@functools.cache
+def rules() -> frozenset[str]:
+    """The names of all rules."""
+    return frozenset({"private-key", "password", "secret", CUSTOM, *providers.names()})
+
+
+def _custom(pattern: str) -> re.Pattern[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "possible nested set": it means what it has always meant
+            return re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as e:
+        raise BadPattern(pattern, str(e)) from None
+
+
+def _without_marks(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """The spans less what stands redacted already; a name that is no rule's marks nothing."""
+    if "[redacted:" not in text:
+        yield from spans
+        return
+    marks = [m.span() for m in re.finditer(_MARK, text) if m[1] in rules()]
+    at = 0
+    for span in spans:
+        while at < len(marks) and marks[at][1] <= span.start:
+            at += 1
+        start = span.start
+        for low, high in _overlapping(marks, at, span.end):
+            if start < low:
+                yield span._replace(start=start, end=low)
+            start = max(start, high)
+        if start < span.end:
+            yield span._replace(start=start)
+
+
+def _overlapping(marks: Sequence[tuple[int, int]], at: int, end: int) -> Iterator[tuple[int, int]]:
+    while at < len(marks) and marks[at][0] < end:
+        yield marks[at]
+        at += 1

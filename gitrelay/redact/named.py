@@ -1,0 +1,194 @@
+"""The value of a name that says what it is: `password`, `token`, `secret`, `api_key` and the like."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from gitrelay.redact.span import Span
+from gitrelay.redact.values import Style, is_secret
+
+_VALUE_MAX: Final = 4096  # characters of a quoted value
+_BARE_MAX: Final = 512  # characters of a value without quotes
+_NAME_MAX: Final = 64  # characters of a name that are looked at
+
+# what such a name ends in, in lower case; `key` only with a word before it (`_KEYS`)
+_WORDS: Final = ("pass", "pwd", "secret", "token", "credential", "key", "psk", "_pw")
+_KEYS = (
+    r"(?:api|app|access|auth|secret|private|priv|signing|encryption|decryption|encrypt|master|account|storage"
+    r"|service|shared|share|client|deploy|deployment|webhook|hmac|jwt|admin|server|root|license|registration"
+    r"|security|subscription|shared_?access|aes|ssh|gpg|vault|bot)[ _.-]?key$"
+)
+_NO_SECRETS = (
+    r"public|csrf|xsrf|hash|digest|encrypted|masked|redact|(?:^|[_.-])(?:page|next|prev|previous|continuation|cursor"
+    r"|pagination|sync|resume|cancel|cancellation|cancelation|abort|stop|fencing|idempotency|max|min|num|n|total|count"
+    r"|input|output|cached|prompt|completion|reasoning|pad|eos|bos|unk|sep|cls|mask|special|design|css|color|partition"
+    r"|sort|primary|foreign|cache|object|accept|idempotent|client_request)[_.-]?(?:tokens?|key)$"
+)
+_TAIL = (
+    r"(?P<word>word|wd|phrase|code|wort)?s?"
+    r"(?:[_-](?:base|value|prod|production|dev|development|staging|stage|live|test|old|new|main|primary|secondary"
+    r"|b64|base64|plain|text|[0-9]{1,3})|[0-9]{1,2})?"
+    r"(?![A-Za-z0-9_])\*{0,2}(?P<close>\\{0,3}[\"'`]?\]?)\*{0,2}"
+    # a type between the name and its value
+    r"(?::[ \t]{0,4}(?:&'?)?[A-Za-z_][\w.\[\]|&' ]{0,40}?(?=[ \t]{1,4}=[ \t]|=[\"']))?"
+    r"(?P<sep>[ \t]{0,16}(?:=>|:=|={1,3}|::|:|!=)[ \t]{0,16}|>|[ \t]{0,2},[ \t]{0,4}(?=\\{0,3}[\"'`])"
+    r"|[ \t]{1,4}(?:is|was|to)(?:[ \t]{1,4}|:[ \t]{0,4})|[ \t]{1,4})"
+)
+
+
+@functools.cache
+def _tail() -> re.Pattern[str]:
+    return re.compile(_TAIL, re.IGNORECASE | re.ASCII)
+
+
+@functools.cache
+def _bare() -> re.Pattern[str]:
+    return re.compile(rf"[^\s\"'`,;<>(){{}}\[\]|&\\]{{1,{_BARE_MAX}}}")
+
+
+@functools.cache
+def _quote() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z@$]{0,2}(?P<slashes>\\{0,3})(?P<quote>\"\"\"|'''|[\"'`])")
+
+
+@functools.cache
+def _keys() -> re.Pattern[str]:
+    return re.compile(_KEYS)
+
+
+@functools.cache
+def _no_secrets() -> re.Pattern[str]:
+    return re.compile(_NO_SECRETS)
+
+
+def find(text: str) -> Iterator[Span]:
+    """The values of secret-looking names."""
+    lower = text.lower()
+    if len(lower) != len(text):  # one letter of Unicode has a longer lower case
+        lower = text.translate({code: code + 32 for code in range(65, 91)})
+    tail = _tail()
+    for word in _WORDS:
+        seen, tries = 0, 0  # how far values were looked at, and how many of the last ones began inside another
+        at = lower.find(word)
+        while at >= 0:
+            end = at + len(word)
+            match = tail.match(text, end)
+            if match is not None and not (match["word"] and word != "pass"):
+                found = _value_at(text, match)
+                if found is not None:
+                    start, stop, quoted = found
+                    tries = tries + 1 if start < seen else 0
+                    if tries < 8:
+                        seen = stop
+                        span = _judged(text, lower, at, match, start, stop, quoted)
+                        if span is not None:
+                            yield span
+            at = lower.find(word, end)
+
+
+def _value_at(text: str, match: re.Match[str]) -> tuple[int, int, bool] | None:
+    """(start, end, whether in quotes) of the value behind a name and its separator."""
+    at = match.end()
+    opening = _quote().match(text, at)
+    if opening is not None:
+        quote = opening["quote"]
+        start = opening.end()
+        limit = start + _VALUE_MAX
+        end = text.find(quote, start, limit)
+        while end > start and not opening["slashes"] and text[end - 1] == "\\":
+            end = text.find(quote, end + 1, limit)
+        newline = text.find("\n", start, end if end >= 0 else limit)
+        if end < 0 or newline >= 0:
+            return None
+        return start, end - len(opening["slashes"]), True
+    bare = _bare().match(text, at)
+    if bare is None:
+        return None
+    return bare.start(), bare.end(), False
+
+
+def _judged(text: str, lower: str, at: int, match: re.Match[str], start: int, end: int, quoted: bool) -> Span | None:
+    begin = at
+    while begin > 0 and at - begin < _NAME_MAX and (text[begin - 1].isalnum() or text[begin - 1] in "_.-"):
+        begin -= 1
+    name = lower[begin : match.start("close")]
+    word = lower[at : match.start()]
+    if word == "key" and not _keys().search(lower[max(0, at - 24) : match.start()]):
+        return None
+    if word == "pass" and not match["word"] and not _begins_a_word(text, at):
+        return None
+    if _no_secrets().search(name):
+        return None
+    sep = match["sep"]
+    kind = sep.strip()
+    if kind == ">" and (begin == 0 or text[begin - 1] not in "</"):
+        return None
+    if not kind and not name.startswith("--") and not (quoted and match["word"] and text[start - 1] != "`"):
+        return None  # a space parts an option from its value, and PASSWORD 'x' in SQL
+    if kind in ("is", "was", "to") and word == "pass" and not match["word"]:
+        return None
+    if kind == "," and not match["close"].strip("]\\"):
+        return None
+    value = text[start:end]
+    tight = sep == "=" and not quoted
+    env = tight and (text[begin:at].isupper() or text[at : match.start()].isupper())
+    if not quoted:
+        after = text[end : end + 1]
+        if sep == "=" and after in ("(", "[", "{", "<", "&", "|") and _begins_a_line(text, begin) and env:
+            end = _all_of_it().match(text, end, end + _BARE_MAX).end()  # type: ignore[union-attr]
+            value = text[start:end]
+        elif (after and after in "([{") or (after == "<" and kind != ">"):
+            return None  # a call, an index, a type
+        value = value.rstrip(".:!?" if kind.strip(": ") in ("is", "was", "to") else ".:" if kind else "")
+        end = start + len(value)
+    value, start = _without_scheme(value, start)
+    style = Style(
+        phrase=quoted and match["word"] is not None and match["word"].lower() == "phrase",
+        password=word in ("pass", "pwd", "_pw", "psk"),
+        weak=not tight and name.strip("-") in ("token", "tokens", "credential", "credentials"),
+        quoted=quoted or kind == ">",
+        env=env,
+        tight=tight or not kind,
+        line=kind == ":" and _is_whole_line(text, begin, end),
+        said=kind.strip(":") in ("is", "was", "to"),
+        assigned=kind in ("=", ":=", "=="),
+    )
+    if not is_secret(value, style):
+        return None
+    return Span(start, end, "password" if style.password else "secret", begin)
+
+
+def _without_scheme(value: str, start: int) -> tuple[str, int]:
+    """`Bearer x`, `base64:x` -> `x`."""
+    match = re.match(r"(?i:bearer|basic|token|bot|base64:)[ ]{0,4}(?=[^\s]{8})", value)
+    if match is not None and (match[0][-1] in " :"):
+        return value[match.end() :], start + match.end()
+    return value, start
+
+
+def _begins_a_word(text: str, at: int) -> bool:
+    """Whether `pass` at `at` is a word of its own, and not the end of `bypass`."""
+    if at == 0 or not text[at - 1].isalnum():
+        return True
+    return (text[at] == "P" and text[at - 1].islower()) or (text[at - 1] in "nrt" and text[at - 2 : at - 1] == "\\")
+
+
+def _begins_a_line(text: str, begin: int) -> bool:
+    """Whether a name at `begin` is the first thing of its line but for `export`."""
+    before = text[max(0, begin - 40) : begin].rpartition("\n")[2]
+    return not before.strip(" \t-+").removeprefix("export").strip(" \t")
+
+
+@functools.cache
+def _all_of_it() -> re.Pattern[str]:
+    return re.compile(r"[^\s\"'`\\]*")
+
+
+def _is_whole_line(text: str, begin: int, end: int) -> bool:
+    """Whether `name: value` is all of its line, as in YAML."""
+    before = text[max(0, begin - 40) : begin].rpartition("\n")[2].rpartition("\\n")[2]
+    after = text[end : end + 40].partition("\n")[0].partition("\\n")[0]
+    return not before.strip(" \t-\"'*>#$+") and (not after.strip(" \t\r\"'") or after.lstrip().startswith("#"))
