@@ -5,6 +5,7 @@ Nothing here writes the user's index: what needs one makes its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,15 @@ class Changed:
     path: bytes
     entry: tuple[str, str] | None = None
     read: bool = True
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """A change and what it replaces by what: object ids, all zeros where there is nothing."""
+
+    change: Change
+    before: str
+    after: str
 
 
 def changed(repo: Repository) -> list[Changed]:
@@ -138,6 +148,108 @@ def diff(
 def changes(repo: Repository, before: str, after: str, paths: Sequence[str] = ()) -> list[Change]:
     """What differs between two trees, file by file."""
     return list(_changes(diff(repo, before, after, paths, words=["--raw", "--numstat", "--no-renames", "-z"])))
+
+
+def each_changes(repo: Repository, pairs: Sequence[tuple[str, str]]) -> list[list[Blobs] | None]:
+    """What differs in each of many pairs of trees, by one git process; None for a pair that git cannot read."""
+    return [None if out is None else list(_blobs(out)) for out in _each_diff(repo, pairs, ("--raw", "--numstat", "-z"))]
+
+
+def patches(
+    repo: Repository, pairs: Sequence[tuple[str, str]], paths: Sequence[str] = ()
+) -> list[dict[str, bytes] | None]:
+    """path -> patch for each of many pairs of trees, as `each_changes`; limited to `paths` below the top."""
+    found = []
+    for out in _each_diff(repo, pairs, ("--raw", "-p", "-z"), paths):
+        found.append(None if out is None else _patches(out))
+    return found
+
+
+def sizes(repo: Repository, oids: Sequence[str]) -> dict[str, int]:
+    """The size in bytes of each of these objects that is there: one git process."""
+    wanted = list(dict.fromkeys(oids))
+    if not wanted:
+        return {}
+    out = repo.run("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin="\n".join([*wanted, ""]).encode())
+    pairs = (line.split(" ") for line in out.decode("utf-8", "replace").splitlines())
+    return {oid: int(size) for oid, size in pairs if size.isdigit()}
+
+
+_PAIR = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64})\n")
+_RAW = re.compile(rb":[0-7]{6} [0-7]{6} ([0-9a-f]+) ([0-9a-f]+) ([A-Z])[0-9]*\0([^\0]*)\0")
+_PATCH_END = re.compile(rb"^[0-9a-f]{40,64} [0-9a-f]{40,64}$", re.MULTILINE)
+_FILE = re.compile(rb"(?<=[\0\n])diff --git ")
+_NUMBERS = re.compile(rb"([0-9]+|-)\t([0-9]+|-)\t([^\0]*)\0")
+
+
+def _each_diff(
+    repo: Repository, pairs: Sequence[tuple[str, str]], words: Sequence[str], paths: Sequence[str] = ()
+) -> list[bytes | None]:
+    """What `git diff-tree` says of each pair. git stops at an object that is gone: the batch is halved around it."""
+    if not pairs:
+        return []
+    lines = "".join(f"{before} {after}\n" for before, after in pairs).encode()
+    options = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv", *words)
+    try:
+        out = repo.run("diff-tree", "--stdin", *options, "--", *paths, stdin=lines, users=True)
+    except GitError:
+        if len(pairs) == 1:
+            return [None]
+        half = len(pairs) // 2
+        return [part for batch in (pairs[:half], pairs[half:]) for part in _each_diff(repo, batch, words, paths)]
+    return list(_parts(out, pairs))
+
+
+def _parts(out: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[bytes | None]:
+    """The part of `out` that belongs to each pair: behind the pair itself; a pair whose trees are gone has none.
+
+    A path may look like a pair, and stands behind a NUL as a pair does: records are stepped over, not searched.
+    """
+    at = 0
+    for before, after in pairs:
+        head = f"{before} {after}\n".encode()
+        if not out.startswith(head, at):
+            yield None
+            continue
+        begin = at = at + len(head)
+        while found := _RAW.match(out, at) or _NUMBERS.match(out, at):
+            at = found.end()
+        if out.startswith(b"\0", at):  # a patch: its lines begin with none of an object id's digits
+            ends = _PATCH_END.search(out, at)
+            at = ends.start() if ends else len(out)
+        yield out[begin:at]
+
+
+def _records(out: bytes) -> tuple[list[re.Match[bytes]], int]:
+    """The raw records at the beginning of a part, and where they end."""
+    found, at = [], 0
+    while record := _RAW.match(out, at):
+        found.append(record)
+        at = record.end()
+    return found, at
+
+
+def _patches(out: bytes) -> dict[str, bytes]:
+    """The patch of each file; one whose type changed is taken away and added, in two pieces."""
+    records, end = _records(out)
+    starts = [found.start() for found in _FILE.finditer(out, end)]
+    pieces = [out[begin:stop] for begin, stop in zip(starts, [*starts[1:], len(out)], strict=False)]
+    patches: dict[str, bytes] = {}
+    for record in records:
+        count = 2 if record[3] == b"T" else 1
+        patches[record[4].decode("utf-8", "replace")] = b"".join(pieces[:count])
+        del pieces[:count]
+    return patches
+
+
+def _blobs(out: bytes) -> Iterator[Blobs]:
+    records, end = _records(out)
+    counts = {found[3]: (found[1], found[2]) for found in _NUMBERS.finditer(out, end)}
+    for found in records:
+        added, deleted = counts.get(found[4], (b"-", b"-"))
+        path = found[4].decode("utf-8", "replace")
+        change = Change(path, found[3].decode(), _count(added.decode()), _count(deleted.decode()))
+        yield Blobs(change, found[1].decode(), found[2].decode())
 
 
 def _changes(out: bytes) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -106,6 +107,13 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     stats = data("stats", "--by", "peer")
     assert isinstance(stats, dict) and set(stats) == {"by", "since", "sessions", "total", "groups"}
     assert keys(stats["total"]) == keys(stats["groups"]) == section(text, "`stats`: ")
+    assert keys(data("export", "-o", "../site")) == section(text, "`export` with `-o`")
+    assert keys(data("export", "-o", "../s.json")) == section(text, "`export` with `-o`")
+    records = json.loads((repo.path.parent / "s.json").read_text())
+    assert keys(records) == {"version", "sessions"}
+    assert keys(records["sessions"]) == {"session", "archived", "fault", "exchanges"}
+    more = section(text, "`export --format json`")
+    assert keys(records["sessions"][0]["exchanges"]) == exchange | {"request"} | more
     assert keys(data("peers")) == section(text, "`peers`, a list")
     assert keys(data("diff", "s/01")) == {"address", "before", "after", "files"}
     assert keys(data("apply", "s/01")) == {"address", "files"}

@@ -32,6 +32,7 @@ VERBS: Final[dict[str, str]] = {
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
+    "export": "Write sessions as a site to read in a browser, or as one file.",
     "stats": "Say what the calls came to, in figures.",
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",

@@ -1,0 +1,68 @@
+"use strict";
+// `git relay web`: asks every two seconds whether anything was recorded, and brings what is new into this page.
+(() => {
+  const EVERY = 2000; // ms
+  const sign = document.querySelector(".live");
+  const state = new URL(`${document.body.dataset.root}state.json`, location.href);
+  let version = document.body.dataset.version; // what this page was made of
+
+  function parse(text) {
+    return new DOMParser().parseFromString(text, "text/html"); // its scripts do not run
+  }
+
+  async function renew() {
+    const answer = await fetch(location.pathname, { cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const fresh = parse(await answer.text());
+    if (fresh.getElementById("rows")) {
+      index.renew(fresh.getElementById("rows").textContent, fresh.getElementById("words").textContent,
+        fresh.getElementById("totals").textContent);
+      return;
+    }
+    if (document.querySelector("main.figures")) {
+      document.querySelector("main").replaceWith(document.importNode(fresh.querySelector("main"), true));
+      page.dress(document.querySelector("main"));
+      return;
+    }
+    for (const turn of fresh.querySelectorAll(".turn")) {
+      const old = document.getElementById(turn.id);
+      if (old?.dataset.version === turn.dataset.version) continue;
+      const made = document.importNode(turn, true);
+      page.dress(made);
+      if (old) old.replaceWith(made); else document.querySelector(".turns").append(made);
+    }
+    for (const part of [".outline", ".sessionhead"]) {
+      const made = document.importNode(fresh.querySelector(part), true);
+      page.dress(made);
+      document.querySelector(part).replaceWith(made);
+    }
+    document.dispatchEvent(new Event("renewed"));
+  }
+
+  function tell(running) {
+    for (const line of document.querySelectorAll("[data-running]")) {
+      const call = running.find((one) => one.address === line.dataset.running);
+      line.classList.toggle("runs", Boolean(call));
+      line.textContent = call ? call.words : "No answer is recorded yet.";
+    }
+  }
+
+  async function ask() {
+    try {
+      const answer = await fetch(state, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const now = await answer.json();
+      if (now.version !== version) await renew();
+      version = now.version;
+      tell(now.running);
+      sign.textContent = now.running.length ? `live, ${now.running.length} running` : "live";
+      sign.classList.remove("off");
+    } catch {
+      sign.textContent = "not connected";
+      sign.classList.add("off");
+    }
+    sign.hidden = false;
+    setTimeout(ask, EVERY);
+  }
+  ask();
+})();

@@ -1,0 +1,81 @@
+"use strict";
+// What every page can do: theme, help, times in the reader's own zone, lines to copy, keys, printing.
+const page = (() => {
+  const root = document.documentElement;
+  const help = document.getElementById("help");
+
+  function toggleTheme() {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("gitrelay-theme", root.dataset.theme); } catch { /* chosen for this page only */ }
+  }
+
+  function toggleHelp() {
+    if (help.open) help.close(); else help.showModal();
+  }
+
+  const two = (n) => String(n).padStart(2, "0");
+  function localTime(seconds) {
+    const d = new Date(seconds * 1000);
+    return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}`;
+  }
+
+  async function copy(text, source) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(source);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      return document.execCommand("copy");
+    }
+    return true;
+  }
+
+  // Everything below `part` that is written for a reader without scripts gets what scripts can add.
+  function dress(part) {
+    for (const time of part.querySelectorAll("time[data-at]")) {
+      time.title = time.textContent;
+      time.textContent = localTime(Number(time.dataset.at));
+    }
+    for (const line of part.querySelectorAll(".copyable")) {
+      if (line.nextElementSibling?.classList.contains("copy")) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy";
+      button.textContent = "copy";
+      button.setAttribute("aria-label", `Copy: ${line.textContent}`);
+      button.addEventListener("click", async () => {
+        button.textContent = (await copy(line.textContent, line)) ? "copied" : "select";
+        setTimeout(() => { button.textContent = "copy"; }, 1500);
+      });
+      line.after(button);
+    }
+  }
+
+  const keys = new Map([["t", toggleTheme], ["?", toggleHelp]]);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target.closest?.("input, select, textarea");
+    if (typing && event.key !== "Escape") return;
+    if (help.open && event.key !== "?") return;
+    const act = keys.get(event.key);
+    if (act && act(event) !== false) event.preventDefault();
+  });
+
+  for (const button of document.querySelectorAll("[data-do]")) {
+    button.hidden = false;
+    button.addEventListener("click", button.dataset.do === "theme" ? toggleTheme : toggleHelp);
+  }
+
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
+  dress(document);
+  return { keys, dress, localTime };
+})();

@@ -1,0 +1,161 @@
+"""Figures as charts: inline SVG whose colours are classes of style.css, each bar with its words for a pointer and a
+screen reader. Pure.
+
+Sizes are in the units of the drawing, of which a chart is WIDTH wide; a page scales it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from gitrelay import duration
+from gitrelay.figures import Figures
+from gitrelay.report.markdown import one_line
+
+WIDTH: Final = 900
+DAYS_MAX: Final = 60  # columns; with more, the latest
+ROWS_MAX: Final = 16
+_LABEL: Final = 170
+_VALUE: Final = 90
+_ROW: Final = 30
+_BAR: Final = 16
+_HEIGHT: Final = 190  # of the columns
+
+# (class, legend, how many calls) from the bottom, or the left, on
+OUTCOMES: Final[tuple[tuple[str, str, Callable[[Figures], int]], ...]] = (
+    ("good", "pass", lambda f: f.verify.get("pass", 0)),
+    ("calm", "done, not verified", lambda f: f.done - f.verify.get("pass", 0) - f.verify.get("fail", 0)),
+    ("bad", "fail", lambda f: f.verify.get("fail", 0)),
+    ("warn", "error", lambda f: f.error),
+    ("soft", "pending", lambda f: f.pending),
+)
+CLAIMS: Final[tuple[tuple[str, str, Callable[[Figures], int]], ...]] = (
+    ("good", "the claim agreed", lambda f: f.checks.agreed),
+    ("bad", "claimed pass, the check failed", lambda f: f.checks.claimed_pass_failed),
+    ("warn", "claimed fail, the check passed", lambda f: f.checks.claimed_fail_passed),
+    ("calm", "no claim, or no end", lambda f: f.checks.no_claim + f.checks.unknown),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One piece of a bar: its class, how much it stands for, and what it says."""
+
+    tone: str
+    value: float
+    says: str
+
+
+def outcomes_by_day(days: Sequence[Figures]) -> Markup:
+    """Columns of how the calls of each day ended; days without calls have none."""
+    shown = days[-DAYS_MAX:]
+    most = max((f.calls for f in shown), default=0)
+    top = _round_up(most)
+    step = (WIDTH - 50) / max(len(shown), 10)
+    pieces = [_grid(top)]
+    for at, f in enumerate(shown):
+        x, y = 44 + at * step, float(_HEIGHT)
+        for part in _parts(f, OUTCOMES):
+            height = part.value / top * (_HEIGHT - 10)
+            y -= height
+            pieces.append(_rect(part, x, y, max(step - 4, 2), height, f"{f.group}: "))
+    every = max(1, -(-len(shown) // 10))
+    for at, f in enumerate(shown):
+        if at % every == 0:
+            x = 44 + at * step + max(step - 4, 2) / 2
+            pieces.append(_text(x, _HEIGHT + 18, (f.group or "")[5:], anchor="middle"))
+    return _svg("Calls by day", _HEIGHT + 26, pieces)
+
+
+def outcomes_by_group(groups: Sequence[Figures]) -> Markup:
+    """A bar for each group: how its calls ended, and how many there were."""
+    return _bars("Outcomes", [(_name(f), _parts(f, OUTCOMES), f"{f.calls:,}") for f in groups[:ROWS_MAX]])
+
+
+def claims_by_group(groups: Sequence[Figures]) -> Markup:
+    """A bar for each group that has checks: what was claimed beside what the checks came to."""
+    checked = [f for f in groups if f.checks.checked][:ROWS_MAX]
+    return _bars("Claims and checks", [(_name(f), _parts(f, CLAIMS), f"{f.checks.checked:,}") for f in checked])
+
+
+def reasons(total: Figures) -> Markup:
+    """A bar for each reason of an error."""
+    rows = [
+        (reason, [Part("warn", count, f"{reason}: {count:,}")], f"{count:,}") for reason, count in total.reasons.items()
+    ]
+    return _bars("Errors by reason", rows[:ROWS_MAX])
+
+
+def durations_by_group(groups: Sequence[Figures]) -> Markup:
+    """A bar for each group: half of its calls within the dark part, nine of ten within the whole."""
+    rows = []
+    for f in groups[:ROWS_MAX]:
+        d = f.duration
+        if d.p50 is not None and d.p90 is not None and d.p99 is not None:
+            half = Part("accent", d.p50, f"half within {duration.render(d.p50)}")
+            most = Part("soft", d.p90 - d.p50, f"nine of ten within {duration.render(d.p90)}")
+            rows.append((_name(f), [half, most], f"p99 {duration.render(d.p99)}"))
+    return _bars("Durations", rows)
+
+
+def _name(f: Figures) -> str:
+    return f.group or "not known"
+
+
+def _parts(f: Figures, kinds: Sequence[tuple[str, str, Callable[[Figures], int]]]) -> list[Part]:
+    counted = [(tone, says, count(f)) for tone, says, count in kinds]
+    return [Part(tone, count, f"{count:,} {says}") for tone, says, count in counted if count > 0]
+
+
+def _bars(title: str, rows: Sequence[tuple[str, Sequence[Part], str]]) -> Markup:
+    longest = max((sum(part.value for part in parts) for _, parts, _ in rows), default=0) or 1
+    room = WIDTH - _LABEL - _VALUE
+    pieces = []
+    for at, (label, parts, value) in enumerate(rows):
+        y, x = at * _ROW + 6, float(_LABEL)
+        pieces.append(_text(0, y + _BAR - 3, one_line(label, 24), kind="label"))
+        for part in parts:
+            width = part.value / longest * room
+            pieces.append(_rect(part, x, y, width, _BAR, f"{one_line(label, 60)}: "))
+            x += width
+        pieces.append(_text(x + 8, y + _BAR - 3, value))
+    return _svg(title, max(1, len(rows)) * _ROW, pieces)
+
+
+def _rect(part: Part, x: float, y: float, width: float, height: float, before: str) -> Markup:
+    return Markup(
+        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+    ).format(part.tone, x, y, max(width, 0.8), max(height, 0.8), before + part.says)
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "") -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
+
+
+def _grid(top: int) -> Markup:
+    pieces = []
+    for share in (0, 0.5, 1):
+        y = _HEIGHT - share * (_HEIGHT - 10)
+        pieces.append(Markup('<line class="grid" x1="40" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(WIDTH, y, y))
+        pieces.append(_text(34, y + 4, f"{top * share:g}", anchor="end"))
+    return Markup("").join(pieces)
+
+
+def _svg(title: str, height: int, pieces: Sequence[Markup]) -> Markup:
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, height, title, Markup("").join(pieces)
+    )
+
+
+def _round_up(number: int) -> int:
+    """The next of 2, 4, 6, 8, 10, 20, 40, ...: its half is a whole number too."""
+    size = 1
+    while True:
+        for digit in (2, 4, 6, 8, 10):
+            if number <= digit * size:
+                return digit * size
+        size *= 10

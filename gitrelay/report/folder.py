@@ -1,0 +1,137 @@
+"""Where an export is written: whole files, and never over anything that no export of ours wrote.
+
+An exported folder names its own files in MARKER, with `complete`: false from before the first page is written until
+the last one is. So an export that was interrupted is told from a whole one, and what an earlier export left
+is taken away, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitrelay import names
+from gitrelay.errors import UsageError
+from gitrelay.names import quote_path
+from gitrelay.report.pages import GENERATOR
+from gitrelay.state import cannot_write
+
+MARKER: Final = "gitrelay-export.json"
+FORMAT: Final = 1
+PAGES: Final = "sessions"
+_GENERATED: Final = f'name="generator" content="{GENERATOR.partition(" ")[0]} '.encode()
+_MARKER_MAX: Final = 64 * 1024 * 1024  # bytes
+
+
+def page_of(session: str) -> str:
+    return f"{PAGES}/{session}.html"
+
+
+def write(path: Path, text: str) -> None:
+    """Put `text` at `path` so that a reader sees all of it or what was there before. Raises CannotRecord."""
+    # not synchronised to the disk, as state.write_whole does: an export can be made again
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(temporary, path)
+    except BaseException as e:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(e, OSError):
+            raise cannot_write(path, e) from e
+        raise
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that an export is being written to. `earlier` are the files that an export wrote there before."""
+
+    path: Path
+    earlier: frozenset[str]
+
+    @classmethod
+    def begin(cls, path: Path, files: Sequence[str], *, force: bool) -> Folder:
+        """Make the folder, or take one of an earlier export; with `force` any. Raises UsageError, CannotRecord."""
+        earlier = _earlier(path)
+        if earlier is None and not force:
+            raise UsageError(
+                f"{quote_path(path)} is not empty and is no earlier export",
+                hint="name another folder, or use --force: files of the same names are then replaced, others stay",
+                code="exists",
+            )
+        folder = cls(path, earlier or frozenset())
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if (path / PAGES).is_symlink():
+                raise UsageError(f"{quote_path(path / PAGES)} is a symbolic link", hint="remove it", code="exists")
+            (path / PAGES).mkdir(exist_ok=True)
+        except OSError as e:
+            raise cannot_write(path, e) from e
+        folder._mark({*folder.earlier, *files}, complete=False)
+        return folder
+
+    def end(self, files: Sequence[str]) -> None:
+        """Everything is written: what an earlier export wrote and this one did not goes."""
+        for name in self.earlier - set(files):
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink()
+        self._mark(files, complete=True)
+
+    def _mark(self, files: Sequence[str] | set[str], *, complete: bool) -> None:
+        value = {"format": FORMAT, "generator": GENERATOR, "complete": complete, "files": sorted(files)}
+        write(self.path / MARKER, json.dumps(value, indent=1) + "\n")
+
+
+def _earlier(path: Path) -> frozenset[str] | None:
+    """The files of the earlier export at `path`, none for a new or empty folder, None for anything else."""
+    try:
+        if not path.exists():
+            return frozenset()
+        if not path.is_dir():
+            raise UsageError(f"{quote_path(path)} is not a folder", hint="a file's name ends in .html", code="exists")
+        if not any(path.iterdir()):
+            return frozenset()
+        with open(path / MARKER, "rb") as f:
+            value = json.loads(f.read(_MARKER_MAX))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    except OSError as e:
+        raise cannot_write(path, e) from e
+    if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("files"), list):
+        return None
+    return frozenset(name for name in value["files"] if isinstance(name, str) and _is_ours(name))
+
+
+def _is_ours(name: str) -> bool:
+    """Whether an export writes a file of that name: whatever a marker says, nothing else is taken away."""
+    page = re.fullmatch(rf"{PAGES}/([^/]+)\.html", name)
+    return name in ("index.html", "figures.html") or (page is not None and names.is_session(page[1]))
+
+
+def check_file(path: Path, *, force: bool) -> None:
+    """Raises UsageError where a file at `path` was not written by an export, unless `force`."""
+    if force and not path.is_dir():
+        return
+    try:
+        with open(path, "rb") as f:
+            ours = _GENERATED in f.read(4096)
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        raise UsageError(
+            f"{quote_path(path)} is a folder", hint="name a file, or a folder without .html", code="exists"
+        ) from None
+    except OSError as e:
+        raise cannot_write(path, e) from e
+    if not ours:
+        raise UsageError(
+            f"{quote_path(path)} exists and is no earlier export",
+            hint="name another file, or use --force",
+            code="exists",
+        )

@@ -1,0 +1,142 @@
+"""What the index page knows of every exchange, as two compact JSON texts: rows to show, words to search. Pure.
+
+Rows: {"agents": [name], "sessions": [[name, archived, fault, [exchange]]]}, sessions latest first; an exchange is
+[id, from, to, status, verify, reason, asked, checks failed, first line of the task], agents as places in `agents`,
+status as a place in STATUSES, verify in VERDICTS, `asked` in seconds since the epoch.
+
+Words: {"words": "a b c", "hits": "1.2 5 *"}: each different word of the messages, lower-cased and in
+order, and for each the exchanges that hold it: their numbers in the order of the rows, each as its distance from
+the one before, base 36; `*` where more than half of at least COMMON exchanges hold it. A word is what stands
+between blanks and punctuation, of WORD_MIN to WORD_MAX characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.report.markdown import one_line, plain
+from gitrelay.report.turns import Conversation, Turn
+
+STATUSES: Final = ("done", "error", "pending")
+VERDICTS: Final = ("pass", "fail", "skip", "")
+WORD_MIN: Final = 2
+WORD_MAX: Final = 40
+COMMON: Final = 200
+TEXT_MAX: Final = 64 * 1024  # characters of a message whose words are kept
+_WORD: Final = re.compile(r"\w+(?:[-.]\w+)*")
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One exchange of the index."""
+
+    id: str
+    from_: str
+    to: str
+    status: str
+    verify: str
+    reason: str
+    asked: int
+    checks_failed: bool
+    line: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One session of the index."""
+
+    name: str
+    archived: bool
+    fault: str
+    last: int
+    rows: tuple[Row, ...]
+
+
+def entry(conversation: Conversation) -> Entry:
+    """What the index keeps of a session."""
+    rows = tuple(_row(turn) for turn in conversation.turns)
+    return Entry(conversation.name, conversation.archived, conversation.fault, conversation.last, rows)
+
+
+def _row(turn: Turn) -> Row:
+    e = turn.exchange
+    return Row(
+        id=turn.id,
+        from_=e.from_,
+        to=e.to,
+        status=e.status if e.status in STATUSES else "error",
+        verify=e.verify if e.verify in VERDICTS else "",
+        reason=e.reason or "",
+        asked=e.request.time,
+        checks_failed=bool(e.failed_checks),
+        line=one_line(turn.task, 160),
+        words=words_of((turn.task, turn.body, *(run.command for run in turn.checks))),
+    )
+
+
+def words_of(texts: Iterable[str]) -> frozenset[str]:
+    """The words of some texts. `auth.py` and `jean-luc` are words, and so are their parts."""
+    found: set[str] = set()
+    for text in texts:
+        for word in _WORD.findall(plain(text[:TEXT_MAX]).lower()):
+            if len(word) <= WORD_MAX:
+                found.add(word)
+    return frozenset(word for word in found if len(word) >= WORD_MIN)
+
+
+def latest_first(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda e: (-e.last, e.name))
+
+
+def rows_json(entries: Sequence[Entry]) -> str:
+    """The rows, for a data block of a page: safe between script tags."""
+    agents: dict[str, int] = {}
+    sessions = []
+    for e in entries:
+        rows = []
+        for row in e.rows:
+            who = [agents.setdefault(name, len(agents)) for name in (row.from_, row.to)]
+            state = [STATUSES.index(row.status), VERDICTS.index(row.verify), row.reason]
+            rows.append([row.id, *who, *state, row.asked, int(row.checks_failed), row.line])
+        sessions.append([e.name, int(e.archived), e.fault, rows])
+    return embedded({"agents": list(agents), "sessions": sessions})
+
+
+def words_json(entries: Sequence[Entry]) -> str:
+    """The words, for a data block of a page: safe between script tags."""
+    holders: dict[str, list[int]] = {}
+    number = 0
+    for e in entries:
+        for row in e.rows:
+            for word in row.words:
+                holders.setdefault(word, []).append(number)
+            number += 1
+    common = number // 2 if number >= COMMON else number
+    words = sorted(holders)
+    hits = ["*" if len(holders[word]) > common else _distances(holders[word]) for word in words]
+    return embedded({"words": " ".join(words), "hits": " ".join(hits)})
+
+
+def _distances(numbers: Sequence[int]) -> str:
+    return ".".join(_base36(b - a) for a, b in zip([0, *numbers], numbers, strict=False))
+
+
+def _base36(number: int) -> str:
+    text = _DIGITS[number % 36]
+    while number := number // 36:
+        text = _DIGITS[number % 36] + text
+    return text
+
+
+def embedded(value: object) -> str:
+    """JSON in which nothing can end the script element that it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text

@@ -1,0 +1,177 @@
+"""Messages as HTML that can do nothing: no raw HTML, no images, links to the web and to mail only.
+
+A message may hold anything of up to 4 MiB. What could take long is bounded: a text longer than TEXT_MAX is
+shown as it is, a code block longer than CODE_MAX without colours, and only lexers of LANGUAGES are used.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from pygments.lexer import Lexer
+
+TEXT_MAX: Final = 128 * 1024  # characters; the worst markdown of this size that we know takes 3 s
+CODE_MAX: Final = 32 * 1024
+SCHEMES: Final = ("http", "https", "mailto")
+# what agents write; a lexer that nobody needs is one more set of regular expressions for a hostile text
+_LANGUAGES: Final = """
+    bash c c++ clojure console cpp cs csharp css cython diff docker dockerfile elixir erlang fish go golang graphql
+    haskell hcl html ini java javascript js json jsonc jsx julia kotlin lua make makefile nix ocaml patch perl php
+    powershell protobuf py python python3 r rb rs ruby rust scala sh shell shell-session sql svelte swift terraform
+    toml ts tsx typescript vue xml yaml yml zig zsh
+"""
+LANGUAGES: Final = frozenset(_LANGUAGES.split())
+# characters that reorder what is read, or that a terminal or browser obeys; the joiners of scripts and emoji stay
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def plain(text: str) -> str:
+    """`text` with every control and reordering character spelt out, as `[U+202E]`; line ends become newlines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub(_spelt, text)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return f"[U+{ord(found[0]):04X}]"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The first line of `text` that says something, cut at `limit` characters."""
+    for line in plain(text[: 16 * 1024]).splitlines():
+        said = " ".join(line.strip().strip("#>*-= ").split())
+        if said:
+            return said if len(said) <= limit else said[: limit - 1].rstrip() + "\u2026"
+    return ""
+
+
+def render(text: str) -> Markup:
+    """Markdown -> HTML."""
+    text = plain(text)
+    if len(text) > TEXT_MAX:
+        return Markup('<p class="note">{} characters, shown as they are.</p><pre class="plain">{}</pre>').format(
+            f"{len(text):,}", text
+        )
+    html: str = _parser().render(text)
+    # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
+    return Markup(_CONTROLS.sub(_spelt, html))
+
+
+def code(text: str, language: str = "") -> Markup:
+    """A piece of code as spans of pygments' short classes, or escaped where it has no colours."""
+    lexer = _lexer(language.lower()) if len(text) <= CODE_MAX else None
+    if lexer is None:
+        return escape(text)
+    from pygments import highlight
+
+    return Markup(highlight(text, lexer, _formatter()))
+
+
+@functools.cache
+def _formatter() -> Any:
+    from pygments.formatters.html import HtmlFormatter
+
+    return HtmlFormatter(nowrap=True)
+
+
+@functools.cache
+def _lexer(language: str) -> Lexer | None:
+    if language not in LANGUAGES:
+        return None
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        return None
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 20})
+    parser.enable(["table", "strikethrough"])
+    # the renderer refuses again what the parser let pass: one policy, in one place
+    parser.validateLink = _allowed  # type: ignore[method-assign]
+    for name, rule in {
+        "fence": _fence,
+        "code_block": _fence,
+        "image": _image,
+        "link_open": _link_open,
+        "heading_open": _heading,
+        "heading_close": _heading,
+        "table_open": _table_open,
+        "table_close": _table_close,
+        "th_open": _cell_open,
+        "td_open": _cell_open,
+    }.items():
+        parser.add_render_rule(name, rule)
+    return parser
+
+
+def _allowed(url: str) -> bool:
+    """Whether a link may lead there: an absolute address of the web or of mail. Everything else is shown as text."""
+    if any(c <= " " or c == "\\" for c in url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme.lower() in SCHEMES and bool(parts.netloc or parts.path if parts.scheme else False)
+
+
+def _fence(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    token = tokens[at]
+    language = token.info.split()[0] if token.info.split() else ""
+    shown = Markup('<span class="lang">{}</span>').format(language[:40]) if language else Markup()
+    return Markup('<figure class="code">{}<pre><code>{}</code></pre></figure>\n').format(
+        shown, code(token.content, language)
+    )
+
+
+def _image(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    """An image is not loaded: it is a link to itself."""
+    token = tokens[at]
+    url = str(token.attrs.get("src", ""))
+    words = f"image: {token.content or url}"
+    if not _allowed(url):
+        return str(escape(words))
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow" class="image">{}</a>').format(url, words)
+
+
+def _link_open(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    url = str(tokens[at].attrs.get("href", ""))
+    if not _allowed(url):
+        return '<a class="dead">'
+    return Markup('<a href="{}" title="{}" rel="noopener noreferrer nofollow">').format(url, url)
+
+
+def _heading(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    """A message's headings stand below the page's own: its first level is the page's fourth."""
+    level = min(6, int(tokens[at].tag[1:]) + 3)
+    return f"<h{level}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
+
+
+def _table_open(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    return '<div class="table"><table>\n'
+
+
+def _table_close(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    return "</table></div>\n"
+
+
+def _cell_open(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    """The parser writes a column's side as a style attribute, which the page's policy forbids."""
+    found = re.search(r"text-align:(left|center|right)", str(tokens[at].attrs.get("style", "")))
+    side = f' class="{found[1]}"' if found else ""
+    return f"<{tokens[at].tag}{side}>"

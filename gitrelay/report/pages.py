@@ -1,0 +1,239 @@
+"""The pages: values into templates, with the policy under which a browser shows them.
+
+Style and scripts stand in the page itself and are named by their hashes, so that a page is whole wherever it
+is put, also opened from `file://`; under that policy no other style or script is in force, and nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
+
+from gitrelay import __version__, duration, names, usage
+from gitrelay.history import Exchange
+from gitrelay.report import listing
+from gitrelay.report.listing import Entry
+from gitrelay.report.markdown import one_line, plain, render
+from gitrelay.report.turns import Conversation, Turn
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+GENERATOR: Final = f"gitrelay {__version__}"
+_HERE: Final = Path(__file__).parent
+_HUES: Final = 6  # colours for agents in style.css
+_CHANGE_WORDS: Final = {"A": "added", "D": "deleted", "M": "changed", "T": "changed its type"}
+
+
+@dataclass(frozen=True)
+class State:
+    """How a turn stands, as a badge shows it: a tone of style.css, a sign and words."""
+
+    tone: str
+    sign: str
+    words: str
+
+
+def state_of(turn: Turn) -> State:
+    e = turn.exchange
+    if e.response is None:
+        return State("warn", "…", "pending")
+    if e.status != "done":
+        return State("bad", "!", f"error: {plain(e.reason)}" if e.reason else "error")
+    if turn.contradicted:
+        return State("bad", "✗", "claimed pass, a check failed")
+    if e.failed_checks:
+        return State("bad", "✗", "a check failed")
+    if e.verify == "pass":
+        return State("good", "✓", "pass")
+    if e.verify == "fail":
+        return State("bad", "✗", "fail")
+    return State("calm", "\u2013", "not verified")
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of one site. `site` is its title; `version` is what a live site stands at, empty for a static one."""
+
+    site: str
+    version: str = ""
+
+    def index(self, entries: Sequence[Entry]) -> str:
+        """The page of all sessions, the latest first."""
+        return self._page(
+            "index.html",
+            ("page.js", "index.js"),
+            root="",
+            entries=entries,
+            total=sum(len(e.rows) for e in entries),
+            rows_json=Markup(listing.rows_json(entries)),  # both are safe between script tags
+            words_json=Markup(listing.words_json(entries)),
+        )
+
+    def session(self, conversation: Conversation) -> str:
+        """The page of one session, one folder below the index."""
+        return self._conversations([conversation], root="../", alone=False)
+
+    def figures_page(self, exchanges: Sequence[Exchange]) -> str:
+        """What these calls came to, as charts and tables. Days are local ones."""
+        from gitrelay import figures
+        from gitrelay.report import charts
+
+        return self._page(
+            "figures.html",
+            ("page.js", "figures.js"),
+            root="",
+            charts=charts,
+            sessions=len({e.address.session for e in exchanges}),
+            total=figures.figures(exchanges),
+            days=figures.grouped(exchanges, "day"),
+            peers=figures.grouped(exchanges, "peer"),
+            models=figures.grouped(exchanges, "model"),
+        )
+
+    def together(self, conversations: Sequence[Conversation]) -> str:
+        """One page that holds some sessions and leads nowhere else."""
+        return self._conversations(conversations, root="", alone=True)
+
+    def _conversations(self, conversations: Sequence[Conversation], *, root: str, alone: bool) -> str:
+        heading = conversations[0].name if len(conversations) == 1 else self.site
+        return self._page(
+            "session.html",
+            ("page.js", "session.js"),
+            root=root,
+            alone=alone,
+            conversations=conversations,
+            heading=heading,
+        )
+
+    def _page(self, template: str, scripts: Sequence[str], **values: object) -> str:
+        live = bool(self.version)
+        style = asset("style.css")
+        theme, script = asset("theme.js"), "".join(asset(name) for name in (*scripts, *(["live.js"] if live else [])))
+        return (
+            _environment()
+            .get_template(template)
+            .render(
+                site=self.site,
+                generator=GENERATOR,
+                home="./" if live else "index.html",
+                version=self.version,
+                policy=policy((style,), (theme, script), live=live),
+                style=Markup(style),  # ours, and in the policy by their hashes
+                theme_script=Markup(theme),
+                script=Markup(script),
+                **values,
+            )
+        )
+
+
+def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:
+    """The Content-Security-Policy of a page with these styles and scripts and no others."""
+    own = " ".join(map(_source, styles)), " ".join(map(_source, scripts))
+    connect = "; connect-src 'self'" if live else ""
+    return (
+        f"default-src 'none'; style-src {own[0]}; script-src {own[1]}; img-src data:{connect}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@functools.cache
+def asset(name: str) -> str:
+    return (_HERE / "assets" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "change_word": lambda state: _CHANGE_WORDS.get(state, state),
+        "count": _count,
+        "duration": duration.render,
+        "facts": _facts,
+        "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
+        "markdown": render,
+        "one_line": one_line,
+        "plain": plain,
+        "seconds": _seconds,
+        "short_id": short_id,
+        "state": state_of,
+        "time": _time,
+        "version": _version,
+    }
+    return environment
+
+
+def short_id(id_: str) -> str:
+    """A one-shot's own id is its session's name, and says no more than that it is the first."""
+    return names.turn_id(1) if names.is_one_shot(id_) else id_
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _time(seconds: int) -> Markup:
+    """A time in UTC; a script rewrites it in the reader's own zone."""
+    utc = time.gmtime(min(max(seconds, 0), 253402300799))  # the year 9999
+    return Markup('<time datetime="{}" data-at="{}">{}</time>').format(
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", utc), seconds, time.strftime("%Y-%m-%d %H:%M UTC", utc)
+    )
+
+
+def _seconds(turn: Turn) -> float | None:
+    response = turn.exchange.response
+    amount = usage.amount(response.trailers.get("Relay-Duration")) if response else None
+    return None if amount is None else float(amount)
+
+
+def _version(turn: Turn) -> str:
+    """Changes when something is added to the turn."""
+    e = turn.exchange
+    last = [c.commit for c in e.checks[-1:]] or ([e.response] if e.response else [e.request])
+    return last[0].oid[:16]
+
+
+_TRAILERS: Final = (
+    ("Relay-Model", "model"),
+    ("Relay-Peer", "program"),
+    ("Relay-Sandbox", "read access was"),
+    ("Relay-Continuation", "continued by"),
+    ("Relay-Redacted", "redacted"),
+)
+_USAGE: Final = {"input": "input tokens", "cached": "of them cached", "output": "output tokens", "cost_usd": "cost"}
+
+
+def _facts(turn: Turn) -> list[tuple[str, str]]:
+    """What the trailers say beside the outcome: (label, value)."""
+    request = turn.exchange.request.trailers
+    response = turn.exchange.response.trailers if turn.exchange.response else {}
+    facts = [("access", request.get("Relay-Access", ""))]
+    facts += [(label, response.get(key, "")) for key, label in _TRAILERS]
+    for key, value in usage.parse(response.get("Relay-Usage", "")).items():
+        if key in _USAGE:
+            facts.append((_USAGE[key], f"${value}" if key == "cost_usd" else f"{int(value):,}"))
+    head = request.get("Relay-Head", "")
+    facts.append(("on commit", head[:12] if names.is_object_id(head) else ""))
+    return [(label, plain(value)) for label, value in facts if value]

@@ -1,0 +1,137 @@
+"""The static site: an index, a page for each session, the figures; or one page that holds a few sessions.
+
+Sessions are read and rendered in batches, in several processes where there are many.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitrelay import transcripts
+from gitrelay.errors import RelayError, UsageError
+from gitrelay.gitcmd import Repository
+from gitrelay.ledger import Ledger
+from gitrelay.names import quote_path
+from gitrelay.report import folder, listing, turns
+from gitrelay.report.folder import Folder
+from gitrelay.report.listing import Entry
+from gitrelay.report.pages import Pages
+from gitrelay.report.turns import Conversation
+from gitrelay.transcripts import Transcripts
+
+FILE_MAX: Final = 2000  # exchanges in one page: some 20 MB, which a browser takes seconds to lay out
+BATCH: Final = 100  # exchanges that are read and rendered at a time
+_MANY: Final = 400  # exchanges; fewer are rendered before other processes have started
+_PROCESSES: Final = 4  # at most
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written where: `files` are below `place`, or one, `place` itself. `damaged` could not be read."""
+
+    place: Path
+    files: int
+    sessions: int
+    exchanges: int
+    damaged: Mapping[str, RelayError]
+
+
+def title_of(repo: Repository) -> str:
+    """The repository's name, as its folder has it."""
+    common = repo.common_dir
+    return common.parent.name if common.name == ".git" else common.name.removesuffix(".git")
+
+
+def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
+    """Write these sessions, or all, to the folder `place`. Raises UsageError, CannotRecord; see folder.py."""
+    found = transcripts.read(ledger, sessions)
+    wanted = [*found.sessions, *found.damaged]
+    pages = Pages(title_of(ledger.repo))
+    files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
+    target = Folder.begin(place, files, force=force)
+    entries = listing.latest_first(entry for part in _rendered(ledger.repo, found, pages, place) for entry in part)
+    folder.write(place / "figures.html", pages.figures_page(found.exchanges))
+    folder.write(place / "index.html", pages.index(entries))
+    target.end(files)
+    return Exported(place, len(files), len(wanted), len(found.exchanges), found.damaged)
+
+
+def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
+    """Write these sessions, or all, to one page. Raises UsageError where they are too many, or see folder.py."""
+    folder.check_file(place, force=force)
+    found = transcripts.read(ledger, sessions)
+    count = len(found.exchanges)
+    if count > FILE_MAX:
+        raise UsageError(
+            f"{count} exchanges are too many for one page; it holds {FILE_MAX}",
+            hint=f"name some sessions, or a folder: -o {quote_path(place.with_suffix(''))}",
+            code="too-many",
+        )
+    wanted = [*found.sessions, *found.damaged]
+    conversations, damaged = turns.read(ledger, wanted) if wanted else ([], {})
+    folder.write(place, Pages(title_of(ledger.repo)).together(conversations))
+    return Exported(place, 1, len(wanted), count, damaged)
+
+
+def export_text(
+    conversations: Sequence[Conversation], damaged: Mapping[str, RelayError], text: str, place: Path, *, force: bool
+) -> Exported:
+    """Write what was made of these sessions to a file; only with `force` over one that is there."""
+    if place.exists() and not force:
+        raise UsageError(f"{quote_path(place)} exists", hint="name another file, or use --force", code="exists")
+    folder.write(place, text)
+    return Exported(place, 1, len(conversations), sum(len(c.turns) for c in conversations), damaged)
+
+
+def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -> Iterator[list[Entry]]:
+    """Write the page of every session; what the index keeps of them, batch by batch."""
+    batches = list(_batches(found))
+    many = len(found.exchanges) >= _MANY and hasattr(os, "fork")
+    count = min(_PROCESSES, os.cpu_count() or 1, len(batches)) if many else 1
+    if count <= 1:
+        for batch in batches:
+            yield _render(repo, pages, place, batch)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(count, get_context("fork"), _alone) as pool:
+        try:
+            jobs = [pool.submit(_render, repo, pages, place, batch) for batch in batches]
+            for job in jobs:
+                yield job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _alone() -> None:
+    """In a process of its own: Ctrl-C is for the first one; it ends before there is much to collect."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+
+
+def _batches(found: Transcripts) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for name in [*found.sessions, *found.damaged]:
+        batch.append(name)
+        size += 1 + len(found.sessions.get(name, ()))
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _render(repo: Repository, pages: Pages, place: Path, sessions: Sequence[str]) -> list[Entry]:
+    conversations, _ = turns.read(Ledger(repo), sessions)
+    for conversation in conversations:
+        folder.write(place / folder.page_of(conversation.name), pages.session(conversation))
+    return [listing.entry(conversation) for conversation in conversations]
