@@ -33,6 +33,7 @@ VERBS: Final[dict[str, str]] = {
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
     "export": "Write sessions as a site to read in a browser, or as one file.",
+    "web": "Serve the sessions as a site on this machine, live.",
     "stats": "Say what the calls came to, in figures.",
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",

@@ -94,15 +94,17 @@ class Conversation:
         return tuple(dict.fromkeys(who for t in self.turns for who in (t.exchange.from_, t.exchange.to)))
 
 
-def read(ledger: Ledger, sessions: Sequence[str]) -> tuple[list[Conversation], Mapping[str, RelayError]]:
+def read(
+    ledger: Ledger, sessions: Sequence[str], *, with_changes: bool = True
+) -> tuple[list[Conversation], Mapping[str, RelayError]]:
     """(these sessions in the order given, or all; why some of them cannot be read).
 
-    Raises UsageError for an unknown one.
+    What the turns changed is the larger part of the work. Raises UsageError for an unknown session.
     """
     found = transcripts.read(ledger, sessions, bodies=True)
     exchanges = found.exchanges
     outputs = _outputs(ledger, exchanges)
-    trees = {e.address: pair for e in exchanges if (pair := _trees(e)) is not None}
+    trees = {e.address: pair for e in exchanges if (pair := _trees(e)) is not None} if with_changes else {}
     changed = changes.read(ledger.repo, list(trees.values()))
     conversations = []
     for name in list(dict.fromkeys(sessions)) or [*found.sessions, *found.damaged]:

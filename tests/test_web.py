@@ -1,0 +1,179 @@
+"""The live site over real sockets: who is shown what, and that it follows the repository."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import http.client
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from conftest import Repo, eventually
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Site:
+    process: subprocess.Popen[bytes]
+    port: int
+    token: str
+
+    def get(self, page: str = "", *, method: str = "GET", host: str | None = None, path: str | None = None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            headers = {"Host": host or f"127.0.0.1:{self.port}"}
+            connection.request(method, f"/{self.token}/{page}" if path is None else path, headers=headers)
+            found = connection.getresponse()
+            return Answer(found.status, dict(found.getheaders()), found.read().decode())
+
+    @property
+    def version(self) -> str:
+        version = json.loads(self.get("state.json").body)["version"]
+        assert isinstance(version, str)
+        return version
+
+
+@contextlib.contextmanager
+def served(repo: Repo, *words: str) -> Iterator[Site]:
+    process = repo.start("web", "--json", *words)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        data = json.loads(line)["data"]
+        yield Site(process, data["port"], data["url"].split("/")[3])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(repo: Repo, session: str, command: str) -> None:
+    done = repo.relay("req", "--from", "uma", "--to", "shell", "--session", session, command)
+    assert done.code in (0, 1), done.err
+
+
+@pytest.fixture
+def asked(repo: Repo) -> Repo:
+    ask(repo, "first", "echo '<b>one</b>'")
+    return repo
+
+
+def test_every_page_is_there_and_follows_what_is_recorded(asked: Repo) -> None:
+    with served(asked) as site:
+        assert "first" in site.get().body
+        page = site.get("sessions/first.html")
+        assert page.status == 200 and "&lt;b&gt;one" in page.body and "<b>one" not in page.body
+        assert "connect-src 'self'" in html.unescape(page.body) and "1 call of" in site.get("figures.html").body
+        before = site.version
+        assert f'data-version="{before}"' in page.body
+        ask(asked, "session-two", "true")
+        assert eventually(lambda: site.version != before)
+        assert "session-two" in site.get("index.html").body and site.get("sessions/session-two.html").status == 200
+        # a page that has not changed is the same but for the state of the whole
+        again = site.get("sessions/first.html").body
+        assert again == page.body.replace(before, site.version, 1)
+        asked.git("update-ref", "-d", "refs/heads/relay/session-two")
+        assert eventually(lambda: site.version == before)
+        assert site.get("sessions/session-two.html").status == 404 and "session-two" not in site.get().body
+        assert asked.relay("archive", "first").code == 0
+        assert eventually(lambda: site.version != before)
+        assert "archived" in site.get("sessions/first.html").body
+
+
+def test_a_running_call_is_told_and_nothing_is_written(asked: Repo) -> None:
+    with served(asked) as site:
+        assert asked.relay("req", "--to", "shell", "--session", "long", "-d", "sleep 100").code == 0
+        (call,) = json.loads(site.get("state.json").body)["running"]
+        assert call["address"] == "long/01" and call["words"].startswith("shell has been at work for ")
+        assert 'data-running="long/01"' in site.get("sessions/long.html").body
+        refs = asked.git("for-each-ref")
+        for page in ("", "figures.html", "sessions/first.html"):
+            assert site.get(page).status == 200
+        assert asked.git("for-each-ref") == refs
+        assert asked.relay("cancel", "long/01").code == 0
+
+
+def test_who_does_not_know_the_address_is_shown_nothing(asked: Repo) -> None:
+    with served(asked) as site:
+        for path in ("/", "/first", "/sessions/first.html", f"/{site.token[:-1]}/", f"/{site.token}x/", "//", "/%00/"):
+            refused = site.get(path=path)
+            assert refused.status == 403 and "first" not in refused.body, path
+        for host in ("evil.example", f"evil.example:{site.port}", "127.0.0.1", f"127.0.0.1:{site.port + 1}"):
+            assert site.get(host=host).status == 403, host
+        assert site.get(host=f"localhost:{site.port}").status == 200
+        with socket.create_connection(("127.0.0.1", site.port), timeout=30) as raw:
+            raw.sendall(f"GET /{site.token}/ HTTP/1.0\r\n\r\n".encode())  # no Host at all
+            assert b" 403 " in raw.recv(4096)
+        listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True)
+        if listening.returncode == 0:
+            (line,) = [row for row in listening.stdout.splitlines() if f":{site.port} " in row]
+            assert f"127.0.0.1:{site.port}" in line
+
+
+def test_it_only_reads_and_no_other_site_may_read_it(asked: Repo) -> None:
+    with served(asked) as site:
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+            assert site.get(method=method).status == 501, method
+        head = site.get(method="HEAD")
+        assert head.status == 200 and head.body == "" and int(head.headers["Content-Length"]) > 1000
+        assert head.headers["X-Frame-Options"] == "DENY" and head.headers["Referrer-Policy"] == "no-referrer"
+        assert head.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in head.headers
+        assert site.get(path=f"/{site.token}").headers["Location"] == f"/{site.token}/"
+        for page in ("sessions/../../.git/config", "sessions/%2e%2e.html", "sessions/nobody.html", "x", "sessions/"):
+            assert site.get(page).status == 404, page
+        assert site.get("x" * 2000).status == 414
+
+
+def test_slow_readers_keep_nobody_out(asked: Repo) -> None:
+    with served(asked) as site, contextlib.ExitStack() as stack:
+        for _ in range(80):  # more than it holds
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=30))
+            slow.sendall(b"GET /")
+        assert site.get().status == 200
+
+
+def test_a_damaged_session_hides_no_other(asked: Repo) -> None:
+    ask(asked, "session-two", "true")
+    tree = asked.git("rev-parse", "relay/session-two")
+    (asked.path / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    with served(asked) as site:
+        index = site.get()
+        assert index.status == 200 and "first" in index.body and "session-two" in index.body
+        assert "cannot be read" in site.get("sessions/session-two.html").body
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal.Signals, code: int) -> None:
+    with served(asked) as site, socket.create_connection(("127.0.0.1", site.port)) as reader:
+        reader.sendall(b"GET /")
+        assert site.get().status == 200
+        site.process.send_signal(number)
+        _, err = site.process.communicate(timeout=5)
+        assert site.process.returncode == code and b"Traceback" not in err
+
+
+def test_wrong_words(repo: Repo) -> None:
+    with served(repo) as site:
+        assert "0 sessions, 0 exchanges" in site.get().body
+        taken = repo.relay("web", "--port", str(site.port))
+        assert taken.code == 2 and f"port {site.port}" in taken.err and taken.err.count("\n") == 1
+    wrong = repo.relay("web", "--port", "70000")
+    assert wrong.code == 2 and "70000" in wrong.err
+
+
+def test_a_bare_repository_is_served(asked: Repo) -> None:
+    asked.sh("git clone -q --mirror . ../bare.git")
+    with served(Repo(asked.path.parent / "bare.git", asked.env)) as site:
+        assert "first" in site.get().body and site.get("sessions/first.html").status == 200
