@@ -293,7 +293,8 @@ def _gate(repo: Repo) -> str:
 
 def _goes_on(repo: Repo) -> None:
     """The call runs still; once its peer may go on it ends as ever, and `wait` prints it."""
-    assert supervisors(repo) and peer(repo, "s") is not None
+    assert supervisors(repo)
+    assert eventually(lambda: peer(repo, "s") is not None)  # which is noted a moment after it was started
     status = repo.relay("status", "--json")
     assert [row["address"] for row in status.json["data"]] == ["s/01"]
     waiting = repo.start("wait", "s/01")
