@@ -97,9 +97,12 @@ def kill(processes: list[psutil.Process]) -> bool:
 
 
 def kill_supervisors(repo: Repo) -> bool:
-    """Until none is left: one that forks while it is listed has a child that is not on the list."""
+    """Until none is left: one that forks while it is listed has a child that is not on the list.
+
+    It may have ended by then itself, and the list be empty, so that it takes a second empty one to be sure.
+    """
     hit = False
-    while found := supervisors(repo):
+    while found := supervisors(repo) or supervisors(repo):
         hit = kill(found) or hit
     return hit
 
