@@ -48,7 +48,7 @@ def state_of(turn: Turn) -> State:
     if e.response is None:
         return State("warn", "…", "pending")
     if e.status != "done":
-        return State("bad", "!", f"error: {plain(e.reason)}" if e.reason else "error")
+        return State("bad", "!", f"error: {one_line(e.reason, 40)}" if e.reason else "error")
     if turn.contradicted:
         return State("bad", "✗", "claimed pass, a check failed")
     if e.failed_checks:

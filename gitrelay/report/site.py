@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,20 +102,33 @@ def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(count, get_context("fork"), _alone) as pool:
-        try:
-            jobs = [pool.submit(_render, repo, pages, place, batch) for batch in batches]
-            for job in jobs:
-                yield job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    alive, ours = os.pipe()
+    try:
+        with ProcessPoolExecutor(count, get_context("fork"), _alone, (alive, ours)) as pool:
+            try:
+                jobs = [pool.submit(_render, repo, pages, place, batch) for batch in batches]
+                for job in jobs:
+                    yield job.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        os.close(alive)
+        os.close(ours)
 
 
-def _alone() -> None:
-    """In a process of its own: Ctrl-C is for the first one; it ends before there is much to collect."""
+def _alone(alive: int, ours: int) -> None:
+    """In a process of its own: Ctrl-C is for the first one, and this one does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
+    os.close(ours)
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    gc.freeze()  # it ends before there is much to collect
+
+
+def _end_with(alive: int) -> None:
+    """The pipe `alive` ends when the first process does, however that ended."""
+    os.read(alive, 1)
+    os._exit(1)
 
 
 def _batches(found: Transcripts) -> Iterator[list[str]]:

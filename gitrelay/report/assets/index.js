@@ -90,7 +90,7 @@ const index = (() => {
       if (hits.length) { found.push({ session, hits }); exchanges += hits.length; }
     }
     field("found").textContent = narrow
-      ? `${exchanges.toLocaleString("en")} of ${count.toLocaleString("en")} exchanges, in ${found.length.toLocaleString("en")} sessions`
+      ? `${exchanges.toLocaleString("en")} of ${page.count(count, "exchange")}, in ${page.count(found.length, "session")}`
       : "";
     field("clear").hidden = !narrow;
     list.replaceChildren();
@@ -139,7 +139,7 @@ const index = (() => {
       who.append(element("bdi", "", last.from), " → ", element("bdi", "", last.to));
       head.append(who);
     }
-    const when = element("span", "when", [`${session.rows.length} turn${session.rows.length === 1 ? "" : "s"}`,
+    const when = element("span", "when", [page.count(session.rows.length, "turn"),
       session.archived ? "archived" : "", last ? page.localTime(last.asked) : ""].filter(Boolean).join(" · "));
     row.append(head, when);
     if (session.fault) row.append(element("div", "line note bad", `cannot be read: ${session.fault}`));
@@ -171,7 +171,7 @@ const index = (() => {
         li.append(a);
         lines.append(li);
       }
-      if (hits.length > HITS) lines.append(element("li", "note", `and ${hits.length - HITS} more turns`));
+      if (hits.length > HITS) lines.append(element("li", "note", `and ${page.count(hits.length - HITS, "more turn")}`));
       item.append(lines);
     }
     return item;
@@ -215,8 +215,13 @@ const index = (() => {
     field("q").focus();
   });
   field("more").addEventListener("click", more);
-  new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting) && shown < found.length) more(); },
-    { rootMargin: "600px" }).observe(field("more"));
+  const near = new IntersectionObserver((entries) => {
+    if (!entries.some((e) => e.isIntersecting) || shown >= found.length) return;
+    more();
+    near.unobserve(field("more")); // told anew, also where it is still near
+    near.observe(field("more"));
+  }, { rootMargin: "600px" });
+  near.observe(field("more"));
   document.querySelector(".filters").addEventListener("submit", (event) => { event.preventDefault(); step(1); });
   page.keys.set("/", () => { field("q").focus(); field("q").select(); });
   page.keys.set("j", () => step(1));

@@ -20,6 +20,8 @@ const page = (() => {
     return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}`;
   }
 
+  const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+
   async function copy(text, source) {
     try {
       await navigator.clipboard.writeText(text);
@@ -77,5 +79,5 @@ const page = (() => {
   addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
 
   dress(document);
-  return { keys, dress, localTime };
+  return { keys, dress, localTime, count };
 })();
