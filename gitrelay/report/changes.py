@@ -108,10 +108,15 @@ def _changes(blobs: Sequence[Blobs], reasons: Sequence[str], patches: Mapping[st
         patch = None if cut or patches is None else patches.get(change.path)
         why = cut or ("" if patch is not None else "it cannot be read")
         lines = () if patch is None else tuple(_lines(patch))
-        files.append(File(plain(change.path), change.state, change.added, change.deleted, lines, why))
+        files.append(File(_name(change.path), change.state, change.added, change.deleted, lines, why))
     all_ = tuple(b.change for b in blobs)
     added, deleted = sum(c.added or 0 for c in all_), sum(c.deleted or 0 for c in all_)
     return Changes(tuple(files), all_, added, deleted)
+
+
+def _name(path: str) -> str:
+    """A path on one line."""
+    return plain(path).replace("\n", "[U+000A]").replace("\t", "[U+0009]")
 
 
 _KINDS: Final = {"+": "add", "-": "del", "@": "hunk", " ": "same", "\\": "note"}

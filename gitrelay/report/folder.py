@@ -77,11 +77,20 @@ class Folder:
         return folder
 
     def end(self, files: Sequence[str]) -> None:
-        """Everything is written: what an earlier export wrote and this one did not goes."""
-        for name in self.earlier - set(files):
+        """Everything is written: what an earlier export wrote and this one did not goes, and what one left half."""
+        for path in [*(self.path / name for name in self.earlier - set(files)), *self._halves()]:
             with contextlib.suppress(OSError):
-                (self.path / name).unlink()
+                path.unlink()
         self._mark(files, complete=True)
+
+    def _halves(self) -> list[Path]:
+        """The temporary files of `write` that an export left which was killed."""
+        found = []
+        for path in [*self.path.glob(".*.tmp"), *(self.path / PAGES).glob(".*.tmp")]:
+            whole = re.fullmatch(r"\.(.+)\.[0-9]+\.tmp", path.name)
+            if whole and (whole[1] == MARKER or _is_ours(str(path.relative_to(self.path).with_name(whole[1])))):
+                found.append(path)
+        return found
 
     def _mark(self, files: Sequence[str] | set[str], *, complete: bool) -> None:
         value = {"format": FORMAT, "generator": GENERATOR, "complete": complete, "files": sorted(files)}

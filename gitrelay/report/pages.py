@@ -109,13 +109,14 @@ class Pages:
         return self._page(
             "session.html",
             ("page.js", "session.js"),
+            home="#main" if alone else "",
             root=root,
             alone=alone,
             conversations=conversations,
             heading=heading,
         )
 
-    def _page(self, template: str, scripts: Sequence[str], **values: object) -> str:
+    def _page(self, template: str, scripts: Sequence[str], home: str = "", **values: object) -> str:
         live = bool(self.version)
         style = asset("style.css")
         theme, script = asset("theme.js"), "".join(asset(name) for name in (*scripts, *(["live.js"] if live else [])))
@@ -125,7 +126,7 @@ class Pages:
             .render(
                 site=self.site,
                 generator=GENERATOR,
-                home="./" if live else "index.html",
+                home=home or ("./" if live else "index.html"),
                 version=self.version,
                 policy=policy((style,), (theme, script), live=live),
                 style=Markup(style),  # ours, and in the policy by their hashes
