@@ -106,7 +106,7 @@ def test_a_folder_holds_an_index_a_page_for_each_session_and_figures(made: Repo,
     assert "gone.txt" in plain.text and "+two" in plain.text and "1 failed" in plain.text
     assert "error: quota" in plain.text
     rows = json.loads(Parts((site / "index.html").read_text()).scripts["rows"])
-    assert [s[0] for s in rows["sessions"]] == ["asked", "shelf", "plain", "odd", "opened"]
+    assert [s[0] for s in rows["sessions"]] == ["plain", "shelf", "asked", "odd", "opened"]
     assert [s[1] for s in rows["sessions"]] == [0, 1, 0, 0, 0]
     assert "git log refs/relay/archive/shelf" in (site / "sessions/shelf.html").read_text()
     assert "No answer is recorded yet." in Parts((site / "sessions/asked.html").read_text()).text

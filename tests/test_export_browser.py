@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browser import DESKTOP, ENTER, ESCAPE, PHONE, Browser, started
+from browser import DESKTOP, ENTER, ESCAPE, PHONE, Browser, require, started
 from conftest import Repo, eventually, sealed_environment
 from recorded import Recorder
 
@@ -121,6 +121,7 @@ def written() -> Recorder:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    require()  # or skip, before anything is made
     folder = tmp_path_factory.mktemp("site")
     env = sealed_environment(folder / "home")
     repo = Repo(folder / "<img src=x onerror=canary=21>{{ 6*7 }}", env)  # the site's title
