@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -351,3 +352,18 @@ def test_a_session_is_the_same_from_one_process_and_from_several(many: Repo, tmp
     assert (tmp_path / "all" / page).read_bytes() == (tmp_path / "one" / page).read_bytes()
     rows = json.loads(Parts((tmp_path / "all/index.html").read_text()).scripts["rows"])
     assert sum(len(s[3]) for s in rows["sessions"]) == sum(1 for s in rows["sessions"] for _ in s[3]) > 990
+
+
+def test_a_message_that_is_gone_is_told_from_every_process(many: Repo, tmp_path: Path) -> None:
+    """Its session's commits are all there: only who reads the messages sees that it is damaged."""
+    shutil.copytree(many.path, tmp_path / "repo")
+    repo, site = Repo(tmp_path / "repo", many.env), tmp_path / "site"
+    repo.sh("mv .git/objects/pack ../pack; for p in ../pack/*.pack; do git unpack-objects -q < $p; done")
+    ref = repo.git("for-each-ref", "--format=%(refname:short)", "refs/heads/relay").split()[7]
+    oid = repo.git("rev-parse", f"{ref}:03.res.md")
+    (repo.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    done = repo.relay("export", "-o", str(site), "--json")
+    session = ref.removeprefix("relay/")
+    assert done.code == 7 and [e["message"].startswith(f"{session}: ") for e in done.json["errors"]] == [True], done.err
+    assert "It cannot be read." in (site / "sessions" / f"{session}.html").read_text()
+    assert len(list((site / "sessions").iterdir())) == 50

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import transcripts
-from gitrelay.errors import RelayError, UsageError
-from gitrelay.gitcmd import Repository
+from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
+from gitrelay.gitcmd import GitError, Repository
 from gitrelay.ledger import Ledger
 from gitrelay.names import quote_path
 from gitrelay.report import folder, listing, turns
@@ -56,11 +56,13 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
     pages = Pages(title_of(ledger.repo))
     files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
     target = Folder.begin(place, files, force=force)
-    entries = listing.latest_first(entry for part in _rendered(ledger.repo, found, pages, place) for entry in part)
+    parts = list(_rendered(ledger.repo, found, pages, place))
+    entries = listing.latest_first(entry for part in parts for entry in part.entries)
+    damaged = {name: why for part in parts for name, why in part.damaged.items()}
     folder.write(place / "figures.html", pages.figures_page(found.exchanges))
     folder.write(place / "index.html", pages.index(entries))
     target.end(files)
-    return Exported(place, len(files), len(wanted), len(found.exchanges), found.damaged)
+    return Exported(place, len(files), len(wanted), len(found.exchanges), damaged)
 
 
 def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
@@ -90,8 +92,16 @@ def export_text(
     return Exported(place, 1, len(conversations), sum(len(c.turns) for c in conversations), damaged)
 
 
-def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -> Iterator[list[Entry]]:
-    """Write the page of every session; what the index keeps of them, batch by batch."""
+@dataclass(frozen=True)
+class _Part:
+    """What came of one batch."""
+
+    entries: Sequence[Entry]
+    damaged: Mapping[str, IntegrityError]
+
+
+def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -> Iterator[_Part]:
+    """Write the page of every session, batch by batch."""
     batches = list(_batches(found))
     many = len(found.exchanges) >= _MANY and hasattr(os, "fork")
     count = min(_PROCESSES, os.cpu_count() or 1, len(batches)) if many else 1
@@ -144,8 +154,12 @@ def _batches(found: Transcripts) -> Iterator[list[str]]:
         yield batch
 
 
-def _render(repo: Repository, pages: Pages, place: Path, sessions: Sequence[str]) -> list[Entry]:
-    conversations, _ = turns.read(Ledger(repo), sessions)
+def _render(repo: Repository, pages: Pages, place: Path, sessions: Sequence[str]) -> _Part:
+    try:
+        conversations, damaged = turns.read(Ledger(repo), sessions)
+    except GitError as e:  # one of git's own cannot be sent from process to process
+        raise CannotRecord(e.message, hint=e.hint, code=e.code) from None
     for conversation in conversations:
         folder.write(place / folder.page_of(conversation.name), pages.session(conversation))
-    return [listing.entry(conversation) for conversation in conversations]
+    told = {name: IntegrityError(e.message, hint=e.hint, code=e.code) for name, e in damaged.items()}
+    return _Part([listing.entry(conversation) for conversation in conversations], told)
