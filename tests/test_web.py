@@ -6,11 +6,13 @@ import contextlib
 import html
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from conftest import Repo, eventually
@@ -162,6 +164,26 @@ def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal
         site.process.send_signal(number)
         _, err = site.process.communicate(timeout=5)
         assert site.process.returncode == code and b"Traceback" not in err
+
+
+def test_the_browser_is_given_a_file_that_only_its_user_can_read(asked: Repo, tmp_path: Path) -> None:
+    """The words of a process are there for everybody on the machine to see: they must not hold the secret."""
+    seen, program = tmp_path / "seen", tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{seen}.new"\nmv "{seen}.new" "{seen}"\n')
+    program.chmod(0o755)
+    process = asked.start("web", "--open", "--json", env={"BROWSER": f"{program} %s"})
+    try:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["data"]["url"]
+        assert eventually(seen.exists)
+        given = seen.read_text()
+        page = asked.path / ".git" / "relay" / given.rpartition("/")[2]
+        assert given == page.as_uri() and url.rstrip("/").rpartition("/")[2] not in given
+        assert url in page.read_text() and page.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=10)
+    assert not page.exists()
 
 
 def test_wrong_words(repo: Repo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -27,15 +28,17 @@ def command(port: int, open_: bool, as_json: bool) -> int:
     from gitrelay.report.live import Live
     from gitrelay.report.server import Server
 
-    with Server(Live(ledger.open_ledger(Path.cwd())), secrets.token_urlsafe(24), port) as server:
+    ledger_ = ledger.open_ledger(Path.cwd())
+    with Server(Live(ledger_), secrets.token_urlsafe(24), port) as server, contextlib.ExitStack() as after:
         if as_json:
             click.echo(output.envelope("web", 0, {"url": server.url, "port": server.port}))
         else:
             click.echo(server.url)
             output.say("Ctrl-C ends it")
         if open_:
-            import webbrowser
+            from gitrelay.report.opening import opened
 
-            webbrowser.open(server.url)
+            if not after.enter_context(opened(ledger_.state, server.url)):
+                output.say("git-relay: no browser was found; open the address yourself")
         server.serve_forever(poll_interval=0.2)
     return 0

@@ -1,0 +1,39 @@
+"""Opening an address that holds a secret in the user's browser.
+
+The words of a process can be read by every user of the machine, so the browser is given the name of a file that
+only this user can read, and the file leads to the address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from gitrelay.state import State, cannot_write
+
+
+@contextlib.contextmanager
+def opened(state: State, url: str) -> Iterator[bool]:
+    """Whether a browser was started. The file stays until the end, because a browser may take its time."""
+    import webbrowser
+
+    state.prepare()
+    path = state.root / f"web-{os.getpid()}.html"
+    page = Markup(
+        '<!doctype html><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url={}">'
+    )
+    try:
+        path.unlink(missing_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise cannot_write(path, e) from e
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as f:
+            f.write(page.format(url))
+        yield webbrowser.open(path.as_uri())
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
