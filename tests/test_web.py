@@ -95,9 +95,13 @@ def test_every_page_is_there_and_follows_what_is_recorded(asked: Repo) -> None:
 
 def test_a_running_call_is_told_and_nothing_is_written(asked: Repo) -> None:
     with served(asked) as site:
-        assert asked.relay("req", "--to", "shell", "--session", "long", "-d", "sleep 100").code == 0
+        assert asked.relay("req", "--to", "shell", "--session", "long", "-d", "echo half way; sleep 100").code == 0
         (call,) = json.loads(site.get("state.json").body)["running"]
         assert call["address"] == "long/01" and call["words"].startswith("shell has been at work for ")
+        said = ("last output ", " left: ", "half way")
+        assert eventually(
+            lambda: all(w in json.loads(site.get("state.json").body)["running"][0]["words"] for w in said)
+        )
         assert 'data-running="long/01"' in site.get("sessions/long.html").body
         refs = asked.git("for-each-ref")
         for page in ("", "figures.html", "sessions/first.html"):

@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay import duration, history, names, transcripts
+from gitrelay.events import Follower
 from gitrelay.ledger import Ledger
+from gitrelay.names import Address
 from gitrelay.report import listing, turns
 from gitrelay.report.listing import Entry
+from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
+from gitrelay.state import Call, CallFolder
 
 _PAGES_MAX: Final = 64  # session pages that are kept; one has some 100 kB
 _FRESH: Final = 1.0  # seconds for which the refs are not looked at again
@@ -44,6 +48,8 @@ class Live:
         self._site = title_of(ledger.repo)
         self._asking = threading.Lock()
         self._refs = _Refs("", {}, 0.0)
+        self._following = threading.Lock()
+        self._followers: dict[Address, tuple[Follower, str]] = {}  # a running call -> (its log, its last event)
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: OrderedDict[str, tuple[str, str, str]] = OrderedDict()  # page -> (of what, version, html)
 
@@ -117,10 +123,32 @@ class Live:
         return html
 
     def _running(self) -> list[dict[str, str]]:
+        """The calls that run now; of each log only what has come since the last question is read."""
         found = []
-        for folder in self._ledger.state.calls():
-            call = folder.load()
-            if call is not None and folder.is_alive():
-                since = duration.render(max(0.0, time.time() - call.started))
-                found.append({"address": str(call.address), "words": f"{call.to} has been at work for {since}."})
+        with self._following:
+            followers: dict[Address, tuple[Follower, str]] = {}
+            for folder in self._ledger.state.calls():
+                call = folder.load()
+                if call is None or not folder.is_alive():
+                    continue
+                follower, last = self._followers.get(call.address) or (
+                    Follower(self._ledger, call.address, call.to),
+                    "",
+                )
+                last = (follower.lines() or [last])[-1]
+                followers[call.address] = (follower, last)
+                found.append({"address": str(call.address), "words": _words(call, folder, last)})
+            self._followers = followers
         return found
+
+
+def _words(call: Call, folder: CallFolder, last: str) -> str:
+    """How a running call stands, in one line; `last` is what its peer said last."""
+    now = time.time()
+    parts = [f"{call.to} has been at work for {duration.render(max(0.0, now - call.started))}"]
+    spoke = folder.last_output()
+    if spoke is not None:
+        parts.append(f"last output {duration.render(max(0.0, now - spoke))} ago")
+    if call.limits.wall:
+        parts.append(f"{duration.render(max(0.0, call.limits.wall - (now - call.started)))} left")
+    return one_line(", ".join(parts) + (f": {last}" if last else "."), 300)
