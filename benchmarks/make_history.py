@@ -1,11 +1,12 @@
 """A repository with a long history of sessions, made in seconds by `git fast-import`: the same bytes for the same seed.
 
-    python benchmarks/make_history.py FOLDER [--sessions 500] [--exchanges 20] [--seed 1]
+    python benchmarks/make_history.py FOLDER [--sessions 500] [--exchanges 20] [--seed 1] [--words 0]
 
 Each exchange is what a call leaves: a request, a response, the files that the peer changed, kept by the
 session's code ref, and behind every third answer a check. Messages have lengths as agents write them: tasks of some
 100 to 2,000 bytes, answers of some 200 to 6,000. Every tenth answer is one that gitrelay had to write; some report a
-cost, some no usage at all. A session in 25 is archived, one in 30 waits for its last answer.
+cost, some no usage at all. With `--words`, every third word is one of so many, few of them often, as names in code are.
+A session in 25 is archived, one in 30 waits for its last answer.
 """
 
 from __future__ import annotations
@@ -41,11 +42,18 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=500)
     parser.add_argument("--exchanges", type=int, default=20, help="in each session")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--words", type=int, default=0, help="different words beside the usual ones")
     given = parser.parse_args()
-    make(given.folder, sessions=given.sessions, exchanges=given.exchanges, seed=given.seed)
+    make(given.folder, sessions=given.sessions, exchanges=given.exchanges, seed=given.seed, words=given.words)
 
 
-def make(folder: Path, *, sessions: int, exchanges: int, seed: int = 1) -> None:
+class Chance(random.Random):
+    """Chance, and the number of rare words that it may choose."""
+
+    rare = 0
+
+
+def make(folder: Path, *, sessions: int, exchanges: int, seed: int = 1, words: int = 0) -> None:
     """`git init` in `folder` and fill it."""
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     importer = subprocess.Popen(
@@ -54,13 +62,15 @@ def make(folder: Path, *, sessions: int, exchanges: int, seed: int = 1) -> None:
     assert importer.stdin is not None
     with importer.stdin as stream:
         for number in range(sessions):
-            for piece in _session(number, exchanges, random.Random(f"{seed} {number}")):
+            chance = Chance(f"{seed} {number}")
+            chance.rare = words
+            for piece in _session(number, exchanges, chance):
                 stream.write(piece)
     if importer.wait():
         raise SystemExit("git fast-import failed")
 
 
-def _session(number: int, exchanges: int, chance: random.Random) -> Iterator[bytes]:
+def _session(number: int, exchanges: int, chance: Chance) -> Iterator[bytes]:
     name = f"{'-'.join(chance.sample(['auth', 'cache', 'docs', 'lock', 'parser', 'query'], 2))}-{number:04d}"
     place = "refs/relay/archive" if number % 25 == 24 else "refs/heads/relay"
     branch, code = f"{place}/{name}", f"refs/relay/code/{name}"
@@ -102,7 +112,7 @@ def _session(number: int, exchanges: int, chance: random.Random) -> Iterator[byt
         time += chance.randint(5, 900)
 
 
-def _response(request: Request, chance: random.Random) -> Response:
+def _response(request: Request, chance: Chance) -> Response:
     answered = chance.random() >= 0.1
     return Response(
         re=request.id,
@@ -115,7 +125,7 @@ def _response(request: Request, chance: random.Random) -> Response:
     )
 
 
-def _measured(peer: str, seed: str, seconds: float, chance: random.Random) -> dict[str, str]:
+def _measured(peer: str, seed: str, seconds: float, chance: Chance) -> dict[str, str]:
     """The trailers that say what the peer was and what it used, as far as it says."""
     models, priced = MODELS[peer]
     model = chance.choice(models)
@@ -131,7 +141,7 @@ def _measured(peer: str, seed: str, seconds: float, chance: random.Random) -> di
     return {key: value for key, value in trailers.items() if value}
 
 
-def _check(branch: str, time: int, response: Response, tree: str, chance: random.Random) -> bytes:
+def _check(branch: str, time: int, response: Response, tree: str, chance: Chance) -> bytes:
     """A check that mostly agrees with what the answer claims."""
     fails = chance.random() < (0.15 if response.verify == "pass" else 0.6)
     word = chance.choice(["fail (exit 1)", "fail (exit 1)", "timeout"]) if fails else "pass"
@@ -143,16 +153,29 @@ def _check(branch: str, time: int, response: Response, tree: str, chance: random
     )
 
 
-def _text(chance: random.Random, least: int, most: int) -> str:
+def _text(chance: Chance, least: int, most: int) -> str:
     """Lines of words, few of them long: the length is spread evenly over its order of magnitude."""
     length = int(least * (most / least) ** chance.random())
     words = WORDS.split()
     lines, size = [], 0
     while size < length:
-        line = " ".join(chance.choices(words, k=chance.randint(4, 16)))
+        chosen = chance.choices(words, k=chance.randint(4, 16))
+        if chance.rare:
+            chosen = [_rare(chance) if i % 3 == 2 else word for i, word in enumerate(chosen)]
+        line = " ".join(chosen)
         lines.append(line)
         size += len(line) + 1
     return "\n".join(lines)
+
+
+def _rare(chance: Chance) -> str:
+    """One of many words, the nth as often as 1/n."""
+    number = int(chance.rare ** chance.random())
+    word = ""
+    for _ in range(3):
+        number, syllable = divmod(number * 7919 + 13, 64)
+        word += "bdfgklmnprstvwxz"[syllable % 16] + "aeiou"[syllable // 16] + "nrs"[number % 3]
+    return f"{word}_{number % 1000}"
 
 
 def _commit(

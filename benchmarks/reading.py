@@ -9,6 +9,8 @@ read to its end. For each verb three ratios, medians over the runs:
     work       (the verb - start-up) / the git commands
     floor      the verb / (start-up + the git commands): beside a program that fetches, with the same imports
 
+`export` renders what git only fetches; its whole is what a reader waits for, its ratio says little.
+
 Start-up is a bare interpreter that imports click and GitPython, as every verb has to. The git commands are given what
 a verb has to find out first: the refs, the commits and the names of the files. Without FOLDER, `make_history` makes
 the repository.
@@ -138,7 +140,7 @@ def measure(folder: Path, runs: int) -> None:
             ours = [Command([GIT_RELAY, *case.verb])]
             triple = (run(ours, folder), run(case.git, folder), run(start_up, folder))
             if i >= 0:  # the first round warms the caches
-                rows.setdefault(" ".join(case.verb[:2]), []).append(triple)
+                rows.setdefault(" ".join(case.verb[:2]).removesuffix(" -o"), []).append(triple)
     for what, side in (("waited", 0), ("processor", 1)):
         print(f"{what + ', ms':32}{'verb':>7}{'git':>7}{'start':>7}{'whole':>9}{'work':>7}{'floor':>7}")
         for name, triples in rows.items():

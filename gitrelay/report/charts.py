@@ -54,9 +54,10 @@ def outcomes_by_day(days: Sequence[Figures]) -> Markup:
     """Columns of how the calls of each day ended; days without calls have none."""
     shown = days[-DAYS_MAX:]
     most = max((f.calls for f in shown), default=0)
-    top = _round_up(most)
+    scale = _scale(most)
+    top = scale[-1]
     step = (WIDTH - 50) / max(len(shown), 10)
-    pieces = [_grid(top)]
+    pieces = [_grid(scale)]
     for at, f in enumerate(shown):
         x, y = 44 + at * step, float(_HEIGHT)
         for part in _parts(f, OUTCOMES):
@@ -136,12 +137,12 @@ def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
 
 
-def _grid(top: int) -> Markup:
+def _grid(scale: Sequence[int]) -> Markup:
     pieces = []
-    for share in (0, 0.5, 1):
-        y = _HEIGHT - share * (_HEIGHT - 10)
+    for value in scale:
+        y = _HEIGHT - value / scale[-1] * (_HEIGHT - 10)
         pieces.append(Markup('<line class="grid" x1="40" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(WIDTH, y, y))
-        pieces.append(_text(34, y + 4, f"{top * share:g}", anchor="end"))
+        pieces.append(_text(34, y + 4, f"{value:,}", anchor="end"))
     return Markup("").join(pieces)
 
 
@@ -151,11 +152,11 @@ def _svg(title: str, height: int, pieces: Sequence[Markup]) -> Markup:
     )
 
 
-def _round_up(number: int) -> int:
-    """The next of 2, 4, 6, 8, 10, 20, 40, ...: its half is a whole number too."""
+def _scale(most: int) -> range:
+    """From 0 to `most` or a little more, in at most five steps of 1, 2, 5, 10, 20, ...; its end is in it."""
     size = 1
     while True:
-        for digit in (2, 4, 6, 8, 10):
-            if number <= digit * size:
-                return digit * size
+        for step in (size, 2 * size, 5 * size):
+            if most <= 5 * step:
+                return range(0, max(-(-most // step), 1) * step + 1, step)
         size *= 10

@@ -53,6 +53,12 @@ def one_line(text: str, limit: int = 200) -> str:
     return ""
 
 
+def inline(text: str) -> Markup:
+    """A line in which what stands between backticks is code, and all else is as it is."""
+    pieces = re.split(r"`([^`]+)`", text)
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(pieces))
+
+
 def render(text: str) -> Markup:
     """Markdown -> HTML."""
     text = plain(text)

@@ -22,7 +22,7 @@ from gitrelay import __version__, duration, names, usage
 from gitrelay.history import Exchange
 from gitrelay.report import listing
 from gitrelay.report.listing import Entry
-from gitrelay.report.markdown import one_line, plain, render
+from gitrelay.report.markdown import inline, one_line, plain, render
 from gitrelay.report.turns import Conversation, Turn
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _environment() -> Environment:
         "duration": duration.render,
         "facts": _facts,
         "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
+        "inline": inline,
         "markdown": render,
         "one_line": one_line,
         "plain": plain,

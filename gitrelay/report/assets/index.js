@@ -4,7 +4,7 @@ const index = (() => {
   const STATUSES = ["done", "error", "pending"];
   const VERDICTS = ["pass", "fail", "skip", ""];
   const WINDOW = 60; // sessions that are put into the page at a time
-  const STRIP = 48; // turns of a session that are drawn
+  const STRIP = 24; // turns of a session that are drawn
   const HITS = 8; // found turns of a session that are listed
   const DEBOUNCE = 120; // ms
   const field = (id) => document.getElementById(id);
@@ -114,6 +114,13 @@ const index = (() => {
     return made;
   }
 
+  // a line in which what stands between backticks is code
+  function said(className, text) {
+    const made = element("bdi", className);
+    made.append(...text.split(/`([^`]+)`/).map((piece, i) => (i % 2 ? element("code", "", piece) : piece)));
+    return made;
+  }
+
   function state(row) {
     if (row.status === "pending") return ["warn", "…", "pending"];
     if (row.status === "error") return ["bad", "!", `error${row.reason ? `: ${row.reason}` : ""}`];
@@ -143,8 +150,7 @@ const index = (() => {
       session.archived ? "archived" : "", last ? page.localTime(last.asked) : ""].filter(Boolean).join(" · "));
     row.append(head, when);
     if (session.fault) row.append(element("div", "line note bad", `cannot be read: ${session.fault}`));
-    if (!hits && last) row.append(element("bdi", "line", last.line));
-    item.append(row);
+    if (!hits && last) row.append(said("line", last.line));
     const strip = element("div", "strip");
     const drawn = session.rows.slice(-STRIP);
     if (drawn.length < session.rows.length) strip.append(element("span", "more", `${session.rows.length - drawn.length} before`));
@@ -157,7 +163,8 @@ const index = (() => {
       dot.tabIndex = -1;
       strip.append(dot);
     }
-    if (drawn.length) item.append(strip);
+    if (drawn.length) row.append(strip);
+    item.append(row);
     if (hits) {
       const lines = element("ul", "hits");
       for (const hit of hits.slice(0, HITS)) {
@@ -166,7 +173,7 @@ const index = (() => {
         a.href = link(session, hit);
         const dot = element("span", `dot ${tone}`, sign);
         dot.title = says;
-        a.append(dot, element("span", "tid", short(hit.id)), element("bdi", "text", hit.line || "(no words)"));
+        a.append(dot, element("span", "tid", short(hit.id)), said("text", hit.line || "(no words)"));
         const li = element("li");
         li.append(a);
         lines.append(li);
