@@ -41,6 +41,7 @@ SCRIPTS = [
     f"<form action={WATCHED}form><button>send</button></form>",
     "<textarea><title><noscript><plaintext>",
     "</pre></code></figure></section></main></body></html>",
+    "</script x><script y>window.canary=22</script z>",  # ends a script too, and holds no `</script>`
 ]
 LINKS = [
     "[a](javascript:window.canary=10)",
@@ -60,7 +61,7 @@ LINKS = [
     "[fine](https://example.invalid/fine)",
 ]
 TEMPLATES = "{{ 6*7 }} {% raw %} {{ config }} ${6*7} #{6*7} <%= 6*7 %>"
-BIDI = "if access == \u202eresu\u202c: \u2066x\u2069 &#x202e; \u200f \x1b[31mred\x1b[0m \x00"
+BIDI = "if access == \u202eresu\u202c: \u2066x\u2069 &#x202e; \u200f \x1b[31mred\x1b[0m"
 FENCES = (
     "```html\n" + "\n".join(SCRIPTS) + '\n```\n\n```"><script>window.canary=19</script>\nx\n```\n\n    </code><script>'
 )
@@ -109,7 +110,7 @@ def written() -> Recorder:
     s.ask("claude", "codex", HOSTILE, {"a.py": "x\n"}, {"Relay-Access": ONE_LINE})
     s.answer(HOSTILE, files=names, trailers=dict.fromkeys(MARKS, ONE_LINE))
     s.check(f"echo {ONE_LINE}", "fail (exit 1)", "```\n" + HOSTILE)
-    s.ask("claude", "codex", "x").answer("", data=HOSTILE.encode())
+    s.ask("claude", "codex", "x").answer("", data=HOSTILE.encode() + b"\x00\xff")
     s.ask("claude", "codex", "y", trailers={"Relay-From": ONE_LINE, "Relay-To": "'\"><script>canary=20</script>"})
     s.answer("z", "error", trailers={"Relay-Reason": ONE_LINE, "Relay-Usage": f"input={ONE_LINE}"})
     s.ask("claude", "codex", "z").answer("z", trailers={"Relay-Status": ONE_LINE, "Relay-Verify": ONE_LINE})
@@ -361,7 +362,7 @@ return {
   reordering: (document.documentElement.innerHTML.match(reordering) ?? []).length,
 }
 """
-CLICK = "for (const a of document.querySelectorAll('main a:not([href^=http]):not([href^=mailto])')) a.click()"
+CLICK = "for (const a of document.querySelectorAll('.prose a:not([href^=http]):not([href^=mailto])')) a.click()"
 # what a page of ours has: its policy and five more lines of <meta>, the icon, the style, two scripts, the help's form
 OWN = ["form", "link", *["meta"] * 7, "script", "script", "style"]
 
@@ -384,6 +385,8 @@ def test_hostile_messages_run_nothing(site: Site, browser: Browser, page: str) -
     assert "{{ 6*7 }}" in text, "the site's title"
     assert page == "figures.html" or "window.canary = 1</script>" in text
     assert "[U+202E]" in text or "session" not in page
+    if "session" in page:  # one response of these is none
+        assert len(browser.texts(".note.bad")) == 1 and browser.texts("#t-02 .note.bad")
     assert "42" not in browser.run("return document.title")
     own = ("file:", "data:image/svg+xml,%3Csvg", "data:image/svg+xml;base64,")  # the last: Chromium's sign for a date
     assert [url for url in browser.requested() if not url.startswith(own)] == []
