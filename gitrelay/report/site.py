@@ -120,7 +120,7 @@ def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -
                 for job in jobs:
                     yield job.result()
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)  # without waiting, python complains at its own end
                 raise
     finally:
         os.close(alive)
