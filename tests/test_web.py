@@ -7,15 +7,22 @@ import html
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import Repo, eventually
+from recorded import Recorder
+
+from gitrelay.ledger import open_ledger
+from gitrelay.report import server
+from gitrelay.report.live import Live
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,8 @@ def test_who_does_not_know_the_address_is_shown_nothing(asked: Repo) -> None:
 def test_it_only_reads_and_no_other_site_may_read_it(asked: Repo) -> None:
     with served(asked) as site:
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
-            assert site.get(method=method).status == 501, method
+            refused = site.get(method=method)
+            assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD", method
         head = site.get(method="HEAD")
         assert head.status == 200 and head.body == "" and int(head.headers["Content-Length"]) > 1000
         assert head.headers["X-Frame-Options"] == "DENY" and head.headers["Referrer-Policy"] == "no-referrer"
@@ -142,22 +150,71 @@ def test_it_only_reads_and_no_other_site_may_read_it(asked: Repo) -> None:
         assert site.get("x" * 2000).status == 414
 
 
-def test_slow_readers_keep_nobody_out(asked: Repo) -> None:
-    with served(asked) as site, contextlib.ExitStack() as stack:
+def test_every_answer_carries_a_strict_policy(asked: Repo) -> None:
+    """As a header too, so that it holds from the first byte; a page's own names its style and scripts by hashes."""
+    with served(asked) as site:
+        for page in ("", "figures.html", "sessions/first.html"):
+            answer = site.get(page)
+            (own,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', answer.body)
+            policy = answer.headers["Content-Security-Policy"]
+            assert policy == f"{html.unescape(own)}; frame-ancestors 'none'" and policy.startswith("default-src 'none'")
+            assert "unsafe" not in policy and "*" not in policy
+        head = site.get(method="HEAD")
+        others = [site.get("state.json"), site.get("x"), site.get(path="/"), site.get(method="PUT")]
+        others += [site.get("x" * size) for size in (2000, 70_000)]  # the longer one is too long for the library itself
+        assert [answer.status for answer in others] == [200, 404, 403, 405, 414, 414]
+        for answer in (head, *others):
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), answer
+            assert answer.headers["Content-Security-Policy"].endswith("frame-ancestors 'none'"), answer
+            assert (
+                answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Cache-Control"] == "no-store"
+            )
+            assert not {"Access-Control-Allow-Origin", "Set-Cookie"} & set(answer.headers)
+
+
+def test_slow_strangers_keep_nobody_out_and_cut_off_no_reader(asked: Repo, tmp_path: Path) -> None:
+    history = Recorder()
+    session = history.session("long", "claude", at=1_790_000_000)
+    for _ in range(4):
+        session.ask("claude", "codex", "x" * 3_000_000).answer("y")
+    history.write(tmp_path / "long", asked.env)
+    with served(Repo(tmp_path / "long", asked.env)) as site, contextlib.ExitStack() as stack:
+        reader = stack.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=30))
+        request = f"GET /{site.token}/sessions/long.html HTTP/1.0\r\nHost: 127.0.0.1:{site.port}\r\n\r\n"
+        reader.sendall(request.encode())
+        got = reader.recv(4096)  # the page is being sent, and is larger than what the system keeps of it
+        assert b" 200 " in got
         for _ in range(80):  # more than it holds
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=30))
             slow.sendall(b"GET /")
         assert site.get().status == 200
+        while more := reader.recv(1 << 20):
+            got += more
+        assert len(got) > 12_000_000 and got.rstrip().endswith(b"</html>")
 
 
-def test_a_damaged_session_hides_no_other(asked: Repo) -> None:
-    ask(asked, "session-two", "true")
-    tree = asked.git("rev-parse", "relay/session-two")
-    (asked.path / ".git/objects" / tree[:2] / tree[2:]).unlink()
-    with served(asked) as site:
-        index = site.get()
-        assert index.status == 200 and "first" in index.body and "session-two" in index.body
-        assert "cannot be read" in site.get("sessions/session-two.html").body
+def test_who_sends_a_byte_now_and_then_is_cut_off(asked: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_STEP", 0.5)  # seconds in all; the library's own limit, for each byte, stays
+    with server.Server(Live(open_ledger(asked.path)), "secret") as running:
+        serving = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        try:
+            with socket.create_connection(("127.0.0.1", running.port), timeout=30) as slow:
+
+                def cut() -> bool:
+                    try:
+                        slow.sendall(b"G")
+                        slow.setblocking(False)
+                        return slow.recv(1) == b""
+                    except BlockingIOError:
+                        return False
+                    except OSError:
+                        return True
+
+                assert eventually(cut, 10)
+        finally:
+            running.shutdown()
+            serving.join()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
@@ -203,3 +260,13 @@ def test_a_bare_repository_is_served(asked: Repo) -> None:
     asked.sh("git clone -q --mirror . ../bare.git")
     with served(Repo(asked.path.parent / "bare.git", asked.env)) as site:
         assert "first" in site.get().body and site.get("sessions/first.html").status == 200
+
+
+def test_a_damaged_session_hides_no_other(asked: Repo) -> None:
+    ask(asked, "session-two", "true")
+    tree = asked.git("rev-parse", "relay/session-two")
+    (asked.path / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    with served(asked) as site:
+        index = site.get()
+        assert index.status == 200 and "first" in index.body and "session-two" in index.body
+        assert "cannot be read" in site.get("sessions/session-two.html").body

@@ -71,7 +71,6 @@ class Pages:
         """The page of all sessions, the latest first."""
         return self._page(
             "index.html",
-            ("page.js", "index.js"),
             root="",
             entries=entries,
             total=sum(len(e.rows) for e in entries),
@@ -90,7 +89,6 @@ class Pages:
 
         return self._page(
             "figures.html",
-            ("page.js", "figures.js"),
             root="",
             charts=charts,
             sessions=len({e.address.session for e in exchanges}),
@@ -108,7 +106,6 @@ class Pages:
         heading = conversations[0].name if len(conversations) == 1 else self.site
         return self._page(
             "session.html",
-            ("page.js", "session.js"),
             home="#main" if alone else "",
             root=root,
             alone=alone,
@@ -116,10 +113,8 @@ class Pages:
             heading=heading,
         )
 
-    def _page(self, template: str, scripts: Sequence[str], home: str = "", **values: object) -> str:
+    def _page(self, template: str, home: str = "", **values: object) -> str:
         live = bool(self.version)
-        style = asset("style.css")
-        theme, script = asset("theme.js"), "".join(asset(name) for name in (*scripts, *(["live.js"] if live else [])))
         return (
             _environment()
             .get_template(template)
@@ -128,13 +123,24 @@ class Pages:
                 generator=GENERATOR,
                 home=home or ("./" if live else "index.html"),
                 version=self.version,
-                policy=policy((style,), (theme, script), live=live),
-                style=Markup(style),  # ours, and in the policy by their hashes
-                theme_script=Markup(theme),
-                script=Markup(script),
+                policy=policy_of(template, live=live),
+                style=Markup(asset("style.css")),  # ours, and in the policy by their hashes
+                theme_script=Markup(asset("theme.js")),
+                script=Markup(_script(template, live=live)),
                 **values,
             )
         )
+
+
+@functools.cache
+def policy_of(template: str, *, live: bool) -> str:
+    """The policy of every page that is made of `template`."""
+    return policy((asset("style.css"),), (asset("theme.js"), _script(template, live=live)), live=live)
+
+
+def _script(template: str, *, live: bool) -> str:
+    files = ("page.js", f"{template.removesuffix('.html')}.js", *(("live.js",) if live else ()))
+    return "".join(map(asset, files))
 
 
 def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:

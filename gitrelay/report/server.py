@@ -4,8 +4,9 @@ The secret stands in the path and not in a cookie: a browser sends the cookies o
 another user's server. Who does not know it is told nothing. A name that somebody's DNS points to this machine is
 refused by the Host header; no other site may read or frame a page.
 
-The library's own server, with bounds: so long for each step, so many bytes of an address, so many connections. Where
-there are more, the one that has lasted longest is cut off: it cannot keep a new one out by being slow.
+The library's own server, with bounds: so long to ask and to be answered, so many bytes of an address, so many
+connections. Where there are more, the longest of those that have not named the secret is cut off: by being slow it
+keeps nobody out, and who has named the secret is not cut off for those who have not.
 """
 
 from __future__ import annotations
@@ -16,30 +17,48 @@ import socket
 import socketserver
 import sys
 import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from gitrelay import names
 from gitrelay.errors import RelayError, UsageError
+from gitrelay.report import pages
 from gitrelay.report.live import Live
 
 HOST: Final = "127.0.0.1"
 _CONNECTIONS: Final = 32  # at once; a browser opens six
-_STEP: Final = 15.0  # seconds for each read and write
+_STEP: Final = 15.0  # seconds to ask, and to take the answer
 _URL_MAX: Final = 1024  # bytes
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_HTML: Final = "text/html; charset=utf-8"
+_NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'"  # the policy of what is no page
 _TEXT: Final = "text/plain; charset=utf-8"
-_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is sent. `more` are headers of this answer alone."""
+
+    status: HTTPStatus
+    text: str
+    kind: str = _TEXT
+    policy: str = _NOTHING
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+def _html(text: str, template: str) -> _Answer:
+    return _Answer(HTTPStatus.OK, text, "text/html; charset=utf-8", pages.policy_of(template, live=True))
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -52,7 +71,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, live: Live, token: str, port: int = 0) -> None:
         self.live = live
         self.token = token
-        self._open: dict[socket.socket, None] = {}  # in the order they came
+        self._strangers: dict[socket.socket, float] = {}  # who has not named the secret, since when, oldest first
+        self._known: dict[socket.socket, None] = {}  # who has
         self._lock = threading.Lock()
         try:
             super().__init__((HOST, port), _Handler)
@@ -68,23 +88,50 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         return int(self.server_address[1])
 
     @property
+    def hosts(self) -> list[str]:
+        """What a browser that was given our address calls us; it leaves out the port of HTTP itself."""
+        ports = [f":{self.port}", *([""] if self.port == HTTP_PORT else [])]
+        return [f"{name}{port}" for name in (HOST, "localhost") for port in ports]
+
+    @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}/{self.token}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
-            while len(self._open) >= _CONNECTIONS:
-                oldest = next(iter(self._open))
-                del self._open[oldest]
-                with contextlib.suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)  # its thread then ends by itself
-            self._open[request] = None
+            while len(self._strangers) + len(self._known) >= _CONNECTIONS:
+                self._cut(next(iter(self._strangers or self._known)))
+            self._strangers[request] = time.monotonic()
         super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has ended a git that was asked here; it ends us too
+            super().process_request_thread(request, client_address)
+
+    def admit(self, request: Any) -> None:
+        """It has named the secret."""
+        with self._lock:
+            if self._strangers.pop(request, None) is not None:
+                self._known[request] = None
+
+    def service_actions(self) -> None:
+        """Who does not say within a step what it wants is cut off, however often it sends a byte."""
+        with self._lock:
+            late = time.monotonic() - _STEP
+            for request in [request for request, since in self._strangers.items() if since < late]:
+                self._cut(request)
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
-            self._open.pop(request, None)
+            self._strangers.pop(request, None)
+            self._known.pop(request, None)
         super().shutdown_request(request)
+
+    def _cut(self, request: socket.socket) -> None:
+        self._strangers.pop(request, None)
+        self._known.pop(request, None)
+        with contextlib.suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)  # its thread then ends by itself
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader that went away or was too slow is no news; anything else is told, and the others are served."""
@@ -99,53 +146,63 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _STEP
 
     def do_GET(self) -> None:
-        self._answer(*self._found())
+        try:
+            answer = self._found()
+        except RelayError as e:
+            answer = _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{e}\n")
+        except Exception:
+            self._answer(_Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected; 'git relay web' says more\n"))
+            raise
+        self._answer(answer)
 
     do_HEAD = do_GET
 
-    def _found(self) -> tuple[HTTPStatus, str, str]:
-        """(status, type, text) for the request."""
-        hosts = {f"{name}:{self.server.port}" for name in (HOST, "localhost")}
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library refuses by itself: no method of ours, no HTTP, too much of it."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            more = {"Allow": "GET, HEAD"}
+            self._answer(_Answer(HTTPStatus.METHOD_NOT_ALLOWED, "this site is only read\n", more=more))
+        else:
+            self._answer(_Answer(HTTPStatus(code), f"{HTTPStatus(code).phrase}\n"))
+
+    def _found(self) -> _Answer:
         if len(self.path) > _URL_MAX:
-            return HTTPStatus.REQUEST_URI_TOO_LONG, _TEXT, "that is no page\n"
-        if self.headers.get_all("Host") not in [[host] for host in hosts]:
-            return HTTPStatus.FORBIDDEN, _TEXT, f"this is not the host {HOST}\n"
+            return _Answer(HTTPStatus.REQUEST_URI_TOO_LONG, "that is no page\n")
+        if self.headers.get_all("Host") not in [[host] for host in self.server.hosts]:
+            return _Answer(HTTPStatus.FORBIDDEN, f"this is not the host {HOST}\n")
         path = self.path.partition("?")[0]
         _, token, *rest = path.split("/", 2) if path.startswith("/") else ("", "")
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
-            return HTTPStatus.FORBIDDEN, _TEXT, "use the whole address that 'git relay web' has printed\n"
-        try:
-            return self._page(rest[0] if rest else None)
-        except RelayError as e:
-            return HTTPStatus.INTERNAL_SERVER_ERROR, _TEXT, f"{e}\n"
+            return _Answer(HTTPStatus.FORBIDDEN, "use the whole address that 'git relay web' has printed\n")
+        self.server.admit(self.connection)
+        return self._page(rest[0] if rest else None)
 
-    def _page(self, page: str | None) -> tuple[HTTPStatus, str, str]:
+    def _page(self, page: str | None) -> _Answer:
         live = self.server.live
         if page is None:
-            return HTTPStatus.MOVED_PERMANENTLY, _TEXT, f"/{self.server.token}/"
+            place = f"/{self.server.token}/"
+            return _Answer(HTTPStatus.MOVED_PERMANENTLY, f"{place}\n", more={"Location": place})
         if page in ("", "index.html"):
-            return HTTPStatus.OK, _HTML, live.index()
+            return _html(live.index(), "index.html")
         if page == "figures.html":
-            return HTTPStatus.OK, _HTML, live.figures()
+            return _html(live.figures(), "figures.html")
         if page == "state.json":
-            return HTTPStatus.OK, _JSON, live.state()
+            return _Answer(HTTPStatus.OK, live.state(), "application/json")
         folder, _, file = page.partition("/")
         name = file.removesuffix(".html")
         if folder == "sessions" and file.endswith(".html") and names.is_session(name):
             found = live.session(name)
             if found is not None:
-                return HTTPStatus.OK, _HTML, found
-        return HTTPStatus.NOT_FOUND, _TEXT, "there is no such page\n"
+                return _html(found, "session.html")
+        return _Answer(HTTPStatus.NOT_FOUND, "there is no such page\n")
 
-    def _answer(self, status: HTTPStatus, kind: str, text: str) -> None:
-        body = text.encode("utf-8", "replace")
-        self.send_response(status)
-        for name, value in _HEADERS.items():
+    def _answer(self, answer: _Answer) -> None:
+        body = answer.text.encode("utf-8", "replace")
+        self.send_response(answer.status)
+        policy = {"Content-Security-Policy": f"{answer.policy}; frame-ancestors 'none'"}
+        size = {"Content-Type": answer.kind, "Content-Length": str(len(body))}
+        for name, value in (_HEADERS | policy | dict(answer.more) | size).items():
             self.send_header(name, value)
-        if status == HTTPStatus.MOVED_PERMANENTLY:
-            self.send_header("Location", text)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
