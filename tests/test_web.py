@@ -217,6 +217,38 @@ def test_who_sends_a_byte_now_and_then_is_cut_off(asked: Repo, monkeypatch: pyte
             serving.join()
 
 
+def test_a_session_that_goes_between_two_looks_is_no_error(asked: Repo) -> None:
+    """The refs are looked at once a second; what is asked for may be gone by then."""
+    ask(asked, "session-two", "true")
+    with served(asked) as site:
+        assert site.version
+        asked.git("update-ref", "-d", "refs/heads/relay/session-two")
+        assert site.get("sessions/session-two.html").status == 404
+    ask(asked, "session-two", "true")
+    with served(asked) as site:
+        assert site.version
+        asked.git("update-ref", "-d", "refs/heads/relay/session-two")
+        index = site.get()
+        assert index.status == 200 and "first" in index.body and "session-two" not in index.body
+
+
+def test_a_damaged_session_hides_no_other_and_comes_back(asked: Repo) -> None:
+    ask(asked, "session-two", "true")
+    tip = asked.git("rev-parse", "relay/session-two")
+    file = asked.path / ".git/objects" / tip[:2] / tip[2:]
+    data = file.read_bytes()
+    file.unlink()
+    with served(asked) as site:
+        index = site.get()
+        assert index.status == 200 and "first" in index.body and "session-two" in index.body
+        assert "It cannot be read." in site.get("sessions/session-two.html").body
+        assert site.get("figures.html").status == 200
+        file.write_bytes(data)
+        mended = site.get("sessions/session-two.html").body
+        assert "It cannot be read." not in mended and mended.count('class="turn ') == 1
+        assert '["session-two",0,"",[[' in site.get().body and "2 calls of" in site.get("figures.html").body
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal.Signals, code: int) -> None:
     with served(asked) as site, socket.create_connection(("127.0.0.1", site.port)) as reader:
@@ -260,13 +292,3 @@ def test_a_bare_repository_is_served(asked: Repo) -> None:
     asked.sh("git clone -q --mirror . ../bare.git")
     with served(Repo(asked.path.parent / "bare.git", asked.env)) as site:
         assert "first" in site.get().body and site.get("sessions/first.html").status == 200
-
-
-def test_a_damaged_session_hides_no_other(asked: Repo) -> None:
-    ask(asked, "session-two", "true")
-    tree = asked.git("rev-parse", "relay/session-two")
-    (asked.path / ".git/objects" / tree[:2] / tree[2:]).unlink()
-    with served(asked) as site:
-        index = site.get()
-        assert index.status == 200 and "first" in index.body and "session-two" in index.body
-        assert "cannot be read" in site.get("sessions/session-two.html").body

@@ -88,6 +88,12 @@ def test_turns_appear_while_they_land(browser: Browser, repo: Repo) -> None:
         assert eventually(lambda: browser.texts("#sessions .empty") == ["Nothing fits."])
         ask(repo, "later", "echo walrus")
         assert eventually(lambda: browser.texts("#sessions a.name") == ["later"]), "the search holds for what is new"
+
+        browser.open(f"{base}/sessions/later.html")
+        assert eventually(lambda: browser.texts(".live") == ["live"])
+        repo.git("update-ref", "-d", "refs/heads/relay/later")
+        assert eventually(lambda: browser.texts(".live") == ["this session is gone"])
+        assert browser.driver.get_cookies() == [] and browser.run("return document.cookie") == ""
         live.process.kill()
         assert eventually(lambda: browser.texts(".live") == ["not connected"])
         assert not [line for line in browser.console() if "Content Security" in line]

@@ -13,9 +13,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from gitrelay import duration, history, names, transcripts
+from gitrelay.errors import UsageError
 from gitrelay.events import Follower
 from gitrelay.ledger import Ledger
 from gitrelay.names import Address
@@ -25,6 +26,8 @@ from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
 from gitrelay.state import Call, CallFolder
+
+_T = TypeVar("_T")
 
 _PAGES_MAX: Final = 64  # session pages that are kept; one has some 100 kB
 _FRESH: Final = 1.0  # seconds for which the refs are not looked at again
@@ -64,32 +67,46 @@ class Live:
 
     def index(self) -> str:
         """The page of all sessions. Only those that have changed since the last time are read."""
-        with self._asking:
-            refs = self._look()
-            return self._page("index", refs.version, lambda pages: pages.index(self._all(refs)))
+
+        def answer(refs: _Refs) -> str:
+            def made(pages: Pages) -> tuple[str, bool]:
+                entries = self._all(refs)
+                return pages.index(entries), not any(entry.fault for entry in entries)
+
+            return self._page("index", refs.version, made)
+
+        return self._ask(answer)
 
     def figures(self) -> str:
-        with self._asking:
-            refs = self._look()
-            return self._page(
-                "figures", refs.version, lambda pages: pages.figures_page(transcripts.read(self._ledger).exchanges)
-            )
+        def made(pages: Pages) -> tuple[str, bool]:
+            found = transcripts.read(self._ledger)
+            return pages.figures_page(found.exchanges), not found.damaged
+
+        return self._ask(lambda refs: self._page("figures", refs.version, made))
 
     def session(self, name: str) -> str | None:
         """The page of one session, None where there is none of that name."""
-        with self._asking:
-            refs = self._look()
+
+        def made(pages: Pages) -> tuple[str, bool]:
+            (conversation,), _ = turns.read(self._ledger, [name])
+            return pages.session(conversation), not conversation.fault
+
+        def answer(refs: _Refs) -> str | None:
             tip = refs.tips.get(name)
-            if tip is None:
-                return None
+            return None if tip is None else self._page(f"session {name}", tip, made)
 
-            def made(pages: Pages) -> str:
-                return pages.session(turns.read(self._ledger, [name])[0][0])
+        return self._ask(answer)
 
-            return self._page(f"session {name}", tip, made)
+    def _ask(self, answer: Callable[[_Refs], _T]) -> _T:
+        """The answer by the refs as they are; once more where a session has gone since they were looked at."""
+        with self._asking:
+            try:
+                return answer(self._look())
+            except UsageError:
+                return answer(self._look(anew=True))
 
-    def _look(self) -> _Refs:
-        if time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
+    def _look(self, *, anew: bool = False) -> _Refs:
+        if anew or time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
             text = transcripts.listing(self._ledger)
             tips: dict[str, str] = {}
             for line in text.splitlines():
@@ -101,23 +118,29 @@ class Live:
         return self._refs
 
     def _all(self, refs: _Refs) -> list[Entry]:
-        new = [name for name, tip in refs.tips.items() if self._entries.get(name, ("",))[0] != tip]
+        known = {name for name, (tip, entry) in self._entries.items() if tip == refs.tips.get(name) and not entry.fault}
+        new = [name for name in refs.tips if name not in known]
         if new:
             for conversation in turns.read(self._ledger, new, with_changes=False)[0]:
                 self._entries[conversation.name] = (refs.tips[conversation.name], listing.entry(conversation))
         self._entries = {name: self._entries[name] for name in refs.tips}
         return listing.latest_first(entry for _, entry in self._entries.values())
 
-    def _page(self, page: str, of: str, make: Callable[[Pages], str]) -> str:
-        """The page, made anew where what it shows is no longer `of`; it says which state of the whole it belongs to."""
+    def _page(self, page: str, of: str, make: Callable[[Pages], tuple[str, bool]]) -> str:
+        """The page, made anew where what it shows is no longer `of`; it says which state of the whole it belongs to.
+
+        `make` says too whether all of it could be read: what is damaged is read again at the next question.
+        """
         version = self._refs.version
-        known = self._kept.get(page)
+        known = self._kept.pop(page, None)
         if known is None or known[0] != of:
-            known = (of, version, make(Pages(self._site, version)))
-        # the body's own attribute is the first of that value
-        html = known[2].replace(f'data-version="{known[1]}"', f'data-version="{version}"', 1)
+            html, whole = make(Pages(self._site, version))
+            if not whole:
+                return html
+        else:
+            # the body's own attribute is the first of that value
+            html = known[2].replace(f'data-version="{known[1]}"', f'data-version="{version}"', 1)
         self._kept[page] = (of, version, html)
-        self._kept.move_to_end(page)
         while len(self._kept) > _PAGES_MAX:
             self._kept.popitem(last=False)
         return html

@@ -2,9 +2,11 @@
 // `git relay web`: asks every two seconds whether anything was recorded, and brings what is new into this page.
 (() => {
   const EVERY = 2000; // ms
+  const NOTES = ".conversation > .note, .turns > .note"; // that it cannot be read, that nothing was asked yet
   const sign = document.querySelector(".live");
   const state = new URL(`${document.body.dataset.root}state.json`, location.href);
   let version = document.body.dataset.version; // what this page was made of
+  let gone = false; // the session of this page is no longer there
 
   function parse(text) {
     return new DOMParser().parseFromString(text, "text/html"); // its scripts do not run
@@ -12,6 +14,8 @@
 
   async function renew() {
     const answer = await fetch(location.pathname, { cache: "no-store" });
+    gone = answer.status === 404;
+    if (gone) return;
     if (!answer.ok) throw new Error(answer.statusText);
     const fresh = parse(await answer.text());
     if (fresh.getElementById("rows")) {
@@ -31,6 +35,9 @@
       page.dress(made);
       if (old) old.replaceWith(made); else document.querySelector(".turns").append(made);
     }
+    for (const turn of document.querySelectorAll(".turn")) if (!fresh.getElementById(turn.id)) turn.remove();
+    for (const note of document.querySelectorAll(NOTES)) note.remove();
+    for (const note of fresh.querySelectorAll(NOTES)) document.querySelector(".turns").before(document.importNode(note, true));
     for (const part of [".outline", ".sessionhead"]) {
       const made = document.importNode(fresh.querySelector(part), true);
       page.dress(made);
@@ -55,8 +62,8 @@
       if (now.version !== version) await renew();
       version = now.version;
       tell(now.running);
-      sign.textContent = now.running.length ? `live, ${now.running.length} running` : "live";
-      sign.classList.remove("off");
+      sign.textContent = gone ? "this session is gone" : now.running.length ? `live, ${now.running.length} running` : "live";
+      sign.classList.toggle("off", gone);
     } catch {
       sign.textContent = "not connected";
       sign.classList.add("off");
