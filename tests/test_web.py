@@ -249,20 +249,51 @@ def test_a_damaged_session_hides_no_other_and_comes_back(asked: Repo) -> None:
         assert '["session-two",0,"",[[' in site.get().body and "2 calls of" in site.get("figures.html").body
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal.Signals) -> None:
     with served(asked) as site, socket.create_connection(("127.0.0.1", site.port)) as reader:
         reader.sendall(b"GET /")
         assert site.get().status == 200
         site.process.send_signal(number)
+        out, err = site.process.communicate(timeout=5)
+        # the envelope was its answer, and there is not another one
+        assert (site.process.returncode, out, err) == (128 + number, b"", b"")
+
+
+def test_ctrl_c_is_quiet_while_git_is_asked(asked: Repo, tmp_path: Path) -> None:
+    """On a terminal it goes to git too, which is asked in the thread of a reader."""
+    slow, asked_it, folder = tmp_path / "slow", tmp_path / "asked", tmp_path / "bin"
+    folder.mkdir()
+    git = folder / "git"
+    git.write_text(
+        f'#!/bin/sh\nif [ -e "{slow}" ]; then : > "{asked_it}"; exec sleep 60; fi\nPATH=${{PATH#*:}} exec git "$@"\n'
+    )
+    git.chmod(0o755)
+    repo = Repo(asked.path, {**asked.env, "PATH": f"{folder}:{asked.env['PATH']}"})
+    with served(repo) as site, socket.create_connection(("127.0.0.1", site.port)) as reader:
+        slow.touch()
+        reader.sendall(f"GET /{site.token}/ HTTP/1.0\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
+        assert eventually(asked_it.exists)
+        os.killpg(site.process.pid, signal.SIGINT)
         _, err = site.process.communicate(timeout=5)
-        assert site.process.returncode == code and b"Traceback" not in err
+        assert (site.process.returncode, err) == (130, b"")
 
 
 def test_the_browser_is_given_a_file_that_only_its_user_can_read(asked: Repo, tmp_path: Path) -> None:
-    """The words of a process are there for everybody on the machine to see: they must not hold the secret."""
-    seen, program = tmp_path / "seen", tmp_path / "browser"
-    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{seen}.new"\nmv "{seen}.new" "{seen}"\n')
+    """The words of a process are there for everybody on the machine to see: they must not hold the secret.
+
+    The browser here is one of the terminal: it shows the page before it comes back.
+    """
+    seen, shown, program = tmp_path / "seen", tmp_path / "shown", tmp_path / "browser"
+    program.write_text(
+        "#!/usr/bin/env python3\n"
+        "import os, re, sys, urllib.request\n"
+        "file = sys.argv[1].removeprefix('file://')\n"
+        "url = re.search('url=([^\"]*)', open(file).read())[1]\n"
+        f"open({str(shown)!r}, 'wb').write(urllib.request.urlopen(url).read())\n"
+        f"open({str(seen) + '.new'!r}, 'w').write(sys.argv[1])\n"
+        f"os.rename({str(seen) + '.new'!r}, {str(seen)!r})\n"
+    )
     program.chmod(0o755)
     process = asked.start("web", "--open", "--json", env={"BROWSER": f"{program} %s"})
     try:
@@ -273,8 +304,9 @@ def test_the_browser_is_given_a_file_that_only_its_user_can_read(asked: Repo, tm
         page = asked.path / ".git" / "relay" / given.rpartition("/")[2]
         assert given == page.as_uri() and url.rstrip("/").rpartition("/")[2] not in given
         assert url in page.read_text() and page.stat().st_mode & 0o777 == 0o600
+        assert "first" in shown.read_text()
     finally:
-        os.kill(process.pid, signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=10)
     assert not page.exists()
 

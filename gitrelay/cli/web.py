@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -19,7 +22,7 @@ def command(port: int, open_: bool, as_json: bool) -> int:
 
     What 'export' writes, as it stands now; pages follow what is recorded while they are open. The
     address is printed: it holds a secret, and without it nobody on this machine is shown anything.
-    Nothing can be changed through it. Ctrl-C ends it, with exit code 130.
+    Nothing can be changed through it. Ctrl-C ends it, with exit code 130; SIGTERM with 143.
     """
     import secrets
 
@@ -29,7 +32,9 @@ def command(port: int, open_: bool, as_json: bool) -> int:
     from gitrelay.report.server import Server
 
     ledger_ = ledger.open_ledger(Path.cwd())
-    with Server(Live(ledger_), secrets.token_urlsafe(24), port) as server, contextlib.ExitStack() as after:
+    with contextlib.ExitStack() as stack:
+        ended = stack.enter_context(_ended_by_signals())
+        server = stack.enter_context(Server(Live(ledger_), secrets.token_urlsafe(24), port))
         if as_json:
             click.echo(output.envelope("web", 0, {"url": server.url, "port": server.port}))
         else:
@@ -38,7 +43,32 @@ def command(port: int, open_: bool, as_json: bool) -> int:
         if open_:
             from gitrelay.report.opening import opened
 
-            if not after.enter_context(opened(ledger_.state, server.url)):
+            def none() -> None:
                 output.say("git-relay: no browser was found; open the address yourself")
+
+            stack.enter_context(opened(ledger_.state, server.url, none))
         server.serve_forever(poll_interval=0.2)
-    return 0
+    return 128 + ended[0]
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """The block ends at once, and quietly, with the signal that the list then holds: it has no other end."""
+    ended: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup, or in a script's background
+            signal.signal(number, end)
+    try:
+        yield ended
+    except KeyboardInterrupt:
+        if not ended:
+            raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 from markupsafe import Markup
 
@@ -16,10 +17,12 @@ from gitrelay.state import State, cannot_write
 
 
 @contextlib.contextmanager
-def opened(state: State, url: str) -> Iterator[bool]:
-    """Whether a browser was started. The file stays until the end, because a browser may take its time."""
-    import webbrowser
+def opened(state: State, url: str, none: Callable[[], None]) -> Iterator[None]:
+    """A browser is started beside the block, and `none` is called where there is none. Raises CannotRecord.
 
+    A browser of the terminal runs until it is left, so nobody waits for it. The file stays until the end of
+    the block, because a browser may take its time.
+    """
     state.prepare()
     path = state.root / f"web-{os.getpid()}.html"
     page = Markup(
@@ -33,7 +36,15 @@ def opened(state: State, url: str) -> Iterator[bool]:
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as f:
             f.write(page.format(url))
-        yield webbrowser.open(path.as_uri())
+        threading.Thread(target=_open, args=(path.as_uri(), none), daemon=True).start()
+        yield
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _open(address: str, none: Callable[[], None]) -> None:
+    import webbrowser
+
+    if not webbrowser.open(address):
+        none()
