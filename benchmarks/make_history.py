@@ -18,8 +18,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gitrelay.checkresult import CheckResult
-from gitrelay.message import Request, Response, check_file
+from gitrelay.protocol.check import CheckResult
+from gitrelay.protocol.message import Request, Response, check_file
 
 USER = "Uma User <uma@example.invalid>"
 BEGIN = 1_790_000_000  # seconds since the epoch

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gitrelay import sandbox, snapshot
-from gitrelay.gitcmd import Repository
-from gitrelay.state import State
+from gitrelay.calls import readonly
+from gitrelay.git.repository import Repository
+from gitrelay.ledger import snapshot
+from gitrelay.state.folder import State
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -64,7 +65,7 @@ def main() -> None:
 
         print(f"{files} files")
         report("snapshot of a clean tree / git status", lambda: snapshot.take(repo, "s"), status, runs, 1.5)
-        report("comparison for read access, one side / git status", lambda: sandbox.take(repo), status, runs, 1.5)
+        report("comparison for read access, one side / git status", lambda: readonly.take(repo), status, runs, 1.5)
         for i in range(100):
             (top / f"d{i % 500:03d}" / f"f{i:06d}.txt").write_text(f"changed {i}\n")
         report("snapshot with 100 changed files / git status", lambda: snapshot.take(repo, "s"), status, runs, 1.5)

@@ -21,15 +21,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay import continuation, environment, history, peers, probe, process, recording, sandbox, settings
-from gitrelay.continuation import Conversation
+from gitrelay import environment
+from gitrelay.calls import continuation, readonly, recording, settings
+from gitrelay.calls.continuation import Conversation
+from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.errors import RelayError
-from gitrelay.gitcmd import Repository
-from gitrelay.ledger import Ledger
-from gitrelay.message import decode, request_file
-from gitrelay.outcome import Outcome, failed, judge, violated
+from gitrelay.git.repository import Repository
+from gitrelay.history import exchanges
+from gitrelay.ledger.session import Ledger
+from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation, Peer, Transcript
-from gitrelay.state import Call, CallFolder, Ending
+from gitrelay.process import child
+from gitrelay.protocol.message import decode, request_file
+from gitrelay.state.folder import Call, CallFolder, Ending
 
 _ALIVE_LIMIT: Final = 10.0  # seconds to wait for `alive`, which only a passing look can hold
 
@@ -93,7 +97,7 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
         outcome = run_turn(ledger, folder, call)
     except Exception as e:
         _print_traceback(ledger)
-        process.stop_descendants()
+        child.stop_descendants()
         outcome = failed(call, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     with contextlib.suppress(OSError):
         folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
@@ -104,9 +108,9 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     with ledger.session(call.session) as session:
         recording.end(session, folder, call)
     if call.bound:
-        from gitrelay import gate
+        from gitrelay.gate import record
 
-        gate.note(ledger, call.bound)
+        record.note(ledger, call.bound)
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
@@ -151,7 +155,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     if call.access == "read":
         kept, changed = _access_kept(ledger, call, before)
         trailers["Relay-Sandbox"] = kept
-        if kept == sandbox.VIOLATED:
+        if kept == readonly.VIOLATED:
             outcome = violated(call, changed, outcome)
         elif changed:
             notes.append(f"changed while it worked, and by whom cannot be told: {'; '.join(changed)}")
@@ -195,13 +199,13 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     repo = ledger.repo
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     assert request is not None
-    peer = peers.find(repo, call.to)
+    peer = registry.find(repo, call.to)
     own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address)
     own[environment.CALL] = call.mark
     env = environment.for_peer(os.environ, own)
     follows, conversation = False, None
     if peer.capabilities.resumes and not call.one_shot and call.id != "01":
-        before = history.exchanges(ledger, call.session)
+        before = exchanges.exchanges(ledger, call.session)
         follows = any(e.to == call.to and e.response is not None for e in before)
         if settings.resumes(repo, call.to):
             conversation = continuation.find(before, call.to, call.id, peer.capabilities)
@@ -222,24 +226,24 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
 
 
-def _state_before(ledger: Ledger, call: Call) -> sandbox.Print | None:
-    return sandbox.take(ledger.repo) if call.access == "read" else None
+def _state_before(ledger: Ledger, call: Call) -> readonly.Print | None:
+    return readonly.take(ledger.repo) if call.access == "read" else None
 
 
-def _access_kept(ledger: Ledger, call: Call, before: sandbox.Print | None) -> tuple[str, list[str]]:
+def _access_kept(ledger: Ledger, call: Call, before: readonly.Print | None) -> tuple[str, list[str]]:
     """(held, violated or unknown; what has changed). Beside a call that may write, nobody can tell who wrote."""
-    after = sandbox.take(ledger.repo)
+    after = readonly.take(ledger.repo)
     if before is None or after is None:
-        return sandbox.UNKNOWN, []
-    changed = sandbox.differences(before, after)
+        return readonly.UNKNOWN, []
+    changed = readonly.differences(before, after)
     if not changed:
-        return sandbox.HELD, []
+        return readonly.HELD, []
     if call.bound:  # a review in the background: people work on beside it
-        return sandbox.UNKNOWN, changed
+        return readonly.UNKNOWN, changed
     others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
     if any(other is not None and other.access != "read" and other.top == call.top for other in others):
-        return sandbox.UNKNOWN, changed
-    return sandbox.VIOLATED, changed
+        return readonly.UNKNOWN, changed
+    return readonly.VIOLATED, changed
 
 
 def _tidy(turn: _Turn, call: Call) -> None:
@@ -259,9 +263,9 @@ def _cancellation(folder: CallFolder) -> Callable[[], str | None]:
 def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
     command = turn.peer.command(turn.invocation)
     reader = turn.peer.reader(turn.invocation)
-    out_log = process.Log(folder.out_log, ledger.redactor)
-    err_log = None if command.join else process.Log(folder.err_log, ledger.redactor)
-    ending = process.run(
+    out_log = child.Log(folder.out_log, ledger.redactor)
+    err_log = None if command.join else child.Log(folder.err_log, ledger.redactor)
+    ending = child.run(
         (str(turn.program.path), *command.argv[1:]),
         cwd=turn.invocation.cwd,
         env={**turn.env, **command.env},

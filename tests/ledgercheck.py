@@ -17,7 +17,7 @@ from pathlib import Path
 
 from conftest import Repo
 
-from gitrelay.message import parse_request, parse_response
+from gitrelay.protocol.message import parse_request, parse_response
 
 PREFIX = "refs/heads/relay/"
 _ONE_SHOT = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+")

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitrelay.checkresult import CheckResult
-from gitrelay.message import Request, Response, check_file
+from gitrelay.protocol.check import CheckResult
+from gitrelay.protocol.message import Request, Response, check_file
 
 Files = Mapping[str, str]
 USER = "Uma User <uma@example.invalid>"

@@ -15,7 +15,7 @@ from model_server import Answer, ModelServer, Request, Shell, Step, Write
 from realcli import claude_env, codex_env, gemini_env, merged, opencode_env
 from test_docs import ROOT, section
 
-from gitrelay.conformance import CASES
+from gitrelay.setup.conformance import CASES
 
 PROGRAM = Path(__file__).with_name("fake_peer.py")
 LIMIT = 170.0  # seconds for all cases; five calls, gemini and opencode take 2 to 6 for each

@@ -11,12 +11,12 @@ from conftest import BIN, Repo
 from model_server import Answer, ModelServer
 from realcli import claude_env, codex_env, require
 
-from gitrelay import continuation
-from gitrelay.continuation import Conversation
-from gitrelay.history import Exchange
-from gitrelay.lines import Commit
-from gitrelay.names import Address
-from gitrelay.peers import BUILT_IN
+from gitrelay.calls import continuation
+from gitrelay.calls.continuation import Conversation
+from gitrelay.history.commits import Commit
+from gitrelay.history.exchanges import Exchange
+from gitrelay.peers.registry import BUILT_IN
+from gitrelay.protocol.names import Address
 
 CODEX = BUILT_IN["codex"].capabilities
 

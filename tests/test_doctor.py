@@ -12,15 +12,17 @@ import pytest
 from conftest import BIN, Done, Repo, sealed_environment
 from realcli import PINS, claude_env, codex_env, merged
 
-from gitrelay import __version__, doctor, install, peers, probe
+from gitrelay import __version__
+from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation
-from gitrelay.state import State
+from gitrelay.setup import doctor, skills
+from gitrelay.state.folder import State
 
 
 def argv(name: str) -> list[str]:
     """Every word that gitrelay may give to the peer's program."""
     words: list[str] = []
-    peer = peers.BUILT_IN[name]
+    peer = registry.BUILT_IN[name]
     for access in peer.capabilities.access:
         scratch = Path(os.environ.get("TMPDIR", "/tmp"))
         words += peer.command(Invocation("", scratch, scratch, access, model="m", effort="e")).argv[1:]
@@ -215,8 +217,8 @@ def test_a_skewed_skill_names_its_version(machine: Machine) -> None:
     machine.give("claude")
     machine.repo.relay("install", "--agent", "claude")
     path = Path(machine.repo.env["HOME"]) / ".claude/skills/relay/SKILL.md"
-    older = install._source("claude").replace(f'"{__version__}"', '"0.0.9"')
-    path.write_text(install._stamped(older, 1))
+    older = skills._source("claude").replace(f'"{__version__}"', '"0.0.9"')
+    path.write_text(skills._stamped(older, 1))
     row = machine.rows()["skill for claude"]
     assert row["state"] == "warn" and "of gitrelay 0.0.9" in row["found"]
     assert row["fix"] == "git relay install --agent claude"

@@ -15,11 +15,11 @@ from conftest import GIT_RELAY, Repo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitrelay import figures
-from gitrelay.figures import Figures
-from gitrelay.history import Check, Exchange
-from gitrelay.lines import Commit
-from gitrelay.names import Address
+from gitrelay.history import figures
+from gitrelay.history.commits import Commit
+from gitrelay.history.exchanges import Check, Exchange
+from gitrelay.history.figures import Figures
+from gitrelay.protocol.names import Address
 
 # `say SECONDS SUBJECT [TRAILER...]` adds a commit at that time to $b
 HISTORY = """

@@ -18,7 +18,7 @@ from conftest import Done, Repo, eventually, processes_with
 from ledgercheck import assert_valid
 from test_docs import ROOT, rows
 
-from gitrelay.verdict import STATES
+from gitrelay.gate.verdict import STATES
 
 PROGRAM = Path(__file__).with_name("fake_peer.py")
 WITHOUT_GIT_RELAY = "/usr/bin:/bin"

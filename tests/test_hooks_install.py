@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Done, Repo
 
-from gitrelay.hookfiles import HOOKS
+from gitrelay.setup.hooks import HOOKS
 
 SOURCES = Path(__file__).parent.parent / "hooks"
 OWN = """\

@@ -185,7 +185,7 @@ def test_a_file_of_somebody_else(repo: Repo, home: Path) -> None:
 def test_an_older_version_is_updated_and_a_copy_by_hand_is_known(repo: Repo, home: Path) -> None:
     repo.relay("install", "--agent", "claude")
     path = home / ".claude/skills/relay/SKILL.md"
-    older = "from gitrelay import install; import sys; " + (
+    older = "from gitrelay.setup import skills as install; import sys; " + (
         'text = install._source("claude").replace(f\'"{install.__version__}"\', \'"0.0.9"\'); '
         "open(sys.argv[1], 'w').write(install._stamped(text + 'old words\\n', 3))"
     )

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gitrelay import duration, message, names
+from gitrelay import duration
 from gitrelay.errors import UsageError
-from gitrelay.message import BadMessage, Request, Response, parse_request, parse_response
-from gitrelay.names import Address
+from gitrelay.protocol import message, names
+from gitrelay.protocol.message import BadMessage, Request, Response, parse_request, parse_response
+from gitrelay.protocol.names import Address
 
 CONFORMANCE = Path(__file__).parent / "conformance"
 THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from gitrelay.message import Request
-from gitrelay.peers import BUILT_IN, gemini, opencode
+from gitrelay.peers import gemini, opencode
 from gitrelay.peers.base import Invocation, Transcript
+from gitrelay.peers.registry import BUILT_IN
+from gitrelay.protocol.message import Request
 
 Event = dict[str, Any]
 GARBAGE: tuple[object, ...] = (

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from conftest import Repo
 
-from gitrelay import snapshot
-from gitrelay.gitcmd import Repository
+from gitrelay.git.repository import Repository
+from gitrelay.ledger import snapshot
 
 SHELL = ("req", "--from", "uma", "--to", "shell", "--session", "s")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
-from gitrelay import history, transcripts
 from gitrelay.errors import UsageError
-from gitrelay.ledger import Ledger, open_ledger
+from gitrelay.history import batch
+from gitrelay.history import exchanges as history
+from gitrelay.ledger.session import Ledger, open_ledger
 
 # `session NAME TURNS [CHECKS]` makes a branch with so many answered turns, and checks behind the last one
 SESSIONS = """
@@ -35,11 +36,11 @@ session() {
 """
 
 
-def read(repo: Repo, *sessions: str, bodies: bool = False) -> transcripts.Transcripts:
-    return transcripts.read(open_ledger(repo.path), sessions, bodies=bodies)
+def read(repo: Repo, *sessions: str, bodies: bool = False) -> batch.Transcripts:
+    return batch.read(open_ledger(repo.path), sessions, bodies=bodies)
 
 
-def addresses(found: transcripts.Transcripts) -> list[str]:
+def addresses(found: batch.Transcripts) -> list[str]:
     return sorted(str(e.address) for e in found.exchanges)
 
 
@@ -94,16 +95,16 @@ def test_all_sessions_read_as_each_alone(repo: Repo) -> None:
 
 def test_the_listing_stays_the_same_until_a_session_moves(repo: Repo) -> None:
     ledger: Ledger = open_ledger(repo.path)
-    assert transcripts.listing(ledger) == "" and addresses(read(repo)) == []
+    assert batch.listing(ledger) == "" and addresses(read(repo)) == []
     repo.sh(SESSIONS + "session a 1")
-    before = transcripts.listing(ledger)
+    before = batch.listing(ledger)
     repo.sh("git commit -q --allow-empty -m elsewhere; git tag relay/a; git gc -q")
-    assert transcripts.listing(ledger) == before == read(repo).listing
+    assert batch.listing(ledger) == before == read(repo).listing
     assert repo.relay("archive", "a").code == 0
-    archived = transcripts.listing(ledger)
+    archived = batch.listing(ledger)
     assert archived != before
     repo.sh(SESSIONS + "session a 2")
-    assert transcripts.listing(ledger) not in (before, archived)
+    assert batch.listing(ledger) not in (before, archived)
 
 
 def test_refs_that_name_something_else_do_not_break_the_others(repo: Repo) -> None:

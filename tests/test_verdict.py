@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitrelay.names import Address
-from gitrelay.verdict import (
+from gitrelay.gate.verdict import (
     BYPASSED,
     FAILED,
     MISSING,
@@ -23,6 +22,7 @@ from gitrelay.verdict import (
     joined,
     judge,
 )
+from gitrelay.protocol.names import Address
 
 BASE, HEAD, TREE, POLICY = (c * 40 for c in "abcd")
 QUESTION = Question(BASE, HEAD, TREE, POLICY, "codex")

@@ -17,9 +17,9 @@ from conftest import GIT_RELAY, Repo, eventually
 from rich.cells import cell_len
 from terminal import on_terminal
 
+from gitrelay.calls.following import Following
 from gitrelay.cli.screen.board import Board
-from gitrelay.following import Following
-from gitrelay.ledger import open_ledger
+from gitrelay.ledger.session import open_ledger
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (\S+)  (\S+)(?:  (.*))?")
 

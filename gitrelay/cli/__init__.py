@@ -1,6 +1,6 @@
 """The command line: verbs, loaded when they are called, and the one place where a failure becomes an exit code.
 
-A verb's module is `gitrelay.cli.<verb>` and holds `command`. It parses, calls one core function and
+A verb's module is `gitrelay.cli.verbs.<verb>` and holds `command`. It parses, calls one core function and
 renders; what it raises is turned into one line on stderr, or into the envelope with `--json`, here.
 """
 
@@ -78,6 +78,11 @@ def grouped() -> dict[str, list[str]]:
     return groups
 
 
+def module_of(verb: str) -> str:
+    """The name of a verb's module below `gitrelay.cli.verbs`; 'import' is a word of python's."""
+    return "import_" if verb == "import" else verb.replace("-", "_")
+
+
 class Verbs(click.Group):
     """The group of verbs; a module is imported when its verb is called."""
 
@@ -89,7 +94,7 @@ class Verbs(click.Group):
             return None
         import importlib
 
-        command: click.Command = importlib.import_module(f"gitrelay.cli.{cmd_name.replace('-', '_')}").command
+        command: click.Command = importlib.import_module(f"gitrelay.cli.verbs.{module_of(cmd_name)}").command
         return command
 
     def resolve_command(

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitrelay import names
 from gitrelay.errors import RelayError
+from gitrelay.protocol import names
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from gitrelay.ledger import Ledger
+    from gitrelay.ledger.session import Ledger
 
 Callback = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -44,14 +44,14 @@ def _beginning(answer: Callable[[Ledger, click.Context, str], Sequence[str]]) ->
 
 
 def _ledger(ctx: click.Context) -> Ledger:
-    from gitrelay.ledger import open_ledger
+    from gitrelay.ledger.session import open_ledger
 
     return open_ledger(Path.cwd() / (ctx.find_root().params.get("folder") or ""))
 
 
 def _sessions(ledger: Ledger, *, open_: bool = True, archived: bool = True) -> list[str]:
     """Slugs only, the one that spoke last first."""
-    from gitrelay.ledger import ARCHIVE, BRANCHES
+    from gitrelay.ledger.session import ARCHIVE, BRANCHES
 
     prefixes = [BRANCHES] * open_ + [ARCHIVE] * archived
     rows = ledger.repo.each_ref("%(committerdate:unix)%00%(refname)", *prefixes)
@@ -108,18 +108,18 @@ def running(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 
 @_beginning
 def peers(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
-    from gitrelay import peers
+    from gitrelay.peers import registry
 
-    return sorted({*peers.BUILT_IN, *peers.configured(ledger.repo)})
+    return sorted({*registry.BUILT_IN, *registry.configured(ledger.repo)})
 
 
 @_beginning
 def peers_words(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     """For `peers`: `test`, then a peer's name."""
-    from gitrelay import peers
+    from gitrelay.peers import registry
 
     words = ctx.params.get("words") or ()
-    return ["test"] if not words else sorted({*peers.BUILT_IN, *peers.configured(ledger.repo)})
+    return ["test"] if not words else sorted({*registry.BUILT_IN, *registry.configured(ledger.repo)})
 
 
 @_beginning
@@ -138,13 +138,13 @@ def turns(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 
 
 def access(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from gitrelay.settings import ACCESS
+    from gitrelay.calls.settings import ACCESS
 
     return [word for word in ACCESS if word.startswith(incomplete)]
 
 
 def shells(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from gitrelay.shells import SHELLS
+    from gitrelay.setup.completion import SHELLS
 
     return [word for word in SHELLS if word.startswith(incomplete) and not ctx.params.get("words")]
 

@@ -44,9 +44,9 @@ def _redactor() -> Redactor:
     with contextlib.suppress(Exception):
         from pathlib import Path
 
-        from gitrelay import call
+        from gitrelay.calls import ask
 
-        return call.open_ledger(Path.cwd()).redactor
+        return ask.open_ledger(Path.cwd()).redactor
     return Redactor()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitrelay import history, names, verdict
-from gitrelay.ledger import Ledger
-from gitrelay.outgoing import Change
-from gitrelay.verdict import Verdict
+from gitrelay.gate import verdict
+from gitrelay.gate.outgoing import Change
+from gitrelay.gate.verdict import Verdict
+from gitrelay.history import exchanges
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol import names
 
 
 def line(change: Change, found: Verdict) -> str:
@@ -20,7 +22,7 @@ def findings(ledger: Ledger, found: Verdict) -> str:
     """The answer's body where it is a reason to stop, '' elsewhere."""
     if found.state not in (verdict.FAILED, verdict.UNEVALUATED) or found.review is None:
         return ""
-    answer = history.exchange(ledger, found.review.address).answer
+    answer = exchanges.exchange(ledger, found.review.address).answer
     return answer.body.strip() if answer is not None else ""
 
 

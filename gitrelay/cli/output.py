@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from gitrelay import usage
 from gitrelay.errors import OK, RelayError
-from gitrelay.history import Exchange
+from gitrelay.history.exchanges import Exchange
+from gitrelay.protocol import usage
 
 ENVELOPE_VERSION = 1
 

@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from gitrelay import inflight
+from gitrelay.calls import inflight
 from gitrelay.cli.output import say
 from gitrelay.errors import Interrupted
-from gitrelay.history import Exchange
-from gitrelay.ledger import Ledger
-from gitrelay.names import Address
+from gitrelay.history.exchanges import Exchange
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol.names import Address
 
 
 def until_answered(
@@ -25,7 +25,7 @@ def until_answered(
     deadline = None if limit is None else time.monotonic() + limit
     meanwhile = None
     if own and sys.stderr.isatty():
-        from gitrelay.cli.live import watching
+        from gitrelay.cli.screen.progress import watching
 
         meanwhile = watching(ledger, addresses)
     return [

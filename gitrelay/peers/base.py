@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gitrelay import message
+from gitrelay.protocol import message
 
 # One line of a peer's events; the longest legitimate one is a final message of MAX_BYTES, JSON-escaped.
 MAX_LINE: Final = 4 * message.MAX_BYTES

@@ -11,7 +11,6 @@ import json
 import uuid
 from typing import Any
 
-from gitrelay import message
 from gitrelay.peers.base import (
     ANSWER_SCHEMA,
     STRUCTURED_LEAD,
@@ -26,6 +25,7 @@ from gitrelay.peers.base import (
     reason_of_status,
     text_of,
 )
+from gitrelay.protocol import message
 
 _ACCESS = {
     # plan mode refuses edits; --tools takes the other tools away (--allowedTools would only pre-approve)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 
-from gitrelay import message
 from gitrelay.errors import UsageError
-from gitrelay.names import quote
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript, answer_of_text
+from gitrelay.protocol import message
+from gitrelay.protocol.names import quote
 
 _LEAD = """\
 Answer the request below: print your answer, or write it to the file that its Reply line names, in the form \

@@ -5,9 +5,9 @@ It is the one place where a shell runs what was asked, because that is what was 
 
 from __future__ import annotations
 
-from gitrelay import message
-from gitrelay.console import Capture, block, ending
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript
+from gitrelay.process.capture import Capture, block, ending
+from gitrelay.protocol import message
 
 _TAIL = 64 * 1024
 

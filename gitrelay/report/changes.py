@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay import gitfiles
-from gitrelay.gitcmd import Repository
-from gitrelay.gitfiles import Blobs, Change
+from gitrelay.git import userfiles
+from gitrelay.git.repository import Repository
+from gitrelay.git.userfiles import Blobs, Change
 from gitrelay.report.markdown import plain
 
 FILES_MAX: Final = 200  # files of a turn that are listed
@@ -62,18 +62,18 @@ def read(repo: Repository, pairs: Sequence[Pair]) -> dict[Pair, Changes]:
     found = {pair: NOTHING for pair in pairs if pair[0] == pair[1]}
     wanted = list(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
     listed = {
-        p: blobs for p, blobs in zip(wanted, gitfiles.each_changes(repo, wanted), strict=True) if blobs is not None
+        p: blobs for p, blobs in zip(wanted, userfiles.each_changes(repo, wanted), strict=True) if blobs is not None
     }
-    sizes = gitfiles.sizes(
+    sizes = userfiles.sizes(
         repo, [oid for blobs in listed.values() for b in blobs[:FILES_MAX] for oid in (b.before, b.after)]
     )
     reasons = {pair: _reasons(blobs, sizes) for pair, blobs in listed.items()}
     whole = [pair for pair, why in reasons.items() if not any(why)]
-    patches = dict(zip(whole, gitfiles.patches(repo, whole), strict=True))
+    patches = dict(zip(whole, userfiles.patches(repo, whole), strict=True))
     for pair, why in reasons.items():
         if any(why):
             paths = [b.change.path for b, cut in zip(listed[pair], why, strict=False) if not cut]
-            patches[pair] = gitfiles.patches(repo, [pair], paths)[0] if paths else {}
+            patches[pair] = userfiles.patches(repo, [pair], paths)[0] if paths else {}
     for pair, blobs in listed.items():
         found[pair] = _changes(blobs, reasons[pair], patches[pair])
     return found

@@ -13,7 +13,7 @@ from typing import Final
 from markupsafe import Markup
 
 from gitrelay import duration
-from gitrelay.figures import Figures
+from gitrelay.history.figures import Figures
 from gitrelay.report.markdown import one_line
 
 WIDTH: Final = 900

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import names
 from gitrelay.errors import UsageError
-from gitrelay.names import quote_path
+from gitrelay.protocol import names
+from gitrelay.protocol.names import quote_path
 from gitrelay.report.pages import GENERATOR
-from gitrelay.state import cannot_write
+from gitrelay.state.folder import cannot_write
 
 MARKER: Final = "gitrelay-export.json"
 FORMAT: Final = 1

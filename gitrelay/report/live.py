@@ -15,17 +15,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gitrelay import duration, history, names, transcripts
+from gitrelay import duration
+from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import UsageError
-from gitrelay.events import Follower
-from gitrelay.ledger import Ledger
-from gitrelay.names import Address
+from gitrelay.history import batch, exchanges
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol import names
+from gitrelay.protocol.names import Address
 from gitrelay.report import listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
-from gitrelay.state import Call, CallFolder
+from gitrelay.state.folder import Call, CallFolder
 
 _T = TypeVar("_T")
 
@@ -79,7 +81,7 @@ class Live:
 
     def figures(self) -> str:
         def made(pages: Pages) -> tuple[str, bool]:
-            found = transcripts.read(self._ledger)
+            found = batch.read(self._ledger)
             return pages.figures_page(found.exchanges), not found.damaged
 
         return self._ask(lambda refs: self._page("figures", refs.version, made))
@@ -107,11 +109,11 @@ class Live:
 
     def _look(self, *, anew: bool = False) -> _Refs:
         if anew or time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
-            text = transcripts.listing(self._ledger)
+            text = batch.listing(self._ledger)
             tips: dict[str, str] = {}
             for line in text.splitlines():
                 ref, _, oid = line.rpartition(" ")
-                name = history.name_of(ref)
+                name = exchanges.name_of(ref)
                 if names.is_session(name):
                     tips.setdefault(name, f"{ref} {oid}")  # branches come before archived ones
             self._refs = _Refs(hashlib.sha256(text.encode()).hexdigest()[:16], tips, time.monotonic())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from markupsafe import Markup
 
-from gitrelay.state import State, cannot_write
+from gitrelay.state.folder import State, cannot_write
 
 
 @contextlib.contextmanager

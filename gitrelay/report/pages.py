@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from gitrelay import __version__, duration, names, usage
-from gitrelay.history import Exchange
+from gitrelay import __version__, duration
+from gitrelay.history.exchanges import Exchange
+from gitrelay.protocol import names, usage
 from gitrelay.report import listing
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
@@ -84,7 +85,7 @@ class Pages:
 
     def figures_page(self, exchanges: Sequence[Exchange]) -> str:
         """What these calls came to, as charts and tables. Days are local ones."""
-        from gitrelay import figures
+        from gitrelay.history import figures
         from gitrelay.report import charts
 
         return self._page(

@@ -25,8 +25,8 @@ from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
-from gitrelay import names
 from gitrelay.errors import RelayError, UsageError
+from gitrelay.protocol import names
 from gitrelay.report import pages
 from gitrelay.report.live import Live
 

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import transcripts
 from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
-from gitrelay.gitcmd import GitError, Repository
-from gitrelay.ledger import Ledger
-from gitrelay.names import quote_path
+from gitrelay.git.repository import GitError, Repository
+from gitrelay.history import batch
+from gitrelay.history.batch import Transcripts
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol.names import quote_path
 from gitrelay.report import folder, listing, turns
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages
 from gitrelay.report.turns import Conversation
-from gitrelay.transcripts import Transcripts
 
 FILE_MAX: Final = 2000  # exchanges in one page: some 20 MB, which a browser takes seconds to lay out
 BATCH: Final = 100  # exchanges that are read and rendered at a time
@@ -51,7 +51,7 @@ def title_of(repo: Repository) -> str:
 
 def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
     """Write these sessions, or all, to the folder `place`. Raises UsageError, CannotRecord; see folder.py."""
-    found = transcripts.read(ledger, sessions)
+    found = batch.read(ledger, sessions)
     wanted = [*found.sessions, *found.damaged]
     pages = Pages(title_of(ledger.repo))
     files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
@@ -68,7 +68,7 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
 def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
     """Write these sessions, or all, to one page. Raises UsageError where they are too many, or see folder.py."""
     folder.check_file(place, force=force)
-    found = transcripts.read(ledger, sessions)
+    found = batch.read(ledger, sessions)
     count = len(found.exchanges)
     if count > FILE_MAX:
         raise UsageError(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gitrelay import duration
+from gitrelay.protocol.usage import amount
 from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
-from gitrelay.usage import amount
 
 
 def markdown(conversations: Sequence[Conversation]) -> str:

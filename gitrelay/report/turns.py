@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay import message, names, transcripts
 from gitrelay.errors import RelayError
-from gitrelay.gitcmd import GitError
-from gitrelay.history import Check, Exchange
-from gitrelay.ledger import ARCHIVE, Ledger
-from gitrelay.message import BadMessage
-from gitrelay.names import Address
+from gitrelay.git.repository import GitError
+from gitrelay.history import batch
+from gitrelay.history.exchanges import Check, Exchange
+from gitrelay.ledger.session import ARCHIVE, Ledger
+from gitrelay.protocol import message, names
+from gitrelay.protocol.message import BadMessage
+from gitrelay.protocol.names import Address
 from gitrelay.report import changes
 from gitrelay.report.changes import Changes
 
@@ -101,7 +102,7 @@ def read(
 
     What the turns changed is the larger part of the work. Raises UsageError for an unknown session.
     """
-    found = transcripts.read(ledger, sessions, bodies=True)
+    found = batch.read(ledger, sessions, bodies=True)
     exchanges = found.exchanges
     outputs = _outputs(ledger, exchanges)
     trees = {e.address: pair for e in exchanges if (pair := _trees(e)) is not None} if with_changes else {}

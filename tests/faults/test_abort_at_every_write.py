@@ -23,7 +23,7 @@ import pytest
 from conftest import Done, Repo, eventually, processes_with, sealed_environment
 from ledgercheck import assert_sound, assert_valid, sessions
 
-from gitrelay.message import Request
+from gitrelay.protocol.message import Request
 
 INJECT = Path(__file__).parent / "inject"
 SAMPLED = 1 if os.environ.get("FAULTS_EVERY") == "1" else 4

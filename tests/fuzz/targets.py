@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from gitrelay import duration, ledger, message, names, peers, steps
-from gitrelay.checkresult import parse_trailer
+from gitrelay import duration
+from gitrelay.audit import steps
 from gitrelay.cli.output import safe
 from gitrelay.errors import UsageError
-from gitrelay.message import BadMessage, Request
-from gitrelay.peers import BUILT_IN
+from gitrelay.ledger import session
+from gitrelay.peers import registry
 from gitrelay.peers.base import Invocation, answer_of_text
+from gitrelay.peers.registry import BUILT_IN
+from gitrelay.protocol import message, names
+from gitrelay.protocol.check import parse_trailer
+from gitrelay.protocol.message import BadMessage, Request
 from gitrelay.redact import Redactor
 
 SEEDS: Final = Path(__file__).parent / "seeds"
@@ -99,7 +103,7 @@ def trailer(data: bytes) -> None:
 def line(data: bytes) -> None:
     """What becomes one line of a commit message, or is shown on a terminal: no control or format character is left."""
     text = data.decode("utf-8", "surrogateescape")
-    said = ledger.plain(text)
+    said = session.plain(text)
     assert said == safe(said) and "\n" not in said and said == said.strip()
     assert safe(safe(text)) == safe(text)
 
@@ -130,7 +134,7 @@ def redaction(data: bytes) -> None:
 
 def _events(peer: str) -> Callable[[bytes], None]:
     call = Invocation(Request("01", "uma", peer, "Look.", "s").render().decode(), Path("/"), Path("/"), "write")
-    describe = peers._DESCRIBE[peer]
+    describe = registry._DESCRIBE[peer]
 
     def read(data: bytes) -> None:
         """What the peer prints, in two pieces; each event also as the line that is shown of it."""

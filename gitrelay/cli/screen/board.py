@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gitrelay import names
+from gitrelay.calls.following import Following, Running
 from gitrelay.cli.screen import conversation, rows, table
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import Cell, Column, clean, cut
 from gitrelay.duration import render
-from gitrelay.following import Following, Running
-from gitrelay.names import Address
+from gitrelay.protocol import names
+from gitrelay.protocol.names import Address
 
 _RUNNING: Final = (
     Column("RUNNING", least=16, tail="/"),

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from gitrelay.cli.screen.table import Cell, Column, lines
-from gitrelay.gitcmd import Repository
+from gitrelay.git.repository import Repository
 
 _NARROWEST: Final = 20
 _BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False}

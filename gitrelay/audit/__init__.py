@@ -1,0 +1,1 @@
+"""Checks what is recorded, without trusting what wrote it."""

@@ -1,0 +1,106 @@
+"""Secrets in what is recorded already: by an older version, by hand, or found by a rule that is new.
+
+Read in two git processes, however many sessions there are: which files each commit added, and all of it at once.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.errors import UsageError
+from gitrelay.history import exchanges
+from gitrelay.ledger.session import ARCHIVE, BRANCHES, Ledger
+from gitrelay.protocol import names
+from gitrelay.protocol.message import FILE
+from gitrelay.redact import Redactor
+
+_BETWEEN: Final = "\n\0\n"  # no rule goes on behind it
+
+MESSAGE: Final = "commit message"  # what stands for a file's name there
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Where a secret stands, and by which rule it is one; what it is, is not said. `line` counts from 1."""
+
+    address: str
+    commit: str
+    file: str
+    line: int
+    rule: str
+
+
+def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
+    """Every secret in `sessions`, or in all, archived ones too; files and commit messages. Oldest commit first.
+
+    Raises UsageError for an unknown session or a bad pattern.
+    """
+    redactor = ledger.redactor
+    there = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)]
+    refs = {_session(ref): ref for ref in there}
+    for name in sessions:
+        if name not in refs:
+            names.check_session(name)
+            raise exchanges.unknown_session(name)
+    wanted = list(ledger.repo.additions([refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
+    places = []
+    for commit, ref, files in wanted:
+        session = _session(ref)
+        address = next((_address(session, path) for _, path in files), session)
+        places.append((commit, address, commit, MESSAGE))
+        places += [(blob, _address(session, path), commit, path) for blob, path in files]
+    texts = []
+    for place, found in zip(places, ledger.repo.objects([place[0] for place in places]), strict=True):
+        data = found.data if found is not None else b""
+        texts.append(text_of_commit(data) if place[3] == MESSAGE else data.decode("utf-8", "replace"))
+    return [
+        Leak(address, commit, file, line, rule)
+        for number, line, rule in search(redactor, texts)
+        for _, address, commit, file in (places[number],)
+    ]
+
+
+def text_of_commit(raw: bytes) -> str:
+    """The message of a raw commit object; a signature among its headers is no secret."""
+    return raw.partition(b"\n\n")[2].decode("utf-8", "replace")
+
+
+def search(redactor: Redactor, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """(the number of the text, the line in it from 1, the rule) of each secret.
+
+    Built-in rules look through all texts at once, 4 times as fast as one after the other; a pattern of the user's
+    may mean the beginning or the end of a text.
+    """
+    numbers: Sequence[int] = range(len(texts))
+    if not redactor.has_patterns:
+        starts, at = [], 0
+        for text in texts:
+            starts.append(at)
+            at += len(text) + len(_BETWEEN)
+        suspects: set[int] = set()
+        for span in redactor.find(_BETWEEN.join(texts)):
+            first, last = (bisect.bisect_right(starts, place) - 1 for place in (span.start, span.end - 1))
+            suspects.update(range(first, last + 1))
+        numbers = sorted(suspects)
+    for number in numbers:
+        text = texts[number]
+        line, at = 1, 0
+        for span in redactor.find(text):
+            line += text.count("\n", at, span.start)
+            at = span.start
+            yield number, line, span.rule
+
+
+def _session(ref: str) -> str:
+    return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+
+
+def _address(session: str, path: str) -> str:
+    match = FILE.fullmatch(path)
+    with contextlib.suppress(UsageError):
+        return str(names.parse_address(f"{session}/{match[1]}")) if match else session
+    return session

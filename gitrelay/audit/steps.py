@@ -1,0 +1,170 @@
+"""The commits of a session as values: what a raw commit says, and what it did to the tree. Pure, no I/O."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.protocol import names
+
+# why an object's bytes cannot be had; a str where bytes would stand
+MISSING: Final = "is missing, or cannot be read"
+CORRUPT: Final = "is damaged"
+
+_OID = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_LINKS = re.compile(rb"tree (%s)\n((?:parent %s\n)*)author " % (_OID, _OID))
+_AUTHOR = re.compile(r"^author (.*?) ?<([^<>\n]*)> -?[0-9]+ [-+][0-9]+$", re.MULTILINE)
+_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
+_IMPORTED = re.compile(r"Imported by [a-z0-9][a-z0-9-]*\.")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as its bytes say. `fault` is what is wrong with the block of trailers, '' where nothing is."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: tuple[str, str]
+    subject: str
+    trailers: Mapping[str, str]
+    signed: bool
+    imported: bool
+    fault: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a tree, as its bytes say."""
+
+    mode: str
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A commit and what it did to its parent's tree.
+
+    `added` is None where one of the two trees cannot be read; `fault` says why this commit's cannot.
+    """
+
+    commit: Commit
+    added: tuple[Entry, ...] | None
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def links(data: bytes) -> tuple[str, tuple[str, ...]] | None:
+    """(the tree, the parents) of a raw commit object, None where it is not one."""
+    found = _LINKS.match(data)
+    if found is None:
+        return None
+    return found[1].decode(), tuple(line[7:].decode() for line in found[2].splitlines())
+
+
+def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> Commit | None:
+    """A raw commit object whose `links` are known, None where it is not one."""
+    headers, _, text = data.decode("utf-8", "replace").partition("\n\n")
+    author = _AUTHOR.search(headers)
+    if author is None:
+        return None
+    subject, _, body = text.partition("\n")
+    notes, _, block = body.removesuffix("\n").rpartition("\n\n")
+    lines = block.removeprefix("\n").split("\n")
+    strange = [line for line in lines if not _TRAILER.match(line)]
+    trailers = dict(line.split(": ", 1) for line in lines if line not in strange)
+    if not body.startswith("\n"):
+        fault = "no blank line behind the subject"
+    elif strange:
+        fault = f"{names.quote(strange[0])} is not a trailer" if strange[0] else "there are no trailers"
+    else:
+        fault = "" if len(trailers) == len(lines) else "a trailer stands twice"
+    return Commit(
+        oid=oid,
+        tree=tree,
+        parents=parents,
+        author=(author[1], author[2]),
+        subject=subject,
+        trailers=trailers,
+        signed="\ngpgsig" in headers,
+        imported=notes != "" and any(_IMPORTED.fullmatch(note) for note in notes.strip("\n").split("\n\n")),
+        fault=fault,
+    )
+
+
+class Tree:
+    """The tree of a session while it grows. `grow` says what the next one did to it."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width  # of an object id, in bytes
+        self._names: list[bytes] = []
+        self._entries: list[bytes] = []  # raw, in git's order
+        self._known = True
+
+    def grow(self, commit: Commit, after: bytes | str) -> Step:
+        """The step to the raw tree `after`, a str where it cannot be had.
+
+        The usual step, a file more, is told by building the tree that it must give.
+        """
+        if isinstance(after, str) or not self._known:
+            return self._replace(commit, after)
+        kind = "check" if commit.subject.startswith("chk ") else commit.subject[:3]
+        name = f"{commit.trailers.get('Relay-Id', '')}.{kind}.md".encode()
+        start = b"100644 %s\0" % name
+        at = after.find(start)
+        entry = after[at : at + len(start) + self._width]
+        place = bisect.bisect(self._names, name)
+        if at < 0 or b"".join((*self._entries[:place], entry, *self._entries[place:])) != after:
+            return self._replace(commit, after)
+        self._names.insert(place, name)
+        self._entries.insert(place, entry)
+        return Step(commit, (Entry("100644", name.decode(), entry[-self._width :].hex()),))
+
+    def _replace(self, commit: Commit, after: bytes | str) -> Step:
+        fault = after if isinstance(after, str) else ""
+        now: list[tuple[bytes, bytes]] = []
+        if isinstance(after, bytes):
+            try:
+                now = split_tree(after, self._width)
+            except ValueError:
+                fault = CORRUPT
+        before = dict(zip(self._names, self._entries, strict=True)) if self._known else None
+        self._known = not fault
+        self._names = [name for name, _ in now]
+        self._entries = [entry for _, entry in now]
+        if before is None or fault:
+            return Step(commit, None, fault=fault)
+        there = dict(now)
+        return Step(
+            commit,
+            added=tuple(self._entry(name, entry) for name, entry in now if name not in before),
+            changed=tuple(_text(name) for name, entry in now if name in before and before[name] != entry),
+            deleted=tuple(_text(name) for name in before if name not in there),
+        )
+
+    def _entry(self, name: bytes, entry: bytes) -> Entry:
+        return Entry(entry.partition(b" ")[0].decode("ascii", "replace"), _text(name), entry[-self._width :].hex())
+
+
+def split_tree(data: bytes, width: int) -> list[tuple[bytes, bytes]]:
+    """A raw tree -> (name, raw entry) of each. Raises ValueError where it is not a tree."""
+    found = []
+    at = 0
+    while at < len(data):
+        nul = data.index(b"\0", at)
+        name = data[data.index(b" ", at, nul) + 1 : nul]
+        end = nul + 1 + width
+        if end > len(data):
+            raise ValueError("cut short")
+        found.append((name, data[at:end]))
+        at = end
+    return found
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

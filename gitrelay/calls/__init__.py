@@ -1,0 +1,1 @@
+"""One call, from its words to its record."""

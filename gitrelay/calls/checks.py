@@ -1,0 +1,103 @@
+"""Checks: commands that gitrelay runs itself after an answer, in the caller's tree, and records.
+
+What a peer reports and what the tool observed are separate records. A check runs as the caller would run it: with
+`sh -c`, because a shell command is what was asked for, in the caller's environment, stdin closed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gitrelay import environment
+from gitrelay.errors import Busy, UsageError
+from gitrelay.history.exchanges import Exchange
+from gitrelay.ledger import snapshot
+from gitrelay.ledger.session import Ledger
+from gitrelay.process.capture import Capture, ending
+from gitrelay.protocol.check import CheckResult
+from gitrelay.protocol.names import Address
+from gitrelay.state.folder import Limits
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
+
+_HEAD: Final = 16 * 1024
+_TAIL: Final = 48 * 1024
+
+
+def run(
+    command: str,
+    place: Path,
+    limit: float | None,
+    log: Path,
+    redactor: Redactor,
+    cancelled: Callable[[], str | None],
+    *,
+    env: Mapping[str, str] | None = None,
+) -> CheckResult:
+    """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap."""
+    from gitrelay.process import child
+
+    capture = Capture(_HEAD, _TAIL)
+    out = child.Log(log, redactor)
+    try:
+        end = child.run(
+            ("sh", "-c", command),
+            cwd=place,
+            env=environment.for_peer(os.environ, env or {}),
+            stdin=b"",
+            limits=Limits(wall=limit),
+            listener=capture,
+            out_log=out,
+            err_log=None,
+            cancelled=cancelled,
+            started=lambda pid, at: None,
+        )
+    finally:
+        out.close()
+    if end.stopped is not None:
+        word = "timeout" if end.stopped == "timeout" else "lost"
+    elif end.exit_code is None:
+        return CheckResult(command, "lost", end.seconds, f"it did not start: {end.error}")
+    else:
+        word = "pass" if end.exit_code == 0 else f"fail ({ending(end.exit_code)})"
+    return CheckResult(command, word, end.seconds, capture.text())
+
+
+def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: float | None) -> list[CheckResult]:
+    """Run the checks of an answered exchange anew, or other ones, and append what they came to.
+
+    Raises UsageError where there is nothing to run or nowhere to run it, Busy while the session has a turn in flight.
+    """
+    from gitrelay.history import exchanges
+
+    found: Exchange = exchanges.exchange(ledger, address)
+    if found.response is None:
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
+    if ledger.repo.top is None:
+        raise UsageError("a bare repository has no files to check", hint="use a clone", code="bare-repository")
+    wanted = list(commands) or list(dict.fromkeys(check.command for check in found.checks))
+    if not wanted:
+        raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code="no-checks")
+    results = []
+    for command in wanted:
+        if "[redacted:" in command:
+            raise UsageError(
+                "a check of it was redacted and cannot be run again", hint="name it: --check CMD", code="redacted"
+            )
+        log = ledger.state.log_path(address, f"check-{int(time.time())}")
+        ledger.state.prepare()
+        result = run(command, ledger.repo.top, limit, log, ledger.redactor, lambda: None)
+        with ledger.session(address.session) as held:
+            tip = held.tip()
+            if tip is None:
+                raise UsageError(f"session {address.session} is archived", hint="git relay archive --restore it")
+            if tip.pending is not None:
+                raise Busy(f"session {address.session} has a turn in flight: {Address(address.session, tip.pending)}")
+            held.append_check(tip, address.id, result, files=snapshot.take(ledger.repo, address.session))
+        results.append(result)
+    return results

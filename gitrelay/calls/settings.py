@@ -1,0 +1,200 @@
+"""What a call is made with, and where each value came from: the command line, git config, the peer, gitrelay.
+
+Read from git config only, never from a file in the working tree: cloning must not run code.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from gitrelay import duration, environment
+from gitrelay.errors import UsageError
+from gitrelay.git.repository import Repository
+from gitrelay.peers.base import Peer
+from gitrelay.protocol import names
+from gitrelay.state.folder import Limits
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
+
+ACCESS: Final = ("read", "write", "full")
+DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
+DEFAULT_CHECK: Final = 900.0
+DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
+# kept narrow: these words end up in another program's argv
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]+-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value and where it came from: `--option`, a configuration file, `claude` (the peer) or `default`."""
+
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says of a call, as it was typed; None where it says nothing."""
+
+    access: str | None = None
+    model: str | None = None
+    effort: str | None = None
+    timeout: str | None = None
+    idle_timeout: str | None = None
+    first_output: str | None = None
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallSettings:
+    access: str
+    model: str | None
+    effort: str | None
+    limits: Limits
+
+
+def resolve(repo: Repository, peer: str, key: str, given: str | None, option: str) -> Choice | None:
+    """The command line, then `relay.<peer>.<key>`, then `relay.<key>`; None where nobody says."""
+    if given is not None:
+        return Choice(given, option)
+    for name in (f"relay.{peer}.{key}", f"relay.{key}"):
+        values = repo.config.get(name)
+        if values:
+            value, where = values[-1]
+            return Choice(value, f"{name} in {where}")
+    return None
+
+
+def for_call(
+    repo: Repository,
+    peer: Peer,
+    given: Given,
+) -> CallSettings:
+    """Every setting of a call to `peer`. Raises UsageError that quotes the value and names its source."""
+    name, able = peer.name, peer.capabilities
+
+    def limit(key: str, value: str | None, option: str, default: float | None) -> float | None:
+        choice = resolve(repo, name, key, value, option)
+        return default if choice is None else duration.parse_limit(choice.value, choice.source)
+
+    chosen = resolve(repo, name, "access", given.access, "--access") or Choice("write", "default")
+    if chosen.value not in ACCESS:
+        raise UsageError(
+            f"access {names.quote(chosen.value)} ({chosen.source})",
+            hint="it is read, write or full",
+            code="bad-access",
+        )
+    if chosen.value not in able.access:
+        raise UsageError(
+            f"peer {name} cannot be held to {chosen.value} access ({chosen.source})",
+            hint=f"it knows {', '.join(able.access)}",
+            code="bad-access",
+        )
+    words = {}
+    for key, value in (("model", given.model), ("effort", given.effort)):
+        word = resolve(repo, name, key, value, f"--{key}")
+        if word is not None and not _WORD.fullmatch(word.value):
+            raise UsageError(
+                f"{key} {names.quote(word.value)} ({word.source}) is not a {key} name",
+                hint="letters, digits and . _ : / @ + - [ ]",
+                code=f"bad-{key}",
+            )
+        words[key] = word.value if word else None
+    return CallSettings(
+        access=chosen.value,
+        model=words["model"],
+        effort=words["effort"],
+        limits=Limits(
+            wall=limit("timeout", given.timeout, "--timeout", DEFAULT_WALL),
+            idle=limit("idletimeout", given.idle_timeout, "--idle-timeout", able.idle),
+            first_output=limit("firstoutput", given.first_output, "--first-output", able.first_output),
+        ),
+    )
+
+
+def check_limit(repo: Repository) -> float | None:
+    """Seconds that a check may take, `relay.checkTimeout`."""
+    values = repo.config.get("relay.checktimeout")
+    if not values:
+        return DEFAULT_CHECK
+    return duration.parse_limit(values[-1][0], f"relay.checkTimeout in {values[-1][1]}")
+
+
+def peer_environment(repo: Repository, peer: str) -> dict[str, str]:
+    """`relay.<peer>.env NAME=VALUE`, every one of them. Raises UsageError for one without a name."""
+    found: dict[str, str] = {}
+    for item, where in repo.config.get(f"relay.{peer}.env", []):
+        name, equals, value = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise UsageError(
+                f"relay.{peer}.env in {where}: not NAME=VALUE",
+                hint="git config --add relay.PEER.env NAME=VALUE",
+                code="bad-config",
+            )
+        found[name] = value
+    return found
+
+
+def redactor(repo: Repository) -> Redactor:
+    """The rules for secrets with the user's own patterns, `relay.redact`. Raises UsageError that quotes a bad one."""
+    from gitrelay.redact import BadPattern, Redactor
+
+    values = repo.config.get("relay.redact", [])
+    try:
+        return Redactor([pattern for pattern, _ in values])
+    except BadPattern as e:
+        where = next(where for pattern, where in values if pattern == e.pattern)
+        raise UsageError(
+            f"relay.redact {names.quote(e.pattern)} in {where} is not a regular expression: {e.why}",
+            hint="mend it, or take it out: git config --unset-all relay.redact",
+            code="bad-config",
+        ) from None
+
+
+def max_depth(repo: Repository) -> int:
+    """How deep agents may call agents, `relay.maxDepth`; a person's own call is the first level."""
+    text = repo.setting("relay.maxdepth")
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,3}", text) else DEFAULT_DEPTH
+
+
+def resumes(repo: Repository, peer: str) -> bool:
+    """Whether the peer's own conversation is continued, `relay.<peer>.resume`; by default it is."""
+    own = repo.flag(f"relay.{peer}.resume")
+    return True if own is None else own
+
+
+def of_peer(repo: Repository, peer: str) -> list[dict[str, str]]:
+    """Every `relay.<peer>.*` setting as name, value and source; the values of `env` are not shown."""
+    prefix = f"relay.{peer}."
+    found = []
+    for name, values in sorted(repo.config.items()):
+        if name.startswith(prefix) and name != prefix + "command":
+            for value, where in values if name == prefix + "env" else values[-1:]:
+                shown = value.partition("=")[0] + "=..." if name == prefix + "env" else value
+                found.append({"name": name, "value": shown, "source": where})
+    return found
+
+
+def caller(repo: Repository, given: str | None) -> str:
+    """Who calls: `--from`, else the agent that runs this, else `relay.from`, else the user's name as a slug."""
+    if given is not None:
+        return names.check_slug(given, "--from")
+    agent = environment.calling_agent(os.environ)
+    if agent is not None:
+        return agent
+    values = repo.config.get("relay.from")
+    if values:
+        return names.check_slug(values[-1][0], f"relay.from in {values[-1][1]}")
+    return names.slugify(repo.setting("user.name") or _login(), default="user")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "user"

@@ -1,0 +1,37 @@
+"""A running call on a terminal: the peer's events as they come, with the time passed and what is left of the limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from gitrelay.calls.peerlog import Follower
+from gitrelay.cli.output import say
+from gitrelay.duration import render
+from gitrelay.history import exchanges
+from gitrelay.history.exchanges import Exchange
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol.names import Address
+
+
+def watching(ledger: Ledger, addresses: Sequence[Address], tell: Callable[[str], None] = say) -> Callable[[], None]:
+    """A function that tells what the peers have done since it was last called, one line an event."""
+    followed = [(e, Follower(ledger, e.address, e.to)) for e in (exchanges.exchange(ledger, a) for a in addresses)]
+
+    def look() -> None:
+        for exchange, follower in followed:
+            for line in follower.lines():
+                who = f"{exchange.to} " if len(followed) > 1 else ""
+                tell(f"{stamp(ledger, exchange)} {who}{line}")
+
+    return look
+
+
+def stamp(ledger: Ledger, exchange: Exchange) -> str:
+    """`[12s, 59m left]` of a call that runs, `[12s]` of one without a limit or at its end."""
+    call = ledger.state.call(exchange.address.session).load()
+    if call is None or call.id != exchange.address.id:
+        return "[ended]"
+    passed = time.time() - call.started
+    left = f", {render(max(0.0, call.limits.wall - passed))} left" if call.limits.wall else ""
+    return f"[{render(passed)}{left}]"

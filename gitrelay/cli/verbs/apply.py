@@ -1,0 +1,42 @@
+"""`git relay apply`: bring what a call changed into this working tree."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.protocol import names
+
+
+@click.command("apply")
+@json_option
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
+def command(address: str, as_json: bool) -> int:
+    """Bring what a call changed into this working tree.
+
+    The changes between request and response are merged three ways with what is here. On a conflict
+    nothing is changed and the files are named. Only files are written, not the index.
+    """
+    wanted = names.parse_address(address)
+
+    from gitrelay.calls import ask
+    from gitrelay.cli import output
+    from gitrelay.history import exchanges
+    from gitrelay.ledger import snapshot
+
+    ledger = ask.open_ledger(Path.cwd())
+    before, after = exchanges.trees(ledger, wanted)
+    found = snapshot.apply(ledger.repo, before, after)
+    if as_json:
+        rows = [asdict(change) for change in found]
+        click.echo(output.envelope("apply", 0, {"address": str(wanted), "files": rows}))
+        return 0
+    for change in found:
+        click.echo(output.safe(f"{change.state} {change.path}"))
+    if not found:
+        output.say("nothing to change: what the call did is here already")
+    return 0

@@ -1,0 +1,41 @@
+"""`git relay check-again`: run the checks of an exchange anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.protocol import names
+
+
+@click.command("check-again")
+@click.option("--check", "checks", multiple=True, metavar="CMD", help="Run this instead; repeatable.")
+@json_option
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
+def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
+    """Run the checks of an exchange anew, and append what they come to.
+
+    They run here and now, in this working tree; what was recorded before stays. Exit code 1 where one
+    does not pass.
+    """
+    wanted = names.parse_address(address)
+
+    from gitrelay.calls import ask, plan, settings
+    from gitrelay.calls import checks as core
+    from gitrelay.cli import output
+    from gitrelay.errors import OK, VERIFY_FAILED
+
+    ledger = ask.open_ledger(Path.cwd())
+    commands = [plan.checked(c) for c in checks]
+    results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo))
+    code = OK if all(r.word == "pass" for r in results) else VERIFY_FAILED
+    if as_json:
+        rows = [{"command": r.command, "result": r.word, "duration_s": round(r.seconds, 1)} for r in results]
+        click.echo(output.envelope("check-again", code, {"address": str(wanted), "checks": rows}))
+        return code
+    for result in results:
+        click.echo(output.safe(f"{result.word}: {result.command}"))
+    return code

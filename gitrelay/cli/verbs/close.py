@@ -1,0 +1,38 @@
+"""`git relay close`: remove idle worktrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+
+
+@click.command("close")
+@click.option("--idle", metavar="D", help="Close every session that has been quiet for this long, as 2h or 7d.")
+@json_option
+@click.argument("sessions", nargs=-1, metavar="SESSION...", shell_complete=candidates.open_sessions)
+def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
+    """Remove the worktrees of idle sessions; the branches stay.
+
+    The next turn brings the worktree back.
+    """
+    if bool(sessions) == (idle is not None):
+        raise click.UsageError("name the sessions to close, or give --idle D")
+    seconds = None if idle is None else duration.parse(idle, "--idle")
+
+    from gitrelay.calls import ask
+    from gitrelay.cli import output
+    from gitrelay.ledger import closing
+
+    ledger = ask.open_ledger(Path.cwd())
+    wanted = list(sessions) if seconds is None else closing.idle_sessions(ledger, seconds)
+    closed = closing.close(ledger, wanted)
+    if as_json:
+        click.echo(output.envelope("close", 0, {"closed": closed}))
+    else:
+        output.say(f"closed: {', '.join(closed)}" if closed else "nothing to close")
+    return 0

@@ -1,0 +1,37 @@
+"""`git relay doctor`: what is missing or skewed, and the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import click
+
+from gitrelay.cli.options import json_option
+
+
+@click.command("doctor")
+@json_option
+def command(as_json: bool) -> int:
+    """Check what calls need, and name the command that mends what is missing.
+
+    Exit code 0 means that a call to at least one peer besides shell can work here; 4 that none can.
+    Warnings are about single peers and agents and do not change it. Logins are not tried: that
+    would cost a call. Nothing is changed.
+    """
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns
+    from gitrelay.setup import doctor
+
+    rows = doctor.examine(Path.cwd(), os.environ)
+    code = doctor.exit_code(rows)
+    if as_json:
+        errors = [
+            {"code": "doctor", "message": f"{r.check}: {r.found}", "hint": r.fix} for r in rows if r.state == "fail"
+        ]
+        click.echo(output.envelope("doctor", code, [dataclasses.asdict(row) for row in rows], errors if code else []))
+        return code
+    table = [[row.state, row.check, row.found + (f"; {row.fix}" if row.fix else "")] for row in rows]
+    click.echo(columns(["STATE", "CHECK", "FOUND"], table))
+    return code

@@ -1,0 +1,100 @@
+"""`git relay hooks install|remove|list`: git hooks of gitrelay's in a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitrelay.cli.options import json_option
+
+if TYPE_CHECKING:
+    from gitrelay.git.repository import Repository
+    from gitrelay.setup.hooks import Change, Hook
+
+
+@click.command("hooks")
+@click.option("--to", metavar="PEER", help="With install pre-push: who reviews; kept as relay.gatePeer in .git/config.")
+@click.option("--force", is_flag=True, help="Also replace or remove a hook of gitrelay's that was edited.")
+@json_option
+@click.argument("action", type=click.Choice(["install", "remove", "list"]), metavar="install|remove|list")
+@click.argument("hooks", nargs=-1, metavar="[HOOK]...")
+def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as_json: bool) -> int:
+    """Install, remove or list gitrelay's git hooks in this repository.
+
+    HOOK is pre-push (a review before a push), update (in a bare repository: sessions only grow) or
+    reference-transaction (the same here). Without one, install takes pre-push, in a bare repository
+    update, and remove takes all.
+
+    They go where git looks for hooks. A hook that stands there is kept in HOOK.d/ and goes first; remove
+    puts it back as it was. A hooks folder that is part of the working tree is not touched: the line to
+    add to your own hook is shown.
+
+    \b
+    git relay hooks install pre-push --to codex
+    git relay hooks remove
+    """
+    from gitrelay.cli import output
+    from gitrelay.git.repository import Repository
+    from gitrelay.setup import hooks as installed
+
+    if to is not None and (action != "install" or (hooks and "pre-push" not in hooks)):
+        raise click.UsageError("--to belongs to 'install pre-push'")
+    unknown = next((name for name in hooks if name not in installed.HOOKS), None)
+    if unknown is not None:
+        raise click.UsageError(f"there is no hook {unknown!r}; it is {', '.join(installed.HOOKS)}")
+    repo = Repository.open(Path.cwd())
+    if action == "list":
+        if hooks:
+            raise click.UsageError("'list' takes no HOOK")
+        return _list(installed.listing(repo), as_json)
+    if action == "install":
+        changes = installed.install(repo, hooks or (_default(repo),), reviewer=to, force=force)
+    else:
+        changes = installed.remove(repo, hooks or installed.HOOKS, force=force)
+    if as_json:
+        click.echo(output.envelope("hooks", 0, [_row(c.hook) | {"action": c.action} for c in changes]))
+        return 0
+    _say(changes, quiet=not hooks)
+    if action == "install" and repo.top is not None and not changes[0].hook.path.is_relative_to(repo.common_dir):
+        output.say("this folder is core.hooksPath: every repository that is configured so runs these hooks")
+    return 0
+
+
+def _default(repo: Repository) -> str:
+    return "update" if repo.top is None else "pre-push"
+
+
+def _say(changes: Sequence[Change], *, quiet: bool) -> None:
+    from gitrelay.cli import output
+
+    for c in changes:
+        if c.action == "left" and quiet:
+            continue
+        why = {"absent": "; it is not there", "foreign": "; it is not gitrelay's"}.get(c.hook.state, "")
+        kept = f"; what stood there is {c.hook.kept} and goes first" if c.hook.kept and c.action != "removed" else ""
+        back = "; what stood there before is back" if c.action == "removed" and c.hook.state == "foreign" else ""
+        output.say(f"{c.action}: {c.hook.path}{back or why if c.action in ('left', 'removed') else kept}")
+
+
+def _list(hooks: Sequence[Hook], as_json: bool) -> int:
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns
+
+    if as_json:
+        click.echo(output.envelope("hooks", 0, [_row(hook) | {"action": None} for hook in hooks]))
+        return 0
+    rows = [[h.name, h.state, str(h.path), str(h.kept or "")] for h in hooks]
+    click.echo(columns(["HOOK", "STATE", "FILE", "GOES FIRST"], rows))
+    return 0
+
+
+def _row(hook: Hook) -> dict[str, str | None]:
+    return {
+        "hook": hook.name,
+        "state": hook.state,
+        "file": str(hook.path),
+        "kept": str(hook.kept) if hook.kept is not None else None,
+    }

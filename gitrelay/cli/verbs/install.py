@@ -1,0 +1,95 @@
+"""`git relay install`: the skill for the agents, and codex's rule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitrelay.cli.options import agents_option, json_option, place_option
+
+if TYPE_CHECKING:
+    from gitrelay.setup.skills import Change
+
+_ASK = "codex runs commands in a sandbox in which 'git relay' can neither record nor reach a peer."
+_CLAUDE = "claude asks before it calls; to be asked no more, allow Skill(relay) and Bash(git relay:*) in /permissions"
+
+
+@click.command("install")
+@agents_option
+@place_option
+@click.option("--allow-codex", is_flag=True, help="Also let codex run 'git relay' outside its sandbox.")
+@click.option("--force", is_flag=True, help="Overwrite files that were edited or that are not gitrelay's.")
+@json_option
+def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bool, as_json: bool) -> int:
+    """Put the skill where the agents look, so that they know how to call.
+
+    Two files serve all: .claude/skills/relay for claude, .agents/skills/relay for codex, gemini and
+    opencode; in your own folders, or with --project in this working tree. Installing again updates them.
+
+    With --allow-codex the rule is written to $CODEX_HOME/rules/gitrelay.rules; without, it is shown. It
+    lets codex run every 'git relay' command unasked and outside its sandbox, the peer shell included.
+    """
+    from gitrelay.cli import output
+    from gitrelay.setup import skills
+
+    wanted = wanted_agents(agents)
+    if allow_codex and "codex" not in wanted:
+        raise click.UsageError("--allow-codex is about codex: add --agent codex")
+    targets = skills.skills(wanted, os.environ, top_of(project))
+    rule = skills.codex_rule(os.environ)
+    changes = skills.install([*targets, *([rule] if allow_codex else [])], force=force)
+    offered = "codex" in wanted and not allow_codex and skills.look(rule).state != "current"
+    if as_json:
+        rows = rows_of([*changes, *([skills.Change(rule, "offered")] if offered else [])])
+        click.echo(output.envelope("install", 0, rows))
+        return 0
+    say_changes(changes)
+    double = skills.codex_double(os.environ)
+    if "codex" in wanted and double is not None:
+        output.say(f"codex finds a second skill named relay, {double}, and then loads neither: remove that one")
+    if "claude" in wanted:
+        output.say(_CLAUDE)
+    if offered:
+        output.say(f"{_ASK} This rule in {rule.path} lets it, every peer and access included:")
+        output.say(f"    {skills.RULE}\n'git relay install --agent codex --allow-codex' writes it.")
+    return 0
+
+
+def rows_of(changes: Sequence[Change]) -> list[dict[str, object]]:
+    """Changes as the envelope's data; keys are stable (docs/json.md)."""
+    return [
+        {"file": str(c.target.path), "kind": c.target.kind, "agents": list(c.target.agents), "action": c.action}
+        for c in changes
+    ]
+
+
+def say_changes(changes: Sequence[Change]) -> None:
+    from gitrelay.cli import output
+
+    for c in changes:
+        why = ": it was edited, or is not gitrelay's" if c.action == "kept" else ""
+        output.say(f"{c.action}: {c.target.path} ({c.target.kind}, {', '.join(c.target.agents)}){why}")
+
+
+def wanted_agents(given: Sequence[str]) -> tuple[str, ...]:
+    """The agents that were named; all of them where none was."""
+    from gitrelay.setup import skills
+
+    return skills.AGENTS if not given or "all" in given else tuple(given)
+
+
+def top_of(project: bool) -> Path | None:
+    """The working tree for --project. Raises UsageError where there is none."""
+    if not project:
+        return None
+    from gitrelay.errors import UsageError
+    from gitrelay.git.repository import Repository
+
+    top = Repository.open(Path.cwd()).top
+    if top is None:
+        raise UsageError("a bare repository has no working tree", hint="use --user", code="bare-repository")
+    return top

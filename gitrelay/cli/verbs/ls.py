@@ -1,0 +1,94 @@
+"""`git relay ls`: the sessions."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+
+
+@click.command("ls")
+@click.option("--open", "only_open", is_flag=True, help="Only sessions that are not archived.")
+@click.option("--pending", is_flag=True, help="Only sessions with a request that is not answered.")
+@click.option(
+    "--peer", metavar="P", shell_complete=candidates.peers, help="Only sessions whose last exchange was with this peer."
+)
+@click.option("--since", metavar="D", help="Only sessions that spoke within this time, as 2h or 7d.")
+@json_option
+def command(only_open: bool, pending: bool, peer: str | None, since: str | None, as_json: bool) -> int:
+    """List the sessions.
+
+    For each: how many turns, who spoke last, how it stands, how long ago. The latest comes first.
+    """
+    within = None if since is None else duration.parse(since, "--since")
+
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns, outcome
+    from gitrelay.errors import INTEGRITY, OK
+    from gitrelay.git.repository import BRING_BACK
+    from gitrelay.history import exchanges
+    from gitrelay.ledger.session import open_ledger
+
+    ledger = open_ledger(Path.cwd())
+    now = time.time()
+    found = [
+        s
+        for s in exchanges.sessions(ledger)
+        if (not only_open or not s.archived)
+        and (not pending or s.status == "pending")
+        and (peer is None or peer in (s.to, s.from_))
+        and (within is None or now - s.last <= within)
+    ]
+    code = INTEGRITY if any(s.status == exchanges.DAMAGED for s in found) else OK
+    errors = [
+        {"code": "damaged", "message": f"session {s.name} cannot be read", "hint": BRING_BACK}
+        for s in found
+        if s.status == exchanges.DAMAGED
+    ]
+    if as_json:
+        rows = [
+            {
+                "session": s.name,
+                "archived": s.archived,
+                "turns": s.turns,
+                "from": s.from_ or None,
+                "to": s.to or None,
+                "status": s.status,
+                "verify": s.verify,
+                "reason": s.reason,
+                "last": s.last,
+            }
+            for s in found
+        ]
+        click.echo(output.envelope("ls", code, rows, errors))
+        return code
+    if not found:
+        output.say("no sessions")
+        return 0
+    if output.is_drawn():
+        from gitrelay.cli.screen import rows as seen
+        from gitrelay.cli.screen import terminal
+
+        terminal.show_table(ledger.repo, seen.SESSIONS, (seen.of_session(s, now) for s in found))
+        for error in errors:
+            output.say(output.one_line(error["message"], error["hint"]))
+        return code
+    table = [
+        [
+            s.name,
+            str(s.turns),
+            f"{s.from_} -> {s.to}" if s.to else "-",
+            outcome(s.status, s.verify, s.reason) + (" (archived)" if s.archived else ""),
+            duration.render(max(0.0, now - s.last)) if s.last else "-",
+        ]
+        for s in found
+    ]
+    click.echo(columns(["SESSION", "TURNS", "WHO", "LAST", "AGE"], table))
+    for error in errors:
+        output.say(output.one_line(error["message"], error["hint"]))
+    return code

@@ -1,0 +1,67 @@
+"""`git relay pre-push`: what git's hook of that name is answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gitrelay.cli.options import json_option
+
+
+@click.command("pre-push")
+@json_option
+@click.argument("remote")
+@click.argument("url", required=False)
+def command(remote: str, url: str | None, as_json: bool) -> int:
+    """Decide on a push: the hook pre-push calls this with git's own words and lines.
+
+    REMOTE and URL are the hook's arguments, stdin is its stdin (githooks(5)); without lines there, what
+    pre-commit says in its environment is taken. What has no verdict is reviewed now, for at most
+    relay.gateBudget. Exit code 0 lets the push go. All settings: docs/gate.md.
+    """
+    from gitrelay.calls import ask, inflight
+    from gitrelay.cli import gatewords, output
+    from gitrelay.cli.screen.progress import watching
+    from gitrelay.errors import OK, Interrupted
+    from gitrelay.gate import outgoing, push, review
+    from gitrelay.protocol.names import Address
+
+    del url
+    text = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    ledger = ask.open_ledger(Path.cwd())
+    updates = outgoing.parse_updates(text) or outgoing.from_pre_commit(ledger.repo, os.environ)
+    waited: list[Address] = []
+
+    def meanwhile(address: Address) -> Callable[[], None] | None:
+        waited.append(address)
+        return watching(ledger, [address]) if sys.stderr.isatty() else None
+
+    def tell(words: str) -> None:
+        output.say(f"git-relay: {words}")
+
+    try:
+        decisions = push.decide(Path.cwd(), ledger, updates, remote, os.environ, tell, meanwhile)
+    except KeyboardInterrupt:
+        for address in waited[-1:]:
+            inflight.cancel(ledger, address, "Ctrl-C")
+        raise Interrupted("interrupted", hint="nothing was pushed") from None
+    code = next((d.verdict.exit_code for d in decisions if d.stops), OK)
+    for d in decisions:
+        if d.verdict.state != "running":
+            review.tidy(ledger.repo, d.change)
+        tell(gatewords.line(d.change, d.verdict))
+        findings = gatewords.findings(ledger, d.verdict)
+        if findings:
+            output.say(findings)
+        if not d.verdict.lets_go:
+            tell(gatewords.next_step(d.change, d.verdict))
+            tell("this push is stopped" if d.stops else "WARNING: it is pushed WITHOUT a passing review")
+    if as_json:
+        rows = [gatewords.row(d.change, d.verdict, stops=d.stops) for d in decisions]
+        errors = [gatewords.error(d.change, d.verdict) for d in decisions if d.stops]
+        click.echo(output.envelope("pre-push", code, rows, errors))
+    return code

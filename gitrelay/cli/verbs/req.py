@@ -1,0 +1,181 @@
+"""`git relay req`: ask a peer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import GroupedCommand, json_option, read_text
+
+
+@click.command(
+    "req",
+    cls=GroupedCommand,
+    groups={
+        "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
+        "What the peer may do, and how": ("access", "model", "effort"),
+        "Limits": ("timeout", "idle_timeout", "first_output"),
+        "What counts": ("checks", "key"),
+        "Waiting": ("wait", "detach", "no_invoke"),
+    },
+)
+@click.option(
+    "--to",
+    required=True,
+    multiple=True,
+    metavar="PEER",
+    shell_complete=candidates.peers,
+    help="The peer to ask: claude, codex, gemini, opencode, shell, or one from git config. Given twice, both are "
+    "asked side by side.",
+)
+@click.option(
+    "--from",
+    "from_",
+    metavar="NAME",
+    help="Who asks. Default: the calling agent, else relay.from, else your name.",
+)
+@click.option(
+    "--session",
+    metavar="S",
+    shell_complete=candidates.open_sessions,
+    help="Continue, or open, this session. Without it the call is a one-shot.",
+)
+@click.option("--name", metavar="N", help="Name of a one-shot. Default: the task's first words.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="F",
+    shell_complete=candidates.files,
+    help="Refer the peer to this file; repeatable.",
+)
+@click.option(
+    "--access",
+    metavar="read|write|full",
+    shell_complete=candidates.access,
+    help="What the peer may do: look, edit and run, or everything. Default write.",
+)
+@click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")
+@click.option("--effort", metavar="E", help="Reasoning effort, handed to the peer. Default: the peer's own.")
+@click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
+@click.option("--idle-timeout", metavar="D", help="Longest silence. Default 20m for the built-in agents, else none.")
+@click.option(
+    "--first-output",
+    metavar="D",
+    help="Longest wait for the model's first sign. Default 5m for the built-in agents, else none.",
+)
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="CMD",
+    help="Run CMD after the answer, and let its result decide the exit code; repeatable.",
+)
+@click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
+@click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
+@click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
+@click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
+@json_option
+@click.argument("task", nargs=-1)
+def command(
+    to: tuple[str, ...],
+    from_: str | None,
+    session: str | None,
+    name: str | None,
+    files: tuple[str, ...],
+    access: str | None,
+    model: str | None,
+    effort: str | None,
+    timeout: str | None,
+    idle_timeout: str | None,
+    first_output: str | None,
+    checks: tuple[str, ...],
+    key: str | None,
+    wait: str | None,
+    detach: bool,
+    no_invoke: bool,
+    as_json: bool,
+    task: tuple[str, ...],
+) -> int:
+    """Ask a peer: record the request, run the peer, print its answer.
+
+    TASK '-', or none with piped stdin, is read from stdin. The answer is printed with its front
+    matter; the exit code says how it went (docs/exit-codes.md). With several --to the exit code is the
+    worst, and each peer answers in a session of its own, S-PEER.
+
+    With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
+    saw beside what the peer claims.
+
+    With --key K, an exchange of this repository that was asked under K is printed, or joined while it
+    runs; one that ended without an answer is asked again.
+
+    \b
+      git relay req --to shell --session smoke "pytest -q"
+      git relay req --to codex --session auth-refactor "Fix the issues and add tests."
+      git relay req --to claude --access read --name review "Review src/auth.py."
+    """
+    if session is not None and name is not None:
+        raise click.UsageError("--session and --name exclude each other: a one-shot has a name, a turn has a session")
+    if detach and (wait is not None or no_invoke):
+        raise click.UsageError(f"--detach and {'--wait' if wait else '--no-invoke'} exclude each other")
+    if no_invoke and wait is not None:
+        raise click.UsageError("--no-invoke and --wait exclude each other: nobody is started")
+    limit = None if wait is None else duration.parse(wait, "--wait")
+    text = read_text(task, "TASK")
+
+    from gitrelay.calls import ask
+    from gitrelay.calls.settings import Given
+    from gitrelay.cli import output
+    from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
+
+    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks)
+    if checks and no_invoke:
+        raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
+    if len(to) > 1 and no_invoke:
+        raise click.UsageError("--no-invoke takes one --to")
+    if len(to) > 1:
+        ledger, asked = ask.ask_each(
+            Path.cwd(),
+            task=text,
+            to=to,
+            from_=from_,
+            session=session,
+            name=name,
+            files=files,
+            given=given,
+            key=key,
+        )
+    else:
+        ledger, one = ask.ask(
+            Path.cwd(),
+            task=text,
+            to=to[0],
+            from_=from_,
+            session=session,
+            name=name,
+            files=files,
+            given=given,
+            key=key,
+            invoke=not no_invoke,
+        )
+        asked = [one]
+    for one in asked:
+        output.note(one.notes)
+    if no_invoke or detach:
+        rows = [{"address": str(one.address), "file": str(one.file) if no_invoke else None} for one in asked]
+        if as_json:
+            click.echo(output.envelope("req", 0, rows[0] if len(to) == 1 else rows))
+        else:
+            click.echo("\n".join(row["file"] or row["address"] or "" for row in rows))
+        return 0
+    addresses = [one.address for one in asked]
+    with cancelled_by_ctrl_c(ledger, addresses):
+        for one in asked:
+            output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
+        sys.stderr.flush()
+        found = until_answered(ledger, addresses, limit)
+    return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1)

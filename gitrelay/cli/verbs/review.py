@@ -1,0 +1,88 @@
+"""`git relay review`: have a change reviewed before it is pushed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli.options import json_option
+
+
+@click.command("review")
+@click.option("--to", metavar="PEER", help="Who reviews. Default: relay.gatePeer.")
+@click.option("--from", "from_", metavar="NAME", help="Who asks. Default: as for 'req'.")
+@click.option("--base", metavar="REF", help="Review what HEAD or BRANCH has and REF has not. Default: and the remote.")
+@click.option("--check", "checks", multiple=True, metavar="CMD", help="Run CMD after the answer; repeatable.")
+@click.option("--timeout", metavar="D", help="Wall limit, as 15m. Default 1h.")
+@click.option("--again", is_flag=True, help="Also where there is a verdict already.")
+@click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the review goes on.")
+@click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
+@json_option
+@click.argument("change", required=False, metavar="[RANGE|BRANCH]")
+def command(
+    change: str | None,
+    to: str | None,
+    from_: str | None,
+    base: str | None,
+    checks: tuple[str, ...],
+    timeout: str | None,
+    again: bool,
+    wait: str | None,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Have a change reviewed before it is pushed.
+
+    The change is what would be pushed from HEAD, or BRANCH, or the commits A..B. It is a call with read
+    access in the session review-BRANCH; the answer's verify is the verdict, bound to base, tree, policy
+    and reviewer, and looked up by the hook pre-push and by 'git relay check'. A change that has a verdict
+    already is not reviewed again without --again.
+
+    \b
+    git relay review --to codex
+    git relay review main..feature --to claude --check "pytest -q"
+    """
+    if detach and wait is not None:
+        raise click.UsageError("--detach and --wait exclude each other")
+    limit = None if wait is None else duration.parse(wait, "--wait")
+
+    from gitrelay.calls import ask
+    from gitrelay.cli import output
+    from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
+    from gitrelay.errors import UsageError
+    from gitrelay.gate import outgoing, push, record, review, verdict
+    from gitrelay.history import exchanges
+
+    ledger = ask.open_ledger(Path.cwd())
+    reviewer = to or push.settings(ledger.repo).reviewer
+    if reviewer is None:
+        raise UsageError(
+            "there is no reviewer", hint="name one: --to PEER, or git config relay.gatePeer PEER", code="no-reviewer"
+        )
+    wanted, remote = outgoing.of_words(ledger.repo, change, base)
+    known = record.judge(ledger, wanted, reviewer, remote=remote)
+    if known.review is not None and (
+        known.state == verdict.RUNNING or (not again and known.state in (verdict.PASSED, verdict.FAILED))
+    ):
+        address = known.review.address
+        output.say(f"{address}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
+    else:
+        _, asked = review.ask(Path.cwd(), ledger.repo, wanted, reviewer, from_=from_, checks=checks, timeout=timeout)
+        output.note(asked.notes)
+        address = asked.address
+        output.say(str(address))
+    if detach:
+        row = {"address": str(address), "file": None}
+        click.echo(output.envelope("review", 0, row) if as_json else str(address))
+        return 0
+    with cancelled_by_ctrl_c(ledger, [address]):
+        sys.stderr.flush()
+        (found,) = until_answered(ledger, [address], limit)
+    if found.response is not None:
+        found = exchanges.exchange(ledger, address)
+        record.judge(ledger, wanted, reviewer, remote=remote)
+        review.tidy(ledger.repo, wanted)
+    return output.print_exchanges("review", [found], as_json=as_json, single=True)

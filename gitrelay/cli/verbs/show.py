@@ -1,0 +1,75 @@
+"""`git relay show`: a message, an exchange, a whole transcript; from git, never from the worktree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.protocol import names
+
+
+@click.command("show")
+@click.option("--req", "only", flag_value="req", help="Only the request.")
+@click.option("--res", "only", flag_value="res", help="Only the response.")
+@click.option("--raw", is_flag=True, help="The files as they are recorded, without headings.")
+@json_option
+@click.argument("what", metavar="ADDRESS|SESSION", shell_complete=candidates.anything)
+def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
+    """Print a message, an exchange or a whole session.
+
+    ADDRESS is SESSION/ID, or a one-shot's id. The text comes from git.
+    """
+    from gitrelay.calls import inflight
+    from gitrelay.cli import output
+    from gitrelay.errors import PENDING, UsageError
+    from gitrelay.history import exchanges
+    from gitrelay.ledger.session import open_ledger
+
+    ledger = open_ledger(Path.cwd())
+    if "/" in what:
+        address = names.parse_address(what)
+        inflight.settle(ledger, address.session)
+        found = [exchanges.exchange(ledger, address)]
+    else:
+        inflight.settle(ledger, names.check_session(what))
+        found = exchanges.exchanges(ledger, what, bodies=True)
+    if as_json:
+        rows = [output.exchange_json(e, request=True) for e in found]
+        click.echo(output.envelope("show", 0, rows))
+        return 0
+    if only == "res" and found and all(e.response is None for e in found):
+        raise UsageError(f"{what} is not answered yet", hint=f"git relay wait {found[-1].address}", code="not-answered")
+    if not found:
+        output.say(f"session {what} has no exchanges yet")
+        return 0
+    if output.is_drawn() and not raw:
+        import time
+
+        from gitrelay.cli.screen import conversation, terminal
+
+        with terminal.opened(ledger.repo) as seen:
+            now = time.time()
+            for i, e in enumerate(found):
+                seen.print([""] if i else [])
+                seen.print(conversation.lines(e, seen.width, colours=seen.colours, only=only, now=now))
+                if e.response is None and only is None:
+                    seen.print(["", f"{e.address} is not answered yet"])
+        return 0
+    for e in found:
+        parts = []
+        if only != "res":
+            parts.append((e.request, e.request_data))
+        if only != "req" and e.response is not None:
+            parts.append((e.response, e.response_data))
+        for commit, data in parts:
+            if not raw and only is None:
+                output.write(f"==> {commit.oid[:12]} {commit.subject}\n".encode())
+            output.write(data)
+            if not raw and only is None:
+                output.write(b"\n")
+        if e.response is None and only is None and not raw:
+            output.say(f"{e.address}: not answered yet (exit code {PENDING} of 'git relay wait')")
+    return 0

@@ -1,0 +1,96 @@
+"""`git relay stats`: what the calls came to, in figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+
+if TYPE_CHECKING:
+    from gitrelay.history.figures import Amount, Figures
+
+
+@click.command("stats")
+@click.option("--since", metavar="D", help="Only calls that were asked within this time, as 2h or 7d.")
+@click.option("--by", type=click.Choice(["peer", "model", "session", "day"]), help="A line for each of these.")
+@json_option
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
+def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_json: bool) -> int:
+    """Say what the calls came to, in figures.
+
+    Of all sessions, archived ones too, or of those named: calls by outcome and reason, what peers claimed
+    beside what the checks found, durations, tokens and cost. A percentile is the nearest rank, a value that
+    occurred; days are those of the local time zone. What was not recorded is unknown, never 0: in a table
+    '-' is unknown, and '+' behind a sum says that some calls did not report their part.
+
+    \b
+    git relay stats --since 7d
+    git relay stats --by peer
+    git relay stats auth-refactor --json
+    """
+    within = None if since is None else duration.parse(since, "--since")
+
+    from gitrelay.cli import output
+    from gitrelay.errors import INTEGRITY, OK
+    from gitrelay.history import batch, figures
+    from gitrelay.ledger.session import open_ledger
+
+    found = batch.read(open_ledger(Path.cwd()), sessions)
+    begin = None if within is None else time.time() - within
+    exchanges = [e for e in found.exchanges if begin is None or e.request.time >= begin]
+    total = figures.figures(exchanges)
+    groups = figures.grouped(exchanges, by) if by else []
+    code = INTEGRITY if found.damaged else OK
+    errors = output.damaged_errors(found.damaged)
+    if as_json:
+        data = {
+            "by": by,
+            "since": None if begin is None else round(begin),
+            "sessions": len({e.address.session for e in exchanges}),
+            "total": _json(total),
+            "groups": [_json(group) for group in groups],
+        }
+        click.echo(output.envelope("stats", code, data, errors))
+        return code
+    if exchanges:
+        from gitrelay.cli.screen import figures as drawn
+
+        click.echo(drawn.table(by, groups, total) if by else drawn.overview(total))
+    else:
+        output.say("no calls")
+    for error in errors:
+        output.say(output.one_line(error["message"], error["hint"]))
+    return code
+
+
+def _json(f: Figures) -> dict[str, Any]:
+    """Figures as --json gives them; keys are stable (docs/json.md)."""
+    return {
+        "group": f.group,
+        "calls": f.calls,
+        "pending": f.pending,
+        "done": f.done,
+        "error": f.error,
+        "reasons": f.reasons,
+        "verify": f.verify,
+        "checks": asdict(f.checks),
+        "duration_s": asdict(f.duration),
+        "tokens": {
+            name: {"known": a.known, "total": None if a.total is None else int(a.total)} for name, a in f.tokens.items()
+        },
+        "cost_usd": _amount(f.cost, float),
+        "redacted": f.redacted,
+    }
+
+
+def _amount(amount: Amount, number: Callable[[Decimal], float]) -> dict[str, Any]:
+    return {"known": amount.known, "total": None if amount.total is None else number(amount.total)}

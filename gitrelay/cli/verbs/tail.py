@@ -1,0 +1,49 @@
+"""`git relay tail`: the peer's live events, as readable lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelay import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.protocol import names
+
+
+@click.command("tail")
+@click.option("--timeout", metavar="D", help="Follow at most this long; then exit 8, and the call goes on.")
+@click.option("--no-follow", is_flag=True, help="Print what there is, and end.")
+@json_option
+@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
+def command(address: str, timeout: str | None, no_follow: bool, as_json: bool) -> int:
+    """Follow a peer's events as readable lines.
+
+    Tools, files, messages, retries, as they come, until the call ends. Of an ended call the log is shown
+    while it is kept. With --json the lines so far, without following.
+    """
+    wanted = names.parse_address(address)
+    limit = None if timeout is None else duration.parse(timeout, "--timeout")
+
+    from gitrelay.calls import ask, inflight
+    from gitrelay.calls.peerlog import Follower
+    from gitrelay.cli import output
+    from gitrelay.cli.screen import progress
+    from gitrelay.history import exchanges
+
+    ledger = ask.open_ledger(Path.cwd())
+    exchange = exchanges.exchange(ledger, wanted)
+    if as_json:
+        lines = Follower(ledger, wanted, exchange.to).lines()
+        click.echo(output.envelope("tail", 0, {"address": str(wanted), "status": exchange.status, "lines": lines}))
+        return 0
+    look = progress.watching(ledger, [wanted], lambda line: click.echo(output.safe(line)))
+    look()
+    if no_follow or exchange.response is not None:
+        return 0
+    found = inflight.wait(ledger, wanted, limit, meanwhile=look)
+    look()
+    if found.response is not None:
+        output.say(f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}")
+    return found.exit_code

@@ -1,0 +1,74 @@
+"""Letting a change through without a verdict: an exception that a person signs off, recorded like any exchange.
+
+`gate` asks the person whether the change may go, and the person answers with the reason: two commits that keep every
+rule of a session, so that whoever reads the reviews finds the exceptions between them. The answer's `verify`
+is `skip`, because nothing was verified, and its trailers are the reason and a sign-off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from gitrelay.calls import ask, inflight
+from gitrelay.calls.settings import Given, caller
+from gitrelay.errors import Busy, UsageError
+from gitrelay.gate import review
+from gitrelay.gate.outgoing import Change
+from gitrelay.gate.verdict import BYPASS
+from gitrelay.git.repository import Repository
+from gitrelay.ledger import snapshot
+from gitrelay.ledger.session import plain
+from gitrelay.protocol import names
+from gitrelay.protocol.message import Response
+from gitrelay.protocol.names import Address
+
+GATE: Final = "gate"  # who asks
+_REASON_MAX: Final = 500  # characters; it stands in a trailer
+
+
+def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_: str | None = None) -> Address:
+    """Record the exception and return its address.
+
+    Raises UsageError for an empty reason, Busy while a review of the branch runs, CannotRecord: then there is none.
+    """
+    reason = checked(reason)
+    person = caller(repo, from_)
+    try:
+        ledger, asked = ask.ask(
+            folder,
+            task=f"May {change.head[:12]} of branch {names.quote(change.branch)} be pushed without a verdict?",
+            to=person,
+            from_=GATE,
+            session=change.session,
+            given=Given(access="read"),
+            invoke=False,
+            binding=review.question(change, None).binding,
+        )
+    except Busy as e:
+        hint = "'git relay status' shows what runs; 'git relay cancel ADDRESS' stops a review"
+        raise Busy(f"the exception cannot be recorded now: {e.message}", hint=hint) from e
+    signed = f"{repo.identity.name} <{repo.identity.email}>"
+    body = f"It may, without a verdict.\n\nReason: {reason}\n\nSigned-off-by: {signed}"
+    response = Response(asked.address.id, person, GATE, "done", "skip", body)
+    trailers = {"Relay-Recorded": "peer", BYPASS: reason, "Signed-off-by": signed}
+    try:
+        with ledger.session(change.session) as held:
+            tip = held.tip()
+            if tip is None:
+                raise UsageError(f"session {change.session} is gone", hint="try again", code="unknown-session")
+            held.append_response(tip, response, trailers, files=snapshot.take(repo, change.session))
+    except BaseException:
+        inflight.cancel(ledger, asked.address, "an exception that could not be recorded")
+        raise
+    return asked.address
+
+
+def checked(reason: str) -> str:
+    """The reason as one line. Raises UsageError for none, and for one that is too long to stand in a trailer."""
+    text = plain(reason, _REASON_MAX + 1)
+    if not text:
+        raise UsageError("the reason is empty", hint="say why, for those who read the record", code="no-reason")
+    if len(text) > _REASON_MAX:
+        raise UsageError(f"the reason has more than {_REASON_MAX} characters", hint="say it shorter", code="bad-reason")
+    return text

@@ -1,0 +1,234 @@
+"""A push and its gate: what git's hook `pre-push` is answered.
+
+The record decides (gate.py). Where it says nothing the change is reviewed now, within a budget: git has opened its
+connection before it runs the hook, and hosts close one that is idle for some six minutes. Past the budget the
+review goes on in its supervisor, and the push is to be tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitrelay import duration, environment
+from gitrelay.calls import ask, inflight
+from gitrelay.calls.outcome import failed
+from gitrelay.calls.settings import Given
+from gitrelay.errors import Busy, RelayError, UsageError
+from gitrelay.gate import bypass, outgoing, record, review, verdict
+from gitrelay.gate.outgoing import Change
+from gitrelay.gate.verdict import Verdict
+from gitrelay.git.repository import Repository
+from gitrelay.history import exchanges
+from gitrelay.ledger.session import Ledger
+from gitrelay.protocol import names
+from gitrelay.protocol.names import Address
+from gitrelay.state.folder import Call, Limits
+
+DEFAULT_BUDGET: Final = 240.0  # seconds; hosts were seen to close after 354 to 359 s
+SKIP: Final = "GITRELAY_SKIP"
+_RETRIED: Final = ("cancelled", "lost")  # reasons after which a review is asked for anew without a person's word
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What git config says of the gate; never a file of the working tree."""
+
+    reviewer: str | None
+    blocks: bool = True
+    blocks_unevaluated: bool = False
+    budget: float | None = DEFAULT_BUDGET
+    tags: bool = False
+
+
+def settings(repo: Repository) -> Settings:
+    """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`.
+
+    Raises UsageError that quotes a bad value and says where it stands.
+    """
+    values = repo.config.get("relay.gatepeer")
+    reviewer = names.check_slug(values[-1][0], f"relay.gatePeer in {values[-1][1]}") if values else None
+    budget: float | None = DEFAULT_BUDGET
+    values = repo.config.get("relay.gatebudget")
+    if values:
+        budget = duration.parse_limit(values[-1][0], f"relay.gateBudget in {values[-1][1]}")
+    return Settings(
+        reviewer,
+        _mode(repo, "gate", "block") == "block",
+        _mode(repo, "gateUnevaluated", "warn") == "block",
+        budget,
+        bool(repo.flag("relay.gatetags")),
+    )
+
+
+def _mode(repo: Repository, key: str, default: str) -> str:
+    values = repo.config.get(f"relay.{key.lower()}")
+    if not values:
+        return default
+    value, where = values[-1]
+    if value not in ("warn", "block"):
+        raise UsageError(f"relay.{key} {names.quote(value)} in {where}", hint="it is warn or block", code="bad-config")
+    return value
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one change in a push."""
+
+    change: Change
+    verdict: Verdict
+    stops: bool
+
+
+def decide(
+    folder: Path,
+    ledger: Ledger,
+    updates: Sequence[outgoing.Update],
+    remote: str,
+    environ: Mapping[str, str],
+    tell: Callable[[str], None],
+    meanwhile: Callable[[Address], Callable[[], None] | None] = lambda address: None,
+) -> list[Decision]:
+    """Decide on what git is about to push; a change without a verdict is reviewed now, within the budget.
+
+    `tell` is given lines for the person who waits; `meanwhile(address)` what to call while a review runs. Inside a
+    call of gitrelay nothing is reviewed: the record decides. Raises UsageError for bad settings, and where a reason
+    to skip is empty or cannot be recorded.
+    """
+    repo = ledger.repo
+    chosen = settings(repo)
+    changes = outgoing.of_updates(repo, updates, remote, tags=chosen.tags)
+    reason = environ.get(SKIP)
+    if reason is not None:
+        reason = bypass.checked(reason)
+    deadline = None if chosen.budget is None else time.monotonic() + chosen.budget
+    decisions = []
+    for change in changes:
+        found = record.judge(ledger, change, chosen.reviewer, remote=remote)
+        if not found.lets_go and reason is not None:
+            bypass.record(folder, repo, change, reason)
+            found = record.judge(ledger, change, chosen.reviewer, remote=remote)
+        elif _is_asked_for(found):
+            waits = _Waits(folder, ledger, change, chosen, remote, deadline, tell, meanwhile)
+            found = waits.inside_a_call(found) if _is_inside_a_call(environ) else waits.review(found)
+        blocks = chosen.blocks_unevaluated if found.state == verdict.UNEVALUATED else chosen.blocks
+        decisions.append(Decision(change, found, blocks and not found.lets_go))
+    return decisions
+
+
+def _is_inside_a_call(environ: Mapping[str, str]) -> bool:
+    """Whether a peer, or a check, pushes: a review from there would be a call within a call, or wait for itself."""
+    return environment.depth(environ) > 0 or environment.CALL in environ
+
+
+def _is_asked_for(found: Verdict) -> bool:
+    """Whether a review should be had now. One that ended without a verdict is not repeated at every push."""
+    if found.state == verdict.UNEVALUATED:
+        return found.review is not None and found.review.reason in _RETRIED
+    return found.state in (verdict.MISSING, verdict.STALE, verdict.REFUSED, verdict.RUNNING)
+
+
+@dataclass(frozen=True)
+class _Waits:
+    """A change that a push waits for."""
+
+    folder: Path
+    ledger: Ledger
+    change: Change
+    chosen: Settings
+    remote: str
+    deadline: float | None
+    tell: Callable[[str], None]
+    meanwhile: Callable[[Address], Callable[[], None] | None]
+
+    def inside_a_call(self, found: Verdict) -> Verdict:
+        self.tell("inside a call of gitrelay no review is started; who called you can: git relay review")
+        return found
+
+    def review(self, found: Verdict) -> Verdict:
+        """Have it reviewed, or join the review that runs, until it ends or the budget does."""
+        reviewer = self.chosen.reviewer
+        if reviewer is None:
+            return Verdict(verdict.UNEVALUATED, why="there is no reviewer: git config relay.gatePeer PEER")
+        if self._left() == 0:
+            return found
+        try:
+            address = self._running(found) or self._ask(reviewer)
+        except Busy as e:
+            return Verdict(verdict.RUNNING, why=e.message)
+        except RelayError as e:
+            return self._not_asked(reviewer, e)
+        self.tell(
+            f"{reviewer} reviews {names.quote(self.change.branch)} ({address})"
+            + (f"; here for at most {duration.render(self._left() or 0)}, then on its own" if self.deadline else "")
+        )
+        self._wait(address)
+        return record.judge(self.ledger, self.change, reviewer, remote=self.remote)
+
+    def _running(self, found: Verdict) -> Address | None:
+        return found.review.address if found.state == verdict.RUNNING and found.review is not None else None
+
+    def _ask(self, reviewer: str) -> Address:
+        """Start the review, after what runs in the session. Raises Busy where that goes on too long."""
+        while True:
+            other = self._in_flight()
+            if other is not None:
+                self.tell(f"{other.address} runs in this session")
+                self._wait(other.address)
+                found = record.judge(self.ledger, self.change, reviewer, remote=self.remote)
+                if found.review is not None and (found.state == verdict.RUNNING or not _is_asked_for(found)):
+                    return found.review.address  # it was for this change: another push had asked for it
+            try:
+                return review.ask(self.folder, self.ledger.repo, self.change, reviewer)[1].address
+            except Busy:
+                if self._left() == 0 or self._in_flight() is None:
+                    raise
+
+    def _in_flight(self) -> Call | None:
+        """The call that runs in the session, of this change or another."""
+        inflight.settle(self.ledger, self.change.session)
+        folder = self.ledger.state.call(self.change.session)
+        return folder.load() if folder.is_alive() else None
+
+    def _left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def _wait(self, address: Address) -> None:
+        inflight.wait(self.ledger, address, self._left(), meanwhile=self.meanwhile(address))
+
+    def _not_asked(self, reviewer: str, error: RelayError) -> Verdict:
+        """The review could not be asked for: recorded as a call without an answer, where that can be done."""
+        why = f"{reviewer} could not be asked: {error.message}"
+        with contextlib.suppress(RelayError):
+            ledger, asked = ask.ask(
+                self.folder,
+                task=review.task(self.ledger.repo, self.change, None),
+                to=reviewer,
+                session=self.change.session,
+                given=Given(access="read"),
+                invoke=False,
+                binding=review.question(self.change, reviewer).binding,
+            )
+            exchange = exchanges.exchange(ledger, asked.address)
+            told = Call(
+                asked.address.session,
+                asked.address.id,
+                exchange.from_,
+                exchange.to,
+                os.fspath(ledger.repo.place),
+                "read",
+                time.time(),
+                Limits(),
+            )
+            outcome = failed(told, "unavailable", f"{error.message}. {error.hint}".rstrip(". "))
+            with ledger.session(self.change.session) as held:
+                tip = held.tip()
+                if tip is not None:
+                    held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"})
+            return Verdict(verdict.UNEVALUATED, why=f"{why} ({asked.address})")
+        return Verdict(verdict.UNEVALUATED, why=f"{why}; this could not be recorded")

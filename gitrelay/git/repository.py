@@ -1,0 +1,579 @@
+"""The one room that talks to git, and the only one that imports GitPython.
+
+GitPython opens nothing by itself here: it runs plumbing, one process for one named question, with raw
+bytes in and out (`-z`, full ref names, `--` before operands). Its porcelain (`repo.index`,
+`head.commit`) loses commits under concurrency and fails in SHA-256 repositories.
+
+Invariants: no user hook runs, nothing asks a question, nothing touches the user's index, stash or
+configuration; replace refs are ignored, so that history reads as it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gitrelay.errors import INTEGRITY, Busy, CannotRecord, IntegrityError, RelayError, UsageError
+from gitrelay.protocol.names import quote_path
+
+if TYPE_CHECKING:
+    from git import Git
+
+MINIMUM: Final = (2, 30)
+FILE_MODE: Final = "100644"
+BRING_BACK: Final = (  # the hint for every object that is damaged or gone
+    "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
+)
+
+_SETTINGS: Final = (
+    "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
+    "core.fsmonitor=false",  # may name a program
+    "core.quotePath=false",
+    "core.logAllRefUpdates=true",
+    "core.fsync=committed,loose-object",  # the default syncs refs but not the loose objects they name
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "log.showSignature=false",
+    "color.ui=false",
+    "trailer.separators=:",  # or git reads no trailer of ours
+    "core.commentChar=#",  # "R" would make every trailer a comment
+)
+# for messages; a question about the user's own files (`users=True`) is asked with the user's own conversions
+_MESSAGE_SETTINGS: Final = (
+    "core.autocrlf=false",  # a message is stored and checked out byte for byte
+    "core.eol=lf",
+    "core.attributesFile=/dev/null",  # a filter there would change a message, and is a program
+    "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
+)
+_ENVIRONMENT: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_FLUSH": "0",  # or 'git log' writes to a pipe commit by commit, and each is a read of ours
+}
+_MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
+
+
+_ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
+
+
+class GitError(RelayError):
+    """git ended with an unexpected status. `stderr` is its own words."""
+
+    code = "git"
+
+    def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
+        last = (stderr.strip().splitlines() or ["no message"])[-1].removeprefix("fatal: ").removeprefix("error: ")
+        super().__init__(f"git {command[0] if command else ''} failed ({status}): {last}")
+        self.status = status
+        self.stderr = stderr
+
+
+class Damaged(GitError):
+    """An object or a ref that git cannot read."""
+
+    exit_code = INTEGRITY
+    code = "damaged"
+
+    def __init__(self, command: Sequence[str], status: int, stderr: str, line: str) -> None:
+        super().__init__(command, status, stderr)
+        self.message = f"the repository is damaged: {line}"
+        self.hint = (
+            "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
+        )
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object out of the database: `kind` is blob, tree, commit or tag."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    mode: str
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A line of `git worktree list`. `branch` is a full ref name, None where HEAD is detached."""
+
+    path: Path
+    branch: str | None
+    prunable: bool
+
+
+@dataclass(frozen=True)
+class Identity:
+    name: str
+    email: str
+
+
+class Repository:
+    """A repository seen from one working tree: `top` is that tree's root, None in a bare repository."""
+
+    def __init__(self, top: Path | None, git_dir: Path, common_dir: Path, object_format: str) -> None:
+        self.top = top
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.object_format = object_format
+        self.place = top or git_dir
+
+    @classmethod
+    def open(cls, folder: Path) -> Repository:
+        """The repository that `folder` is in. Raises UsageError where there is none, CannotRecord for git's faults."""
+        _require_version()
+        status, out, err = _execute(
+            folder,
+            [
+                "rev-parse",
+                "--is-bare-repository",
+                "--show-object-format",
+                "--absolute-git-dir",
+                "--git-common-dir",
+                "--show-toplevel",
+            ],
+        )
+        lines = out.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        if status == 0 and len(lines) == 5:
+            top: Path | None = Path(lines[4])
+        elif status != 0 and len(lines) == 4 and "work tree" in err:
+            top = None
+        elif status != 0 and "not a git repository" in err:
+            raise UsageError(
+                f"{quote_path(folder)} is not in a git repository",
+                hint="change into one, or make one with 'git init'",
+                code="not-a-repository",
+            )
+        else:
+            raise CannotRecord(
+                f"git cannot open the repository at {quote_path(folder)}: {_last_line(err)}",
+                code="git-cannot-open",
+            )
+        git_dir = Path(lines[2])
+        repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
+        if top is None and lines[0] == "false":
+            # inside the .git folder of an ordinary repository
+            raise UsageError(
+                f"{quote_path(folder)} is inside a .git folder",
+                hint="change into the working tree",
+                code="not-a-repository",
+            )
+        return repo
+
+    # -- running git ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        place: Path | None = None,
+        ok: Sequence[int] = (0,),
+        users: bool = False,
+    ) -> bytes:
+        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault.
+
+        `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold.
+        """
+        status, out, err = _execute(place or self.place, args, stdin, env, users=users)
+        if status not in ok:
+            raise _classified(args, status, err)
+        return out
+
+    # -- configuration ----------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> dict[str, list[tuple[str, str]]]:
+        """Every setting: lower-cased section and key (the subsection as written) -> [(value, where it stands)]."""
+        settings: dict[str, list[tuple[str, str]]] = {}
+        fields = iter(self.run("config", "--null", "--show-origin", "--list").split(b"\0"))
+        for origin in fields:
+            item = next(fields, None)
+            if item is None:
+                break
+            name, newline, value = item.decode("utf-8", "replace").partition("\n")
+            where = origin.decode("utf-8", "replace").removeprefix("file:")
+            # `[a] b` without '=' means true
+            settings.setdefault(name, []).append((value if newline else "true", where))
+        return settings
+
+    def setting(self, name: str) -> str | None:
+        values = self.config.get(name)
+        return values[-1][0] if values else None
+
+    def users_setting(self, name: str) -> str | None:
+        """As `setting`, without what gitrelay's own git is started with (`_SETTINGS`)."""
+        values = [value for value, _ in self.config.get(name, [])]
+        ours = sum(name == setting.partition("=")[0].lower() for setting in _SETTINGS + _MESSAGE_SETTINGS)
+        values = values[: len(values) - ours]
+        return values[-1] if values else None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.setting(name)
+        return None if value is None else value.lower() in ("true", "yes", "on", "1")
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The user's own git identity as committer; `gitrelay` where none is configured."""
+        name = os.environ.get("GIT_COMMITTER_NAME") or self.setting("committer.name") or self.setting("user.name")
+        email = os.environ.get("GIT_COMMITTER_EMAIL") or self.setting("committer.email") or self.setting("user.email")
+        if name and email:
+            return Identity(name, email)
+        return Identity("gitrelay", "gitrelay@gitrelay.invalid")
+
+    @cached_property
+    def signs(self) -> bool:
+        """Whether relay commits are signed: `relay.sign`, else `commit.gpgsign`."""
+        own = self.flag("relay.sign")
+        return bool(self.flag("commit.gpgsign") if own is None else own)
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    @cached_property
+    def empty_tree(self) -> str:
+        return self.object_id("tree", b"")
+
+    @property
+    def no_object(self) -> str:
+        """The all-zero id that stands for 'no such ref' in a compare-and-swap."""
+        return "0" * (64 if self.object_format == "sha256" else 40)
+
+    def object_id(self, kind: str, data: bytes) -> str:
+        """The id that git gives to `data`; computed here, so that what was written can be checked."""
+        return hashlib.new(self.object_format, b"%s %d\0" % (kind.encode(), len(data)) + data).hexdigest()
+
+    def objects(self, names: Sequence[str]) -> list[Object | None]:
+        """The objects that `names` resolve to, in order, None for what is missing: one process for all of them."""
+        if not names:
+            return []
+        if any("\n" in name for name in names):
+            raise ValueError("an object name cannot hold a newline")
+        wanted = "".join(n + "\n" for n in names).encode("utf-8", "surrogateescape")
+        out = self.run("cat-file", "--batch", "--buffer", stdin=wanted)
+        found: list[Object | None] = []
+        at = 0
+        for _ in names:
+            end = out.index(b"\n", at)
+            head = out[at:end].split(b" ")
+            at = end + 1
+            if len(head) == 3 and head[2].isdigit():
+                size = int(head[2])
+                found.append(Object(head[0].decode(), head[1].decode(), out[at : at + size]))
+                at += size + 1
+            else:
+                found.append(None)
+        return found
+
+    def tree_entries(self, data: bytes) -> list[TreeEntry]:
+        """A raw tree object -> its entries. Names are bytes to git; ours are ASCII."""
+        width = len(self.no_object) // 2
+        entries = []
+        at = 0
+        while at < len(data):
+            space = data.index(b" ", at)
+            nul = data.index(b"\0", space)
+            oid = data[nul + 1 : nul + 1 + width].hex()
+            name = data[space + 1 : nul].decode("utf-8", "surrogateescape")
+            entries.append(TreeEntry(data[at:space].decode(), name, oid))
+            at = nul + 1 + width
+        return entries
+
+    def write_blob(self, path: Path, data: bytes) -> str:
+        """Store the file at `path` as it is (no filters, no line-end conversion); it must hold `data`."""
+        oid = self.run("hash-object", "-w", "--no-filters", "--", str(path)).decode().strip()
+        if oid != self.object_id("blob", data):
+            raise IntegrityError(f"{quote_path(path)} changed while it was being recorded", hint="try again")
+        return oid
+
+    def write_tree(self, entries: Iterable[TreeEntry]) -> str:
+        lines = b"".join(f"{e.mode} blob {e.oid}\t{e.name}".encode("utf-8", "surrogateescape") + b"\0" for e in entries)
+        return self.run("mktree", "-z", stdin=lines).decode().strip()
+
+    def commit(
+        self, tree: str, parents: Sequence[str], message: str, author: Identity, *, sign: bool | None = None
+    ) -> str:
+        """A commit object by `author`, committed by the user and signed as the user's git says. Moves nothing."""
+        parent_args = [word for parent in parents for word in ("-p", parent)]
+        signed = self.signs if sign is None else sign
+        env = {
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": self.identity.name,
+            "GIT_COMMITTER_EMAIL": self.identity.email,
+        }
+        try:
+            out = self.run(
+                "commit-tree",
+                *(["-S"] if signed else []),
+                *parent_args,
+                "-F",
+                "-",
+                tree,
+                stdin=message.encode(),
+                env=env,
+            )
+        except GitError as e:
+            if not signed:
+                raise
+            raise CannotRecord(
+                f"the commit cannot be signed: {_last_line(e.stderr)}",
+                hint="mend the signing key (git config user.signingKey), or 'git config relay.sign false'",
+                code="cannot-sign",
+            ) from e
+        return out.decode().strip()
+
+    # -- refs -------------------------------------------------------------------------------------
+
+    def ref(self, name: str) -> str | None:
+        """The object id that the full ref name stands for."""
+        out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, ok=(0, 1)).decode().strip()
+        return out or None
+
+    def each_ref(self, format_: str, *prefixes: str) -> list[list[str]]:
+        """Rows of `for-each-ref`; fields of `format_` are separated by %00, rows by newline and %01."""
+        out = self.run("for-each-ref", f"--format={format_}%01", *prefixes)
+        rows = out.decode("utf-8", "replace").split("\x01\n")[:-1]
+        return [row.split("\0") for row in rows]
+
+    def broken_refs(self, *prefixes: str) -> list[str]:
+        """The refs below `prefixes` that git leaves out of every listing, because it cannot read their files."""
+        _, _, err = _execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
+        return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)
+
+    def refs_listing(self, without: Sequence[str]) -> bytes:
+        """Every ref and what it stands for, but those that begin with one of `without`."""
+        lines = self.run("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+        skipped = tuple(prefix.encode() for prefix in without)
+        return b"\n".join(line for line in lines if not line.startswith(skipped))
+
+    def index_listing(self) -> bytes:
+        """What the index holds; unlike its file, this stays the same when git refreshes it."""
+        return self.run("ls-files", "--stage", "-z")
+
+    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
+        """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
+
+        Raises GitError where one of them is not at `old` any more; then none has moved.
+        """
+        lines = "".join(f"update {ref}\0{new}\0{old}\0" for ref, new, old in moves)
+        # --no-deref: a session's branch that somebody made a symbolic ref must not move what it points to
+        self.run("update-ref", "--no-deref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
+
+    # -- worktrees --------------------------------------------------------------------------------
+
+    def worktrees(self) -> list[Worktree]:
+        found = []
+        for record in self.run("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n\n"):
+            fields = dict(line.partition(" ")[::2] for line in record.splitlines())
+            if "worktree" in fields:
+                path = Path(fields["worktree"])
+                found.append(Worktree(path, fields.get("branch"), "prunable" in fields or not path.exists()))
+        return found
+
+    def add_worktree(self, path: Path, branch: str) -> None:
+        # --force: a folder that was removed by hand is still registered; twice: and it may have been locked
+        words = ("worktree", "add", "--quiet", "--force", "--force", "--", str(path), branch)
+        self.run(*self._no_filters, *words)
+
+    def remove_worktree(self, path: Path) -> None:
+        self.run("worktree", "remove", "--force", "--force", "--", str(path))
+
+    def prune_worktrees(self) -> None:
+        self.run("worktree", "prune", "--expire=now")
+
+    def reset_worktree(self, place: Path) -> None:
+        """Index and tracked files of the worktree at `place` become those of its HEAD; other files stay."""
+        self.run(*self._no_filters, "read-tree", "--reset", "-u", "HEAD", place=place)
+
+    @property
+    def converts(self) -> bool:
+        """Whether a checkout may change bytes: of all attribute files, `info/attributes` cannot be switched off."""
+        return (self.common_dir / "info" / "attributes").exists()
+
+    @property
+    def _no_filters(self) -> list[str]:
+        """Words before a git command that keep `info/attributes` from running the user's filters on messages."""
+        if not self.converts:
+            return []
+        filters = {name.rpartition(".")[0] for name in self.config if name.startswith("filter.") and "=" not in name}
+        off = [f"{name}.{rest}" for name in sorted(filters) for rest in ("smudge=", "process=", "required=false")]
+        return [word for setting in off for word in ("-c", setting)]
+
+    def changes(self, place: Path) -> list[tuple[str, str]]:
+        """(state, path) of everything in the worktree at `place` that differs from its HEAD, ignored files too."""
+        out = self.run("status", "--porcelain", "-z", "--no-renames", "--ignored", "--untracked-files=all", place=place)
+        return [(item[:2], item[3:]) for item in out.decode("utf-8", "surrogateescape").split("\0") if item]
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def first_parents(self, revs: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+        """Every commit from `revs` on along first parents, newest first: id, parents, time, message.
+
+        The parents are ids with a blank between them, the time is seconds since the epoch, or '' where there is none.
+        """
+        if not revs:
+            return iter(())  # git would take HEAD
+        words = ("log", "-z", "--first-parent", "--format=%H%x00%P%x00%ct%x00%B")
+        if len(revs) <= _ON_ARGV:  # stdin needs a temporary file, and a read-only sandbox has no place for one
+            out = self.run(*words, "--end-of-options", *revs, "--")
+        else:
+            out = self.run(*words, "--stdin", stdin="".join(f"{rev}\n" for rev in revs).encode())
+        fields = iter(out.decode("utf-8", "replace").split("\0"))  # git ends a message at its first NUL
+        return zip(fields, fields, fields, fields, strict=False)
+
+    def additions(self, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+        """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
+        if not refs:
+            return  # git would take HEAD
+        words = ("--root", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=d", "-z", "--format=%x02%H%x03%S%x04")
+        out = self.run("log", "--stdin", "--reverse", *words, stdin="".join(f"{ref}\n" for ref in refs).encode())
+        for record in out.decode("utf-8", "surrogateescape").split("\x02")[1:]:
+            head, _, rest = record.partition("\x04")
+            commit, _, ref = head.partition("\x03")
+            fields = rest.split("\0")
+            changes = [i for i, text in enumerate(fields) if text.lstrip("\n").startswith(":")]
+            yield commit, ref, [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)]
+
+    def search(self, text: str, format_: str, prefixes: Sequence[str]) -> Iterator[list[str]]:
+        """Commits below the ref `prefixes` whose message holds `text`, oldest first; fields as in `log`."""
+        globs = [f"--glob={prefix}*" for prefix in prefixes]
+        words = ["--fixed-strings", f"--grep={text}", *globs]
+        yield from _log_rows(self.run("log", "-z", "--reverse", f"--format={format_}%x01", *words, "--"))
+
+
+def _log_rows(out: bytes) -> Iterator[list[str]]:
+    for row in out.decode("utf-8", "replace").split("\x01\0"):
+        if row.removesuffix("\x01"):
+            yield row.removesuffix("\x01").split("\0")
+
+
+def _execute(
+    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None, *, users: bool = False
+) -> tuple[int, bytes, str]:
+    """(status, stdout, stderr) of one git process."""
+    git = _git()
+    settings = [word for setting in _SETTINGS + (() if users else _MESSAGE_SETTINGS) for word in ("-c", setting)]
+    command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
+    # GitPython takes stdin from a real file only; in a read-only sandbox there is no place for a temporary one
+    with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as source:
+        if stdin:
+            source.write(stdin)
+            source.seek(0)
+        status, out, err = git.execute(
+            command,
+            istream=source,
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+            env=_ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {}),
+            shell=False,
+        )
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    assert isinstance(out, bytes)
+    return int(status), out, str(err)
+
+
+def _git() -> Git:
+    try:
+        from git import Git
+    except ImportError as e:
+        raise CannotRecord(
+            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code="no-git"
+        ) from e
+    return Git()
+
+
+def version() -> tuple[int, ...]:
+    return _git().version_info
+
+
+def _require_version() -> None:
+    found = version()
+    if found < MINIMUM:
+        wanted, have = (".".join(map(str, v)) for v in (MINIMUM, found))
+        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code="git-too-old")
+
+
+def _last_line(stderr: str) -> str:
+    lines = [line for line in stderr.strip().splitlines() if not line.startswith("hint:")]
+    return lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else "no message"
+
+
+# (words in git's stderr, what it means, what to do); git forces LC_ALL=C
+_FAULTS: Final = (
+    ("No space left on device", "the disk is full", "free some space; nothing was recorded"),
+    ("File too large", "a file-size limit was reached", "raise the limit (ulimit -f); nothing was recorded"),
+    ("Disk quota exceeded", "the disk quota is used up", "free some space; nothing was recorded"),
+    (
+        "Read-only file system",
+        "the git folder is read-only",
+        "run this where .git can be written: outside the sandbox, or after remounting",
+    ),
+    ("Permission denied", "the git folder cannot be written", "check who owns .git; nothing was recorded"),
+    (
+        "insufficient permission",
+        "the git folder cannot be written",
+        "check who owns .git; nothing was recorded",
+    ),
+)
+
+
+# git's words, 2.30 to 2.50, for an object that is not there or is not what its name says; compiled when git fails
+_DAMAGE: Final = (
+    r"is corrupt|bad object|missing object|unable to read|could not (read|parse)|unable to (unpack|parse)|"
+    r"inflate:|object file .* is empty|hash mismatch|bad tree|garbage at end of loose object|broken ref|"
+    r"not a valid object|is unavailable|cannot read existing object"
+)
+
+
+def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
+    for words, meaning, hint in _FAULTS:
+        if words in stderr:
+            line = next(line for line in stderr.splitlines() if words in line)
+            return CannotRecord(f"{meaning}: {_last_line(line)}", hint=hint)
+    if status == -getattr(signal, "SIGXFSZ", 0):
+        return CannotRecord(f"a file-size limit was reached by git {args[0]}", hint="raise it (ulimit -f)")
+    held = re.search(r"Unable to create '([^'\n]+\.lock)': File exists", stderr)
+    if held:  # a git that was killed leaves its lock file behind
+        return Busy(
+            f"another git process holds {quote_path(Path(held[1]))}",
+            hint="wait for it; where no git runs, one was killed: remove that file",
+            code="git-locked",
+        )
+    for line in stderr.splitlines():
+        if re.search(_DAMAGE, line, re.IGNORECASE):
+            return Damaged(args, status, stderr, _last_line(line))
+    return GitError(args, status, stderr)
+
+
+def create_repository(place: Path) -> None:
+    """`git init` in an empty folder, without the user's templates (they may bring hooks)."""
+    status, _, err = _execute(place, ["init", "--quiet", "--template="])
+    if status:
+        raise _classified(["init"], status, err)
+
+
+def session_log(repo: Repository, ref: str) -> bytes:
+    """`git log REF` as git prints it."""
+    return repo.run("log", "--end-of-options", ref, "--")

@@ -1,0 +1,186 @@
+"""What calls came to, in figures: a sequence of exchanges -> counts, percentiles, sums. Pure, no I/O.
+
+What is not recorded is not known, and is never counted as nothing: beside every sum and percentile stands of how
+many calls it is known.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from gitrelay.history.exchanges import Exchange
+from gitrelay.ledger.session import REDACTED
+from gitrelay.protocol import usage
+from gitrelay.protocol.message import VERDICTS
+
+NO_REASON: Final = "peer-error"  # what stands for the reason of an error for which the peer gave none
+TOKENS: Final = ("input", "cached", "output")
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What peers claimed beside what gitrelay saw.
+
+    `checked` answered calls have a check. Of these, `agreed` claimed what the check came to, `no_claim` said `skip`,
+    and of `unknown` the check did not end. An exchange's check is the first run of each of its commands, those
+    that were made on the answer itself; it fails where one of them failed or timed out.
+    """
+
+    checked: int
+    agreed: int
+    claimed_pass_failed: int
+    claimed_fail_passed: int
+    no_claim: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seconds that calls took, over the `known` ones; the rest is None where none is known.
+
+    A percentile is the nearest rank: the smallest of the values that so many per cent of them do not exceed.
+    """
+
+    known: int
+    total: float | None = None
+    min: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A sum over the `known` calls that reported it; `total` is None where none did."""
+
+    known: int
+    total: Decimal | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a group of calls. `group` is None for calls of which it is not known, and for all together.
+
+    `calls` are `pending`, `done` and `error`; `reasons` are those of the errors, `verify` what the done ones claim.
+    `redacted` is how many secrets were taken out of what was recorded.
+    """
+
+    group: str | None
+    calls: int
+    pending: int
+    done: int
+    error: int
+    reasons: Mapping[str, int]
+    verify: Mapping[str, int]
+    checks: Checks
+    duration: Spread
+    tokens: Mapping[str, Amount]
+    cost: Amount
+    redacted: int
+
+    @property
+    def answered(self) -> int:
+        return self.done + self.error
+
+
+def day_of(exchange: Exchange) -> str:
+    """The local day on which an exchange was asked, as `2026-03-01`."""
+    return time.strftime("%Y-%m-%d", time.localtime(exchange.request.time))
+
+
+def model_of(exchange: Exchange) -> str | None:
+    """The model that answered, as the peer reported it."""
+    return (exchange.response.trailers.get("Relay-Model") or None) if exchange.response else None
+
+
+# by what calls can be grouped, and how the group of an exchange is told
+GROUPS: Final[Mapping[str, Callable[[Exchange], str | None]]] = {
+    "peer": lambda e: e.to or None,
+    "model": model_of,
+    "session": lambda e: e.address.session,
+    "day": day_of,
+}
+
+
+def grouped(exchanges: Sequence[Exchange], by: str) -> list[Figures]:
+    """The figures of each group; days in their order, the others by the number of calls, the unknown one last."""
+    group_of = GROUPS[by]
+    groups: dict[str | None, list[Exchange]] = {}
+    for exchange in exchanges:
+        groups.setdefault(group_of(exchange), []).append(exchange)
+    found = [figures(members, group) for group, members in groups.items()]
+    if by == "day":
+        return sorted(found, key=lambda f: f.group or "")
+    return sorted(found, key=lambda f: (f.group is None, -f.calls, f.group or ""))
+
+
+def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
+    """The figures of all `exchanges` together."""
+    answers = [(e, e.response.trailers) for e in exchanges if e.response is not None]
+    done = [e for e, _ in answers if e.status == "done"]
+    claims = Counter(e.verify for e in done)
+    spent = [usage.parse(trailers.get("Relay-Usage", "")) for _, trailers in answers]
+    seconds = [usage.amount(trailers.get("Relay-Duration")) for _, trailers in answers]
+    return Figures(
+        group=group,
+        calls=len(exchanges),
+        pending=len(exchanges) - len(answers),
+        done=len(done),
+        error=len(answers) - len(done),
+        reasons=dict(Counter(e.reason or NO_REASON for e, _ in answers if e.status != "done").most_common()),
+        verify={verdict: claims[verdict] for verdict in VERDICTS},
+        checks=_checks([e for e, _ in answers if e.checks]),
+        duration=_spread([float(value) for value in seconds if value is not None]),
+        tokens={name: _amount(spent, name) for name in TOKENS},
+        cost=_amount(spent, "cost_usd"),
+        redacted=sum(_redacted(e) for e in exchanges),
+    )
+
+
+def _checks(checked: Sequence[Exchange]) -> Checks:
+    seen = Counter((e.verify, _first_result(e)) for e in checked)
+    unknown = sum(count for (_, result), count in seen.items() if result is None)
+    agreed = seen["pass", "pass"] + seen["fail", "fail"]
+    lied, doubted = seen["pass", "fail"], seen["fail", "pass"]
+    rest = len(checked) - agreed - lied - doubted - unknown
+    return Checks(len(checked), agreed, lied, doubted, rest, unknown)
+
+
+def _first_result(exchange: Exchange) -> str | None:
+    """`pass` or `fail`: what the first run of each check came to; None where one did not end and none failed."""
+    first: dict[str, str] = {}
+    for check in exchange.checks:
+        first.setdefault(check.command, check.word)
+    words = set(first.values())
+    if words == {"pass"}:
+        return "pass"
+    return "fail" if words - {"pass", "lost"} else None
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    if not values:
+        return Spread(0)
+    ordered = sorted(values)
+
+    def rank(percent: int) -> float:
+        return ordered[-(-percent * len(ordered) // 100) - 1]
+
+    return Spread(len(ordered), math.fsum(ordered), ordered[0], rank(50), rank(90), rank(99), ordered[-1])
+
+
+def _amount(spent: Sequence[Mapping[str, Decimal]], name: str) -> Amount:
+    known = [used[name] for used in spent if name in used]
+    return Amount(len(known), sum(known, Decimal(0)) if known else None)
+
+
+def _redacted(exchange: Exchange) -> int:
+    commits = (exchange.request, exchange.response, *(check.commit for check in exchange.checks))
+    counts = [usage.amount(c.trailers[REDACTED]) for c in commits if c is not None and REDACTED in c.trailers]
+    return sum(int(count) for count in counts if count is not None)

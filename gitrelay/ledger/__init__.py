@@ -1,0 +1,1 @@
+"""Writes the branches `relay/<session>`."""

@@ -1,0 +1,1 @@
+"""Runs one child process: its limits, its logs, its end."""

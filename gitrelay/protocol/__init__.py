@@ -1,0 +1,1 @@
+"""What is recorded, as values and as bytes. No I/O."""

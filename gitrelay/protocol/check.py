@@ -1,0 +1,37 @@
+"""What a check came to, as a value and as the file `<id>.check.md`. Pure, no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.process import capture
+from gitrelay.protocol.message import PROTOCOL
+
+_TRAILER: Final = re.compile(r"(pass|fail \((?:exit|signal) [0-9]+\)|timeout|lost)(?:: (.*))?")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One run of a check. `word` is `pass`, `fail (exit 1)`, `timeout` or `lost`; `output` its first and last lines."""
+
+    command: str
+    word: str
+    seconds: float = 0.0
+    output: str = ""
+
+    def render(self, id_: str, tree: str | None) -> bytes:
+        """The check's file: front matter as JSON-quoted YAML scalars, so that no command can break it."""
+        head = (
+            f"---\nrelay: {PROTOCOL}\nre: {id_}\ncheck: {json.dumps(self.command, ensure_ascii=True)}\n"
+            f"result: {self.word}\nduration: {self.seconds:.1f}\n" + (f"tree: {tree}\n" if tree else "") + "---\n\n"
+        )
+        return (head + capture.block(self.command, self.output, self.word) + "\n").encode("utf-8", "replace")
+
+
+def parse_trailer(text: str) -> tuple[str, str] | None:
+    """`Relay-Check` -> (word, command), None where it is not one."""
+    found = _TRAILER.fullmatch(text)
+    return (found[1], found[2] or "") if found else None

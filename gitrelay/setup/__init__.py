@@ -1,0 +1,1 @@
+"""Sets gitrelay up and says what is missing."""

@@ -1,0 +1,1 @@
+"""This machine's folder, `<git common dir>/relay/`."""
