@@ -38,6 +38,7 @@ for name in "$@"; do
         }
     done
     mkdir -p "$folder/$name"
-    npm install --prefix "$folder/$name" --no-audit --no-fund --loglevel=error "$spec" >&2
+    # from that folder: lefthook's install script would put hooks and a template into the checkout it is run in
+    (cd "$folder/$name" && LEFTHOOK=0 npm install --prefix . --no-audit --no-fund --loglevel=error "$spec" >&2)
     echo "$name $version: installed in $folder/$name"
 done
