@@ -6,7 +6,7 @@ import math
 import re
 
 from gitrelay.errors import UsageError
-from gitrelay.protocol.names import quote
+from gitrelay.text import quote
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

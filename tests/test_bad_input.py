@@ -363,9 +363,9 @@ def test_an_unexpected_failure_names_a_log_file(repo: Repo, tmp_path: Path) -> N
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "sitecustomize.py").write_text(
-        "import gitrelay.history.exchanges\n"
+        "import gitrelay.history.sessions\n"
         "def fail(*a, **k): raise ZeroDivisionError('boom')\n"
-        "gitrelay.history.exchanges.sessions = fail\n"
+        "gitrelay.history.sessions.sessions = fail\n"
     )
     done = repo.relay("ls", env={"PYTHONPATH": str(broken), "TMPDIR": str(tmp_path)})
     assert done.code == 70 and done.err.count("\n") == 1 and "ZeroDivisionError: boom" in done.err

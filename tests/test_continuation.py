@@ -13,10 +13,10 @@ from realcli import claude_env, codex_env, require
 
 from gitrelay.calls import continuation
 from gitrelay.calls.continuation import Conversation
-from gitrelay.history.commits import Commit
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.peers.registry import BUILT_IN
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Commit
 
 CODEX = BUILT_IN["codex"].capabilities
 

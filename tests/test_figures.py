@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelay.history import figures
-from gitrelay.history.commits import Commit
-from gitrelay.history.exchanges import Check, Exchange
+from gitrelay.history.exchange import Check, Exchange
 from gitrelay.history.figures import Figures
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Commit
 
 # `say SECONDS SUBJECT [TRAILER...]` adds a commit at that time to $b
 HISTORY = """

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gitrelay.peers.base import FinalWords, Invocation, written_lead
-from gitrelay.protocol.message import MAX_BYTES, Request
+from gitrelay.protocol.frontmatter import MAX_BYTES
+from gitrelay.protocol.message import Request
 
 REQUEST = Request("02", "uma", "gemini", "Quote:\n\n  re: 77\n  from: x\n  to: y\n", "s")
 CALL = Invocation(REQUEST.render().decode(), Path("/"), Path("/"), "write")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Done, Repo, sealed_environment
 
-from gitrelay.audit.rules import RULES
+from gitrelay.audit.findings import RULES
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from gitrelay import duration
 from gitrelay.errors import UsageError
-from gitrelay.protocol import message, names
-from gitrelay.protocol.message import BadMessage, Request, Response, parse_request, parse_response
+from gitrelay.protocol import frontmatter, message, names
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Request, Response, parse_request, parse_response
 from gitrelay.protocol.names import Address
+from gitrelay.text import quote
 
 CONFORMANCE = Path(__file__).parent / "conformance"
 THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -269,8 +271,8 @@ def test_a_broken_request_is_named_too(line: int, data: bytes) -> None:
 
 
 def test_more_than_a_message_can_hold_is_refused() -> None:
-    assert _fault(b"---\n" * (message.MAX_BYTES // 4 + 1)).line == 1
-    assert _fault(_with(8, "reason: " + "x" * (message.MAX_HEADER + 1))).line == 2
+    assert _fault(b"---\n" * (frontmatter.MAX_BYTES // 4 + 1)).line == 1
+    assert _fault(_with(8, "reason: " + "x" * (frontmatter.MAX_HEADER + 1))).line == 2
 
 
 _BOMBS = {
@@ -477,7 +479,7 @@ def test_what_is_no_slug_is_quoted(text: str) -> None:
     assert not names.is_slug(text)
     with pytest.raises(UsageError) as caught:
         names.check_slug(text, "--to")
-    assert names.quote(text) in caught.value.message and "--to" in caught.value.message
+    assert quote(text) in caught.value.message and "--to" in caught.value.message
     assert caught.value.message.isprintable()
 
 
@@ -566,12 +568,12 @@ def test_addresses_come_back(session: str, turn: str) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         names.parse_address(text)
-    assert names.quote(text) in caught.value.message
+    assert quote(text) in caught.value.message
 
 
 @given(st.text(max_size=200))
 def test_a_quoted_text_is_one_short_printable_line(text: str) -> None:
-    assert len(names.quote(text)) <= 80 and names.quote(text).isprintable()
+    assert len(quote(text)) <= 80 and quote(text).isprintable()
 
 
 # -- durations -------------------------------------------------------------------------------------
@@ -624,7 +626,7 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_quoted(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         duration.parse(text, "--timeout")
-    assert names.quote(text) in caught.value.message and caught.value.exit_code == 2
+    assert quote(text) in caught.value.message and caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("text", ["none", "None", "0", "off", " none "])
@@ -678,7 +680,7 @@ def test_front_matter_reads_the_same_without_yaml(lines: list[str]) -> None:
         except BadMessage as e:
             return str(e)
 
-    assert outcome(message._load) == outcome(message._load_yaml)
+    assert outcome(frontmatter._load) == outcome(frontmatter._load_yaml)
 
 
 def test_what_gitrelay_writes_is_read_without_yaml() -> None:
@@ -686,4 +688,4 @@ def test_what_gitrelay_writes_is_read_without_yaml() -> None:
     response = Response("01", "codex", "claude", "error", "skip", "No.", "timeout")
     for data in (request.render(), response.render()):
         header = data.decode().split("---\n")[1]
-        assert message._OWN_HEADER.fullmatch(header)
+        assert frontmatter._OWN_HEADER.fullmatch(header)

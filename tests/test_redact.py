@@ -19,9 +19,10 @@ from ledgercheck import assert_all_valid
 from redact_corpus import Secret, armour, look_alikes, secrets, some
 
 from gitrelay.calls.outcome import Outcome
-from gitrelay.ledger.session import redacted_request, redacted_response
-from gitrelay.process.child import LOG_HEAD, LOG_TAIL, Log
-from gitrelay.protocol.message import MAX_BYTES, Request, Response, parse_request, parse_response
+from gitrelay.ledger.redaction import redacted_request, redacted_response
+from gitrelay.process.log import LOG_HEAD, LOG_TAIL, Log
+from gitrelay.protocol.frontmatter import MAX_BYTES
+from gitrelay.protocol.message import Request, Response, parse_request, parse_response
 from gitrelay.redact import OVERLAP, BadPattern, Redactor, rules
 
 SECRETS = secrets()
@@ -412,8 +413,8 @@ def test_the_users_patterns_hold_for_requests_answers_and_logs(repo: Repo, tmp_p
 
 def test_a_crash_log_and_the_line_about_it_are_redacted(tmp_path: Path) -> None:
     code = (
-        "import gitrelay.ledger.session\nfrom gitrelay.cli import run\n"
-        f"def broken(*_): raise RuntimeError('sent ' + {TOKEN!r})\ngitrelay.ledger.session.open_ledger = broken\n"
+        "import gitrelay.ledger.ledger\nfrom gitrelay.cli import run\n"
+        f"def broken(*_): raise RuntimeError('sent ' + {TOKEN!r})\ngitrelay.ledger.ledger.open_ledger = broken\n"
         "raise SystemExit(run(['ls']))\n"
     )
     env = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}

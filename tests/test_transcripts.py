@@ -11,7 +11,7 @@ from conftest import Repo
 from gitrelay.errors import UsageError
 from gitrelay.history import batch
 from gitrelay.history import exchanges as history
-from gitrelay.ledger.session import Ledger, open_ledger
+from gitrelay.ledger.ledger import Ledger, open_ledger
 
 # `session NAME TURNS [CHECKS]` makes a branch with so many answered turns, and checks behind the last one
 SESSIONS = """

@@ -19,7 +19,7 @@ from terminal import on_terminal
 
 from gitrelay.calls.following import Following
 from gitrelay.cli.screen.board import Board
-from gitrelay.ledger.session import open_ledger
+from gitrelay.ledger.ledger import open_ledger
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (\S+)  (\S+)(?:  (.*))?")
 

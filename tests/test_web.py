@@ -20,7 +20,7 @@ import pytest
 from conftest import Repo, eventually
 from recorded import Recorder
 
-from gitrelay.ledger.session import open_ledger
+from gitrelay.ledger.ledger import open_ledger
 from gitrelay.report import server
 from gitrelay.report.live import Live
 

@@ -13,9 +13,10 @@ from typing import Final
 
 from gitrelay.errors import UsageError
 from gitrelay.history import exchanges
-from gitrelay.ledger.session import ARCHIVE, BRANCHES, Ledger
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
+from gitrelay.protocol.record import ARCHIVE, BRANCHES
 from gitrelay.redact import Redactor
 
 _BETWEEN: Final = "\n\0\n"  # no rule goes on behind it

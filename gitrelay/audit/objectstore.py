@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitrelay.audit.steps import CORRUPT, MISSING
-from gitrelay.git.repository import GitError, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
 
 
 @dataclass(frozen=True)

@@ -12,96 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gitrelay.audit.findings import Finding, finding
 from gitrelay.audit.steps import MISSING, Commit, Step
 from gitrelay.errors import REASONS
-from gitrelay.ledger.session import BINDING, SUBJECT_TASK, plain
 from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
-from gitrelay.protocol.message import (
-    FILE,
-    PROTOCOL,
-    BadMessage,
-    Request,
-    Response,
-    check_file,
-    parse_request,
-    parse_response,
-)
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import FILE, PROTOCOL, Request, Response, check_file, parse_request, parse_response
 from gitrelay.protocol.names import Address
-
-_LOOK: Final = "git show {commit}"
-_REWRITTEN: Final = "compare with a clone or a remote: git relay fsck --witness REMOTE"
-_OBJECT: Final = "git fsck --full; fetch it from a clone that has it (git fetch --unshallow in a shallow clone)"
-
-# code -> (the rule in words, what to do where it is broken); docs/evidence.md has the same list
-RULES: Final[dict[str, tuple[str, str]]] = {
-    "ref-name": ("a session's branch is named relay/SLUG, or after a one-shot", "git branch -m relay/NAME SLUG"),
-    "ref-broken": ("a session's ref can be read", "git reflog has its last commits; git update-ref puts it back"),
-    "ref-target": ("a session's ref is a commit", "git cat-file -t {commit}"),
-    "ref-twice": ("a session is a branch or archived, not both", "compare the two and delete one"),
-    "object-missing": ("every commit, tree and message is there", _OBJECT),
-    "object-corrupt": ("every commit, tree and message can be read and has the hash it is named by", _OBJECT),
-    "root-tree": ("a session begins with the empty tree", _LOOK),
-    "root-version": ("a session's root says Relay-Version: 4", _LOOK),
-    "root-subject": ("a session's root says 'open SESSION'", _LOOK),
-    "linear": ("a session is one line of commits", _LOOK),
-    "one-file": ("a commit adds one file", _LOOK),
-    "file-changed": ("no file is changed after it was added", _REWRITTEN),
-    "file-deleted": ("no file is deleted", _REWRITTEN),
-    "file-name": ("a file is ID.req.md, ID.res.md, ID.check.md or ID.check-N.md", _LOOK),
-    "file-mode": ("a message is a plain file", _LOOK),
-    "order": ("request, response, checks, in this order", "git log --oneline --reverse {ref}"),
-    "ids": ("turns are numbered 01, 02, ... without a gap", "git log --oneline --reverse {ref}"),
-    "unanswered": ("only the last request may wait for its answer", "git log --oneline --reverse {ref}"),
-    "bytes": ("a message can be parsed and ends with a newline", _LOOK),
-    "file-id": ("the id in a message is that of its file", _LOOK),
-    "parties": ("a response goes from whom was asked to whom asked", _LOOK),
-    "trailers": ("the trailers are there, once, and say what the message says", _LOOK),
-    "subject": ("the subject says what the message says", _LOOK),
-    "author": ("the author is who speaks, NAME <NAME@gitrelay.invalid>", _LOOK),
-    "reason": ("a reason stands beside an error, and is a known one where gitrelay wrote it", _LOOK),
-    "recorded": ("Relay-Recorded is peer or gitrelay", _LOOK),
-    "access": ("Relay-Access is read, write or full", _LOOK),
-    "sandbox": ("Relay-Sandbox is held, violated or unknown", _LOOK),
-    "head": ("Relay-Head is a commit id or 'unborn'", _LOOK),
-    "check": ("a check's file, trailer and subject say the same", _LOOK),
-    "review": ("a review is bound to a base, a head, a tree and a policy, and its answer to the same", _LOOK),
-    "bypass": ("an exception has a reason, and is the answer of a person to the gate", _LOOK),
-    "tree": (
-        "Relay-Tree is a tree, and there where the session's code ref keeps it",
-        "git log --format='%h %T' {code}",
-    ),
-    "code-ref": ("the session's code ref keeps trees that it names", "git reflog {code}"),
-    "secret": (
-        "nothing is recorded that redaction would take out today",
-        "revoke it: git keeps what it has; git relay scan {session} lists all",
-    ),
-    "unsigned": ("every commit is signed (--require-signed)", "git log --show-signature {ref}"),
-    "signature": ("every signature is good (--require-signed)", "git verify-commit -v {commit}"),
-    "signer": (
-        "every signer is known (--require-signed)",
-        "name the allowed ssh keys with --allowed-signers FILE; gpg keys must be in your keyring and trusted",
-    ),
-    "witness-missing": ("what the witness has is here", "git fetch {witness} {ref}:{ref}"),
-    "witness-behind": ("the witness has nothing that is not here", "git fetch {witness} {ref}:{ref}"),
-    "witness-rewritten": (
-        "a session goes on from what the witness has",
-        "git fetch {witness} {ref}; git log --oneline {ref}...FETCH_HEAD",
-    ),
-}
+from gitrelay.protocol.record import BINDING, SUBJECT_TASK
+from gitrelay.text import plain, quote
 
 _KIND: Final = {"req": "req", "res": "res", "check": "chk"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A broken rule: its `code`, the `address` of the exchange or the name of the session, the commit, and words."""
-
-    code: str
-    address: str
-    commit: str
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -121,17 +43,6 @@ class History:
     kept: frozenset[str] | None = None
     lost: frozenset[str] = frozenset()
     broken: tuple[str, str] | None = None
-
-
-# -- the rules ----------------------------------------------------------------------------------------
-
-
-def finding(code: str, message: str, *, address: str, commit: str = "", ref: str = "", witness: str = "") -> Finding:
-    """A finding with the hint of its rule."""
-    session = address.partition("/")[0]
-    code_ref = f"refs/relay/code/{session}"
-    hint = RULES[code][1].format(commit=commit[:12], ref=ref, session=session, code=code_ref, witness=witness)
-    return Finding(code, address, commit, message, hint)
 
 
 @dataclass
@@ -202,7 +113,7 @@ def _root(history: History, step: Step) -> list[tuple[str, str]]:
     elif commit.fault:
         said.append(("trailers", commit.fault))
     if commit.subject != f"open {history.session}":
-        said.append(("root-subject", f"the first commit says {names.quote(commit.subject)}"))
+        said.append(("root-subject", f"the first commit says {quote(commit.subject)}"))
     if not names.is_slug(commit.author[0]) or commit.author != _author(commit.author[0]):
         said.append(("author", f"the first commit is by {_shown(commit.author)}"))
     return said
@@ -220,14 +131,14 @@ def _step(history: History, step: Step, turns: _Turns) -> tuple[list[tuple[str, 
     if step.added is None:  # a tree that cannot be read; its message still takes its turn
         kind = next((kind for kind, word in _KIND.items() if commit.subject.startswith(f"{word} ")), "req")
         list(_turn(turns, id_, kind, check_file(id_, turns.checks.get(id_, 0) + 1)))
-    said += [("file-changed", f"{names.quote(name)} was changed") for name in step.changed]
-    said += [("file-deleted", f"{names.quote(name)} was deleted") for name in step.deleted]
+    said += [("file-changed", f"{quote(name)} was changed") for name in step.changed]
+    said += [("file-deleted", f"{quote(name)} was deleted") for name in step.deleted]
     if step.added is not None and len(step.added) != 1 and not (step.changed or step.deleted):
         said.append(("one-file", f"it adds {len(step.added) or 'no'} files"))
     for entry in step.added or ():
         found = FILE.fullmatch(entry.name)
         if found is None or not names.is_id(found[1]):
-            said.append(("file-name", f"{names.quote(entry.name)} is not the name of a message"))
+            said.append(("file-name", f"{quote(entry.name)} is not the name of a message"))
             continue
         id_, kind = found[1], found[2].partition("-")[0]
         data = history.blobs.get(entry.oid)
@@ -299,7 +210,7 @@ def _trailers(record: _Record) -> _Said:
         said |= {"Relay-Status": value.status, "Relay-Verify": value.verify, "Relay-Reason": value.reason}
     for key, wanted in said.items():
         if trailers.get(key) != wanted:
-            shown = names.quote(trailers[key]) if key in trailers else "missing"
+            shown = quote(trailers[key]) if key in trailers else "missing"
             yield "trailers", f"{key} is {shown}; the message says {wanted}"
 
 
@@ -329,7 +240,7 @@ def _subject(record: _Record) -> _Said:
     else:
         return  # a check is compared with its trailer, by _check; a message that is none says nothing
     if record.commit.subject != wanted:
-        yield "subject", f"the subject is {names.quote(record.commit.subject)}; the message says {names.quote(wanted)}"
+        yield "subject", f"the subject is {quote(record.commit.subject)}; the message says {quote(wanted)}"
 
 
 def _by(record: _Record) -> _Said:
@@ -346,7 +257,7 @@ def _reason(record: _Record) -> _Said:
     if value.status != "error" or value.verify != "skip" or value.reason is None:
         yield "reason", "gitrelay wrote this response, and it is not an error with a reason"
     elif value.reason not in REASONS:
-        yield "reason", f"gitrelay wrote this response, and {names.quote(value.reason)} is no reason of its own"
+        yield "reason", f"gitrelay wrote this response, and {quote(value.reason)} is no reason of its own"
 
 
 def _words(record: _Record) -> _Said:
@@ -358,7 +269,7 @@ def _words(record: _Record) -> _Said:
         ("sandbox", "Relay-Sandbox", "res", ("held", "violated", "unknown"), False),
     ):
         if record.kind == kind and (needed or key in trailers) and trailers.get(key) not in allowed:
-            yield code, f"{key} is {names.quote(trailers[key]) if key in trailers else 'missing'}"
+            yield code, f"{key} is {quote(trailers[key]) if key in trailers else 'missing'}"
 
 
 def _head(record: _Record) -> _Said:
@@ -367,7 +278,7 @@ def _head(record: _Record) -> _Said:
     if head is None and needed:
         yield "head", "Relay-Head is missing"
     elif head is not None and head != "unborn" and not names.is_object_id(head):
-        yield "head", f"Relay-Head is {names.quote(head)}"
+        yield "head", f"Relay-Head is {quote(head)}"
 
 
 def _binding(commit: Commit) -> dict[str, str]:
@@ -383,7 +294,7 @@ def _review(record: _Record) -> _Said:
         for key, value in bound.items():
             may_be_none = key in (BINDING + "Base", BINDING + "Policy")
             if not names.is_object_id(value) and not (may_be_none and value == "none"):
-                yield "review", f"{key} is {names.quote(value)}"
+                yield "review", f"{key} is {quote(value)}"
     elif record.kind == "res" and record.turns.waiting == record.id and bound != record.turns.bound:
         changed = sorted(set(bound.items()) ^ set(record.turns.bound.items()))
         yield "review", f"{changed[0][0]} is not that of the request"
@@ -408,17 +319,17 @@ def _check(record: _Record) -> _Said:
     trailer = record.commit.trailers.get("Relay-Check", "")
     found = parse_trailer(trailer)
     if found is None:
-        yield "check", f"Relay-Check is {names.quote(trailer) if trailer else 'missing'}"
+        yield "check", f"Relay-Check is {quote(trailer) if trailer else 'missing'}"
         return
     word, command = found
     wanted = f"chk {record.id} {word}: {command[:SUBJECT_TASK].rstrip()}"
     if record.commit.subject != wanted:
-        yield "check", f"the subject is {names.quote(record.commit.subject)}; the trailer says {names.quote(wanted)}"
+        yield "check", f"the subject is {quote(record.commit.subject)}; the trailer says {quote(wanted)}"
     fields = _check_fields(record.data)
     tree = record.commit.trailers.get("Relay-Tree")
     for key, said in (("relay", PROTOCOL), ("re", record.id), ("result", word), ("check", command), ("tree", tree)):
         if fields.get(key) != said:
-            yield "check", f"{record.file}: {key} is {names.quote(str(fields.get(key)))}, not {said}"
+            yield "check", f"{record.file}: {key} is {quote(str(fields.get(key)))}, not {said}"
 
 
 def _check_fields(data: bytes) -> dict[str, str]:
@@ -458,7 +369,7 @@ def _tree(history: History, commit: Commit) -> _Said:
     if tree is None:
         return
     if not names.is_object_id(tree):
-        yield "tree", f"Relay-Tree is {names.quote(tree)}"
+        yield "tree", f"Relay-Tree is {quote(tree)}"
     elif history.kept is not None and tree in history.kept and tree in history.lost:
         yield "tree", f"the tree {tree[:12]} is kept by the code ref and is not there"
 
@@ -475,54 +386,4 @@ def _author(slug: str) -> tuple[str, str]:
 
 
 def _shown(author: tuple[str, str]) -> str:
-    return names.quote(f"{author[0]} <{author[1]}>")
-
-
-# -- signatures and witnesses -------------------------------------------------------------------------
-
-# git's %G? -> (code, words); G is good
-_SIGNATURES: Final = {
-    "B": ("signature", "the signature does not fit the commit"),
-    "R": ("signature", "signed with a key that was revoked"),
-    "X": ("signature", "the signature has expired"),
-    "Y": ("signature", "signed with a key that has expired"),
-    "U": ("signer", "signed with a key that is not an allowed one"),
-}
-
-
-def signature(verdict: str, key: str) -> tuple[str, str] | None:
-    """(code, message) for git's verdict on a commit that bears a signature, None for a good one."""
-    if verdict == "G":
-        return None
-    code, words = _SIGNATURES.get(verdict, ("signer", "the signature cannot be checked: the key is not known"))
-    return code, f"{words} ({key})" if key else words
-
-
-def compare(
-    ref: str, session: str, here: Sequence[str], there: str, parents: Mapping[str, Sequence[str]], witness: str
-) -> Finding | None:
-    """What a witness's tip of a session says about the tips here: it must be one of them or behind one of them.
-
-    `parents` knows the commits of both sides.
-    """
-    if not here:
-        return finding("witness-missing", f"{witness} has it", address=session, commit=there, ref=ref, witness=witness)
-    if any(there in reached(tip, parents) for tip in here):
-        return None
-    if not reached(there, parents).isdisjoint(here):
-        words = f"{witness} has commits that are not here: they were taken away here, or written elsewhere"
-        return finding("witness-behind", words, address=session, commit=there, ref=ref, witness=witness)
-    words = f"what {witness} has is no part of it: it was rewritten"
-    return finding("witness-rewritten", words, address=session, commit=there, ref=ref, witness=witness)
-
-
-def reached(tip: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
-    """The commits that can be reached from `tip`, itself too, as far as `parents` knows them."""
-    seen: set[str] = set()
-    todo = [tip]
-    while todo:
-        oid = todo.pop()
-        if oid not in seen and oid in parents:
-            seen.add(oid)
-            todo += parents[oid]
-    return seen
+    return quote(f"{author[0]} <{author[1]}>")

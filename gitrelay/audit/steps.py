@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay.protocol import names
+from gitrelay.git.objects import split_tree
+from gitrelay.text import quote
 
 # why an object's bytes cannot be had; a str where bytes would stand
 MISSING: Final = "is missing, or cannot be read"
 CORRUPT: Final = "is damaged"
-
 _OID = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _LINKS = re.compile(rb"tree (%s)\n((?:parent %s\n)*)author " % (_OID, _OID))
 _AUTHOR = re.compile(r"^author (.*?) ?<([^<>\n]*)> -?[0-9]+ [-+][0-9]+$", re.MULTILINE)
@@ -81,7 +81,7 @@ def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> 
     if not body.startswith("\n"):
         fault = "no blank line behind the subject"
     elif strange:
-        fault = f"{names.quote(strange[0])} is not a trailer" if strange[0] else "there are no trailers"
+        fault = f"{quote(strange[0])} is not a trailer" if strange[0] else "there are no trailers"
     else:
         fault = "" if len(trailers) == len(lines) else "a trailer stands twice"
     return Commit(
@@ -149,21 +149,6 @@ class Tree:
 
     def _entry(self, name: bytes, entry: bytes) -> Entry:
         return Entry(entry.partition(b" ")[0].decode("ascii", "replace"), _text(name), entry[-self._width :].hex())
-
-
-def split_tree(data: bytes, width: int) -> list[tuple[bytes, bytes]]:
-    """A raw tree -> (name, raw entry) of each. Raises ValueError where it is not a tree."""
-    found = []
-    at = 0
-    while at < len(data):
-        nul = data.index(b"\0", at)
-        name = data[data.index(b" ", at, nul) + 1 : nul]
-        end = nul + 1 + width
-        if end > len(data):
-            raise ValueError("cut short")
-        found.append((name, data[at:end]))
-        at = end
-    return found
 
 
 def _text(name: bytes) -> str:

@@ -20,14 +20,16 @@ from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, Interrupted, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.session import ARCHIVE, BRANCHES, Ledger, Session, Tip
-from gitrelay.ledger.session import open_ledger as open_ledger  # who calls finds it here, who only reads there
-from gitrelay.protocol import message, names
-from gitrelay.protocol.message import BadMessage, Request, Response
+from gitrelay.ledger.ledger import Ledger, Tip
+from gitrelay.ledger.session import Session, locked
+from gitrelay.protocol import names
+from gitrelay.protocol.message import Request
 from gitrelay.protocol.names import Address
-from gitrelay.state.folder import Call, CallFolder
+from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.state.calls import Call, CallFolder
+from gitrelay.text import quote
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 
@@ -110,7 +112,7 @@ def ask_each(
     cancelled. Raises what `ask` raises.
     """
     if len(set(to)) < len(to):
-        raise UsageError(f"--to {names.quote(' '.join(to))} names a peer twice", hint="ask each once", code="twice")
+        raise UsageError(f"--to {quote(' '.join(to))} names a peer twice", hint="ask each once", code="twice")
     repo = Repository.open(folder)
     for peer in to:
         plan.make(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
@@ -169,14 +171,14 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
     A session that was opened here is taken back where the request could not be recorded in it.
     """
     if session is not None:
-        with ledger.session(session) as held:
+        with locked(ledger, session) as held:
             tip, archived = _ready(held)
             if tip is not None:
                 yield held, tip
                 return
             if archived is not None:
                 raise UsageError(
-                    f"session {names.quote(session)} is archived",
+                    f"session {quote(session)} is archived",
                     hint=f"git relay archive --restore {session}",
                     code="archived",
                 )
@@ -190,7 +192,7 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
         candidate = names.one_shot_id(name, datetime.now(), again)
         if candidate in taken:
             continue
-        with ledger.session(candidate) as held, _opened(held, caller) as root:
+        with locked(ledger, candidate) as held, _opened(held, caller) as root:
             if root is not None:
                 yield held, root
                 return
@@ -292,34 +294,3 @@ def _give_up(held: Session, folder: CallFolder, call: Call) -> None:
         folder.request_cancel("Ctrl-C")
         folder.keep_answer(failed(call, "cancelled", "cancelled by Ctrl-C before the peer was started").to_json())
     recording.heal(held, folder)
-
-
-def respond(
-    ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str
-) -> Exchange:
-    """Record an answer that a peer or a person gives itself. Raises UsageError where it does not fit the request."""
-    names.check_session(session, "--session")
-    address = names.parse_address(f"{session}/{re}")
-    found = exchanges.exchange(ledger, address)
-    for option, given, wanted in (("--from", from_, found.to), ("--to", to, found.from_)):
-        if given != wanted:
-            raise UsageError(
-                f"{option} {names.quote(given)} does not fit: {address} is from {found.from_} to {found.to}",
-                hint=f"use {option} {wanted}",
-                code="wrong-party",
-            )
-    if not body.strip():
-        raise UsageError("the answer is empty", hint="say something, or pipe it in", code="empty-body")
-    try:
-        message.decode(body.encode())
-    except (BadMessage, UnicodeEncodeError) as e:
-        raise UsageError(f"the answer is not text: {e}", code="bad-body") from None
-    with ledger.session(session) as held:
-        tip = held.tip()
-        if tip is None:
-            raise UsageError(
-                f"session {names.quote(session)} is archived", hint=f"git relay archive --restore {session}"
-            )
-        response = Response(re, from_, to, status, verify, body)
-        held.append_response(tip, response, {"Relay-Recorded": "peer"}, files=snapshot.take(ledger.repo, session))
-    return exchanges.exchange(ledger, address)

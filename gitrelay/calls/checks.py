@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment
 from gitrelay.errors import Busy, UsageError
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.session import Ledger
-from gitrelay.process.capture import Capture, ending
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import locked
+from gitrelay.process.capture import Capture
+from gitrelay.process.values import Limits
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.names import Address
-from gitrelay.state.folder import Limits
+from gitrelay.text import ending
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor
@@ -41,9 +43,10 @@ def run(
 ) -> CheckResult:
     """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap."""
     from gitrelay.process import child
+    from gitrelay.process.log import Log
 
     capture = Capture(_HEAD, _TAIL)
-    out = child.Log(log, redactor)
+    out = Log(log, redactor)
     try:
         end = child.run(
             ("sh", "-c", command),
@@ -92,7 +95,7 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
         log = ledger.state.log_path(address, f"check-{int(time.time())}")
         ledger.state.prepare()
         result = run(command, ledger.repo.top, limit, log, ledger.redactor, lambda: None)
-        with ledger.session(address.session) as held:
+        with locked(ledger, address.session) as held:
             tip = held.tip()
             if tip is None:
                 raise UsageError(f"session {address.session} is archived", hint="git relay archive --restore it")

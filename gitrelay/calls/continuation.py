@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.peers.base import Capabilities
 from gitrelay.protocol import usage as amounts
 

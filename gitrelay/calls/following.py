@@ -17,14 +17,16 @@ from typing import Final
 from gitrelay.calls import inflight
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import RelayError
-from gitrelay.history import commits, exchanges
-from gitrelay.history.commits import Commit
-from gitrelay.history.exchanges import Exchange, SessionSummary, name_of
-from gitrelay.ledger.session import ARCHIVE, BRANCHES, Ledger, plain
+from gitrelay.history import commits, exchanges, sessions
+from gitrelay.history.exchange import Exchange
+from gitrelay.history.sessions import SessionSummary
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.names import Address
-from gitrelay.state.folder import Call
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
+from gitrelay.state.calls import Call
+from gitrelay.text import plain
 
 _KEPT_LINES: Final = 500  # of each running peer
 # A change within the tick of a file system's clock leaves the same time stamp behind; 2 s is FAT's, the coarsest.
@@ -92,7 +94,7 @@ class Following:
             exchanges.exchanges(ledger, session)
         self._sign = self._signs()
         self._tips = self._read_tips()
-        known = (s for s in exchanges.sessions(ledger) if names.is_session(s.name))
+        known = (s for s in sessions.sessions(ledger) if names.is_session(s.name))
         self.sessions = {s.name: s for s in known if session in (None, s.name)}
         for _ in self._peers(time.time()):
             pass  # what they did before is no news

@@ -14,10 +14,12 @@ from typing import Final
 
 from gitrelay.errors import Busy, CannotRecord
 from gitrelay.history import exchanges
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import Ledger
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import locked
+from gitrelay.process.values import Limits
 from gitrelay.protocol.names import Address
-from gitrelay.state.folder import Call, CallFolder, Limits
+from gitrelay.state.calls import Call, CallFolder
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
 _MANUAL_PAUSE: Final = 0.5  # seconds between two looks for an answer that a person records
@@ -69,7 +71,7 @@ def look(ledger: Ledger, address: Address) -> Exchange:
     from gitrelay.calls import recording
 
     try:
-        with ledger.session(address.session) as held:
+        with locked(ledger, address.session) as held:
             recording.heal(held, folder)
     except CannotRecord as e:
         raise CannotRecord(
@@ -102,7 +104,7 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
     from gitrelay.calls.outcome import failed
     from gitrelay.ledger import snapshot
 
-    with ledger.session(address.session) as held:
+    with locked(ledger, address.session) as held:
         tip = held.tip()
         if tip is not None and tip.pending == address.id:
             call = Call(
@@ -127,7 +129,7 @@ def settle(ledger: Ledger, session: str) -> None:
     if folder.path.exists() and not folder.is_alive():
         from gitrelay.calls import recording
 
-        with contextlib.suppress(CannotRecord, Busy), ledger.session(session, limit=1.0) as held:
+        with contextlib.suppress(CannotRecord, Busy), locked(ledger, session, limit=1.0) as held:
             recording.heal(held, folder)
 
 

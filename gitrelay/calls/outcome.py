@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from gitrelay.ledger.session import REDACTED, Ledger, redacted_response
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.redaction import redacted_response
 from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.peers.base import Answer, Transcript, reason_of_status
-from gitrelay.protocol.message import BadMessage, Response, parse_response, response_file
-from gitrelay.state.folder import Call, Ending
+from gitrelay.process.values import Ending
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Response, parse_response, response_file
+from gitrelay.protocol.record import REDACTED
+from gitrelay.state.calls import Call
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

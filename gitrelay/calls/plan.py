@@ -10,11 +10,12 @@ from gitrelay.calls import settings
 from gitrelay.calls.settings import CallSettings, Given
 from gitrelay.errors import UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.ledger.session import plain
+from gitrelay.ledger import redaction
 from gitrelay.peers import registry
-from gitrelay.protocol import message, names
-from gitrelay.protocol.message import BadMessage
-from gitrelay.state.folder import Limits
+from gitrelay.process.values import Limits
+from gitrelay.protocol import frontmatter, names
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.text import plain, quote, quote_path
 
 KEY_MAX: Final = 200
 CHECK_MAX: Final = 1000  # it stands in a trailer
@@ -46,7 +47,7 @@ def make(
 ) -> Plan:
     if invoke and repo.top is None:
         raise UsageError(
-            f"{names.quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
+            f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
             code="bare-repository",
         )
@@ -57,11 +58,11 @@ def make(
         chosen = CallSettings(given.access or "write", given.model, given.effort, Limits())
     if key is not None and (plain(key) != key or not key or len(key) > KEY_MAX):
         raise UsageError(
-            f"--key {names.quote(key)} is not a key",
+            f"--key {quote(key)} is not a key",
             hint=f"one line of at most {KEY_MAX} printable characters",
             code="bad-key",
         )
-    if key is not None and settings.redactor(repo).redact(key).total:
+    if key is not None and redaction.redactor(repo).redact(key).total:
         raise UsageError(
             "--key looks like a secret, and a key is recorded", hint="use a word of your own", code="bad-key"
         )
@@ -80,7 +81,7 @@ def checked(command: str) -> str:
     """A check's command. Raises UsageError for what cannot be recorded as one."""
     if not command.strip() or "\0" in command or not command.isprintable() or len(command) > CHECK_MAX:
         raise UsageError(
-            f"--check {names.quote(command)} is not a command",
+            f"--check {quote(command)} is not a command",
             hint=f"one line of at most {CHECK_MAX} characters; put more into a script",
             code="bad-check",
         )
@@ -95,16 +96,16 @@ def _task(task: str, files: Sequence[str]) -> str:
         task = task + "\n\nFiles:\n" + "\n".join(f"- {file}" for file in files)
     try:
         data = task.encode()
-        if len(data) > message.MAX_BYTES - 4096:
+        if len(data) > frontmatter.MAX_BYTES - 4096:
             raise UsageError(
-                f"the task has {len(data)} bytes; at most {message.MAX_BYTES - 4096} can be recorded",
+                f"the task has {len(data)} bytes; at most {frontmatter.MAX_BYTES - 4096} can be recorded",
                 hint="put the material into a file and refer to it with --file",
                 code="task-too-large",
             )
-        message.decode(data)
+        frontmatter.decode(data)
     except UnicodeEncodeError as e:
         raise UsageError(
-            f"the task is not valid text: {names.quote(task[max(0, e.start - 10) : e.end + 10])}",
+            f"the task is not valid text: {quote(task[max(0, e.start - 10) : e.end + 10])}",
             hint="it must be UTF-8",
             code="bad-task",
         ) from None

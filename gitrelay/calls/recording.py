@@ -15,10 +15,12 @@ from gitrelay.calls.outcome import Outcome, failed, reply_file
 from gitrelay.errors import IntegrityError, RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.session import Ledger, Session, is_own_append
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import Session, is_own_append, locked
 from gitrelay.protocol.check import CheckResult
-from gitrelay.protocol.message import BadMessage, parse_response, response_file
-from gitrelay.state.folder import Call, CallFolder
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import parse_response, response_file
+from gitrelay.state.calls import Call, CallFolder
 
 
 def record(session: Session, call: Call, outcome: Outcome) -> str:
@@ -76,7 +78,7 @@ def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callab
         result = checks.run(
             command, Path(call.top), call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env
         )
-        with ledger.session(call.session) as session:
+        with locked(ledger, call.session) as session:
             _record_check(session, call, result)
 
 
@@ -151,15 +153,15 @@ def _stop_orphan(call: Call) -> None:
     The supervisor may have died before it noted the peer's pid, and tools outlive the peer in sessions
     of their own; they are told by the call's mark.
     """
-    from gitrelay.process import child
+    from gitrelay.process import kill
 
     if (
         call.peer_pid is not None
         and call.peer_started is not None
-        and child.identity_matches(call.peer_pid, call.peer_started)
+        and kill.identity_matches(call.peer_pid, call.peer_started)
     ):
-        child.stop(call.peer_pid)
-    child.stop_marked(environment.CALL, call.mark)
+        kill.stop(call.peer_pid)
+    kill.stop_marked(environment.CALL, call.mark)
 
 
 def _kept_outcome(folder: CallFolder) -> Outcome | None:

@@ -9,17 +9,15 @@ import getpass
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gitrelay import duration, environment
 from gitrelay.errors import UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers.base import Peer
+from gitrelay.process.values import Limits
 from gitrelay.protocol import names
-from gitrelay.state.folder import Limits
-
-if TYPE_CHECKING:
-    from gitrelay.redact import Redactor
+from gitrelay.text import quote
 
 ACCESS: Final = ("read", "write", "full")
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
@@ -85,7 +83,7 @@ def for_call(
     chosen = resolve(repo, name, "access", given.access, "--access") or Choice("write", "default")
     if chosen.value not in ACCESS:
         raise UsageError(
-            f"access {names.quote(chosen.value)} ({chosen.source})",
+            f"access {quote(chosen.value)} ({chosen.source})",
             hint="it is read, write or full",
             code="bad-access",
         )
@@ -100,7 +98,7 @@ def for_call(
         word = resolve(repo, name, key, value, f"--{key}")
         if word is not None and not _WORD.fullmatch(word.value):
             raise UsageError(
-                f"{key} {names.quote(word.value)} ({word.source}) is not a {key} name",
+                f"{key} {quote(word.value)} ({word.source}) is not a {key} name",
                 hint="letters, digits and . _ : / @ + - [ ]",
                 code=f"bad-{key}",
             )
@@ -138,22 +136,6 @@ def peer_environment(repo: Repository, peer: str) -> dict[str, str]:
             )
         found[name] = value
     return found
-
-
-def redactor(repo: Repository) -> Redactor:
-    """The rules for secrets with the user's own patterns, `relay.redact`. Raises UsageError that quotes a bad one."""
-    from gitrelay.redact import BadPattern, Redactor
-
-    values = repo.config.get("relay.redact", [])
-    try:
-        return Redactor([pattern for pattern, _ in values])
-    except BadPattern as e:
-        where = next(where for pattern, where in values if pattern == e.pattern)
-        raise UsageError(
-            f"relay.redact {names.quote(e.pattern)} in {where} is not a regular expression: {e.why}",
-            hint="mend it, or take it out: git config --unset-all relay.redact",
-            code="bad-config",
-        ) from None
 
 
 def max_depth(repo: Repository) -> int:

@@ -22,7 +22,7 @@ from gitrelay.protocol import names
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from gitrelay.ledger.session import Ledger
+    from gitrelay.ledger.ledger import Ledger
 
 Callback = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -44,14 +44,14 @@ def _beginning(answer: Callable[[Ledger, click.Context, str], Sequence[str]]) ->
 
 
 def _ledger(ctx: click.Context) -> Ledger:
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     return open_ledger(Path.cwd() / (ctx.find_root().params.get("folder") or ""))
 
 
 def _sessions(ledger: Ledger, *, open_: bool = True, archived: bool = True) -> list[str]:
     """Slugs only, the one that spoke last first."""
-    from gitrelay.ledger.session import ARCHIVE, BRANCHES
+    from gitrelay.protocol.record import ARCHIVE, BRANCHES
 
     prefixes = [BRANCHES] * open_ + [ARCHIVE] * archived
     rows = ledger.repo.each_ref("%(committerdate:unix)%00%(refname)", *prefixes)

@@ -44,9 +44,9 @@ def _redactor() -> Redactor:
     with contextlib.suppress(Exception):
         from pathlib import Path
 
-        from gitrelay.calls import ask
+        from gitrelay.ledger.ledger import open_ledger
 
-        return ask.open_ledger(Path.cwd()).redactor
+        return open_ledger(Path.cwd()).redactor
     return Redactor()
 
 

@@ -8,14 +8,15 @@ from gitrelay.gate import verdict
 from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import Verdict
 from gitrelay.history import exchanges
-from gitrelay.ledger.session import Ledger
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
+from gitrelay.text import quote
 
 
 def line(change: Change, found: Verdict) -> str:
     """`main 1a2b3c4d5e6f: passed: codex says pass (review-main/01)`."""
     through = f", and {', '.join(str(r.address) for r in found.through)} before it" if found.through else ""
-    return f"{names.quote(change.branch)[1:-1]} {change.head[:12]}: {found.state}: {found.why}{through}"
+    return f"{quote(change.branch)[1:-1]} {change.head[:12]}: {found.state}: {found.why}{through}"
 
 
 def findings(ledger: Ledger, found: Verdict) -> str:
@@ -29,7 +30,7 @@ def findings(ledger: Ledger, found: Verdict) -> str:
 def next_step(change: Change, found: Verdict) -> str:
     """What to do where the change may not go."""
     address = str(found.review.address) if found.review is not None else ""
-    branch = change.branch if names.is_slug(change.branch) else names.quote(change.branch)
+    branch = change.branch if names.is_slug(change.branch) else quote(change.branch)
     return {
         verdict.FAILED: 'mend it, commit, push again; or: git relay bypass --reason "..."',
         verdict.MISSING: f"git relay review {branch}",

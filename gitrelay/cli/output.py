@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gitrelay.errors import OK, RelayError
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
 
 ENVELOPE_VERSION = 1

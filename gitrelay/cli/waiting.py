@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from gitrelay.calls import inflight
 from gitrelay.cli.output import say
 from gitrelay.errors import Interrupted
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import Ledger
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
 
 

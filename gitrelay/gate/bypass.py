@@ -18,10 +18,10 @@ from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import BYPASS
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.session import plain
-from gitrelay.protocol import names
+from gitrelay.ledger.session import locked
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
+from gitrelay.text import plain, quote
 
 GATE: Final = "gate"  # who asks
 _REASON_MAX: Final = 500  # characters; it stands in a trailer
@@ -37,7 +37,7 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
     try:
         ledger, asked = ask.ask(
             folder,
-            task=f"May {change.head[:12]} of branch {names.quote(change.branch)} be pushed without a verdict?",
+            task=f"May {change.head[:12]} of branch {quote(change.branch)} be pushed without a verdict?",
             to=person,
             from_=GATE,
             session=change.session,
@@ -53,7 +53,7 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
     response = Response(asked.address.id, person, GATE, "done", "skip", body)
     trailers = {"Relay-Recorded": "peer", BYPASS: reason, "Signed-off-by": signed}
     try:
-        with ledger.session(change.session) as held:
+        with locked(ledger, change.session) as held:
             tip = held.tip()
             if tip is None:
                 raise UsageError(f"session {change.session} is gone", hint="try again", code="unknown-session")

@@ -16,8 +16,10 @@ from typing import Final
 
 from gitrelay.errors import UsageError
 from gitrelay.git import userfiles
-from gitrelay.git.repository import GitError, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
+from gitrelay.text import quote
 
 POLICY: Final = ".relay-review.md"
 _TIPS_MAX: Final = 5000  # remote-tracking refs, the newest; their ids are words of one command line
@@ -77,7 +79,7 @@ def parse_updates(text: str) -> list[Update]:
         fields = _UPDATE.fullmatch(line)
         if fields is None:
             raise UsageError(
-                f"{names.quote(line)} is not what git tells a pre-push hook",
+                f"{quote(line)} is not what git tells a pre-push hook",
                 hint="'<local ref> <local id> <remote ref> <remote id>' lines on stdin; githooks(5)",
                 code="bad-update",
             )
@@ -123,7 +125,7 @@ def of_words(repo: Repository, words: str | None, base: str | None) -> tuple[Cha
     separator = "..." if "..." in words else ".." if ".." in words else ""
     since, _, until = words.partition(separator) if separator else ("", "", words)
     if separator and base is not None:
-        raise UsageError(f"{names.quote(words)} has a base of its own", hint="leave --base out", code="two-bases")
+        raise UsageError(f"{quote(words)} has a base of its own", hint="leave --base out", code="two-bases")
     until = until or "HEAD"
     head = _commit(repo, until)
     branch = _branch_name(repo, until) or _branch_name(repo, "HEAD") or until
@@ -135,7 +137,7 @@ def of_words(repo: Repository, words: str | None, base: str | None) -> tuple[Cha
     tracked = repo.ref(_pushed_to(repo, branch, remote))
     if tracked is None and not _tips(repo, remote):
         raise UsageError(
-            f"{names.quote(branch)} has nothing to be compared with: no remote is known here",
+            f"{quote(branch)} has nothing to be compared with: no remote is known here",
             hint="name the start: --base REF, or REF..HEAD",
             code="no-base",
         )
@@ -221,7 +223,7 @@ def _commit(repo: Repository, rev: str) -> str:
         found = None
     if found is None:
         raise UsageError(
-            f"git knows no commit {names.quote(rev)}", hint="name a branch, a commit, or A..B", code="unknown-revision"
+            f"git knows no commit {quote(rev)}", hint="name a branch, a commit, or A..B", code="unknown-revision"
         )
     return found
 

@@ -19,61 +19,21 @@ from gitrelay import duration, environment
 from gitrelay.calls import ask, inflight
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
-from gitrelay.errors import Busy, RelayError, UsageError
+from gitrelay.errors import Busy, RelayError
 from gitrelay.gate import bypass, outgoing, record, review, verdict
 from gitrelay.gate.outgoing import Change
+from gitrelay.gate.settings import Settings, settings
 from gitrelay.gate.verdict import Verdict
-from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
-from gitrelay.ledger.session import Ledger
-from gitrelay.protocol import names
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import locked
+from gitrelay.process.values import Limits
 from gitrelay.protocol.names import Address
-from gitrelay.state.folder import Call, Limits
+from gitrelay.state.calls import Call
+from gitrelay.text import quote
 
-DEFAULT_BUDGET: Final = 240.0  # seconds; hosts were seen to close after 354 to 359 s
 SKIP: Final = "GITRELAY_SKIP"
 _RETRIED: Final = ("cancelled", "lost")  # reasons after which a review is asked for anew without a person's word
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What git config says of the gate; never a file of the working tree."""
-
-    reviewer: str | None
-    blocks: bool = True
-    blocks_unevaluated: bool = False
-    budget: float | None = DEFAULT_BUDGET
-    tags: bool = False
-
-
-def settings(repo: Repository) -> Settings:
-    """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`.
-
-    Raises UsageError that quotes a bad value and says where it stands.
-    """
-    values = repo.config.get("relay.gatepeer")
-    reviewer = names.check_slug(values[-1][0], f"relay.gatePeer in {values[-1][1]}") if values else None
-    budget: float | None = DEFAULT_BUDGET
-    values = repo.config.get("relay.gatebudget")
-    if values:
-        budget = duration.parse_limit(values[-1][0], f"relay.gateBudget in {values[-1][1]}")
-    return Settings(
-        reviewer,
-        _mode(repo, "gate", "block") == "block",
-        _mode(repo, "gateUnevaluated", "warn") == "block",
-        budget,
-        bool(repo.flag("relay.gatetags")),
-    )
-
-
-def _mode(repo: Repository, key: str, default: str) -> str:
-    values = repo.config.get(f"relay.{key.lower()}")
-    if not values:
-        return default
-    value, where = values[-1]
-    if value not in ("warn", "block"):
-        raise UsageError(f"relay.{key} {names.quote(value)} in {where}", hint="it is warn or block", code="bad-config")
-    return value
 
 
 @dataclass(frozen=True)
@@ -164,7 +124,7 @@ class _Waits:
         except RelayError as e:
             return self._not_asked(reviewer, e)
         self.tell(
-            f"{reviewer} reviews {names.quote(self.change.branch)} ({address})"
+            f"{reviewer} reviews {quote(self.change.branch)} ({address})"
             + (f"; here for at most {duration.render(self._left() or 0)}, then on its own" if self.deadline else "")
         )
         self._wait(address)
@@ -226,7 +186,7 @@ class _Waits:
                 Limits(),
             )
             outcome = failed(told, "unavailable", f"{error.message}. {error.hint}".rstrip(". "))
-            with ledger.session(self.change.session) as held:
+            with locked(ledger, self.change.session) as held:
                 tip = held.tip()
                 if tip is not None:
                     held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"})

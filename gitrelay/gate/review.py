@@ -20,10 +20,11 @@ from gitrelay.errors import UsageError
 from gitrelay.gate import outgoing, verdict
 from gitrelay.gate.outgoing import Change
 from gitrelay.git.repository import Repository
-from gitrelay.ledger.session import Ledger
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import SessionWorktree
-from gitrelay.protocol import names
-from gitrelay.state.folder import State, write_whole
+from gitrelay.state.files import write_whole
+from gitrelay.state.folder import State
+from gitrelay.text import quote
 
 _COMMITS_MAX: Final = 200  # named in a request; the reviewer can list the rest
 _FILES_MAX: Final = 500
@@ -48,7 +49,7 @@ def ask(
     """Set `reviewer` to work on the change. Raises what `calls.ask.ask` raises, UsageError where nothing is new."""
     if change.is_empty:
         raise UsageError(
-            f"{names.quote(change.branch)} brings nothing new: there is no commit behind {change.head[:12]}",
+            f"{quote(change.branch)} brings nothing new: there is no commit behind {change.head[:12]}",
             hint="commit first, or name another start: --base REF",
             code="nothing-new",
         )

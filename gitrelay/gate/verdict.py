@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gitrelay.errors import NO_ANSWER, OK, PENDING, VERIFY_FAILED
-from gitrelay.ledger.session import BINDING
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import BINDING
 
 PASSED: Final = "passed"
 BYPASSED: Final = "bypassed"

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gitrelay.audit.steps import split_tree
-from gitrelay.git.repository import Object, Repository
+from gitrelay.git.objects import Object, split_tree
+from gitrelay.git.repository import Repository
 
 _Tree = dict[bytes, tuple[bytes, bytes]]  # name -> (mode, object id), as a tree object has them
 _FOLDER: Final = b"40000"

@@ -13,118 +13,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import signal
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from gitrelay.errors import INTEGRITY, Busy, CannotRecord, IntegrityError, RelayError, UsageError
-from gitrelay.protocol.names import quote_path
-
-if TYPE_CHECKING:
-    from git import Git
-
-MINIMUM: Final = (2, 30)
-FILE_MODE: Final = "100644"
-BRING_BACK: Final = (  # the hint for every object that is damaged or gone
-    "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
-)
-
-_SETTINGS: Final = (
-    "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
-    "core.fsmonitor=false",  # may name a program
-    "core.quotePath=false",
-    "core.logAllRefUpdates=true",
-    "core.fsync=committed,loose-object",  # the default syncs refs but not the loose objects they name
-    "i18n.commitEncoding=UTF-8",
-    "i18n.logOutputEncoding=UTF-8",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "log.showSignature=false",
-    "color.ui=false",
-    "trailer.separators=:",  # or git reads no trailer of ours
-    "core.commentChar=#",  # "R" would make every trailer a comment
-)
-# for messages; a question about the user's own files (`users=True`) is asked with the user's own conversions
-_MESSAGE_SETTINGS: Final = (
-    "core.autocrlf=false",  # a message is stored and checked out byte for byte
-    "core.eol=lf",
-    "core.attributesFile=/dev/null",  # a filter there would change a message, and is a program
-    "core.sparseCheckout=false",  # the session's worktree is whole in a sparse checkout too
-)
-_ENVIRONMENT: Final = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_EDITOR": "true",
-    "GIT_PAGER": "cat",
-    "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_LITERAL_PATHSPECS": "1",
-    "GIT_FLUSH": "0",  # or 'git log' writes to a pipe commit by commit, and each is a read of ours
-}
-_MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
-
+from gitrelay.errors import CannotRecord, IntegrityError, UsageError
+from gitrelay.git.faults import GitError, classified, last_line
+from gitrelay.git.objects import Object, TreeEntry, Worktree
+from gitrelay.git.run import MESSAGE_SETTINGS, SETTINGS, execute, require_version
+from gitrelay.protocol.record import Identity
+from gitrelay.text import quote_path
 
 _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
-
-
-class GitError(RelayError):
-    """git ended with an unexpected status. `stderr` is its own words."""
-
-    code = "git"
-
-    def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
-        last = (stderr.strip().splitlines() or ["no message"])[-1].removeprefix("fatal: ").removeprefix("error: ")
-        super().__init__(f"git {command[0] if command else ''} failed ({status}): {last}")
-        self.status = status
-        self.stderr = stderr
-
-
-class Damaged(GitError):
-    """An object or a ref that git cannot read."""
-
-    exit_code = INTEGRITY
-    code = "damaged"
-
-    def __init__(self, command: Sequence[str], status: int, stderr: str, line: str) -> None:
-        super().__init__(command, status, stderr)
-        self.message = f"the repository is damaged: {line}"
-        self.hint = (
-            "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"
-        )
-
-
-@dataclass(frozen=True)
-class Object:
-    """One object out of the database: `kind` is blob, tree, commit or tag."""
-
-    oid: str
-    kind: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class TreeEntry:
-    mode: str
-    name: str
-    oid: str
-
-
-@dataclass(frozen=True)
-class Worktree:
-    """A line of `git worktree list`. `branch` is a full ref name, None where HEAD is detached."""
-
-    path: Path
-    branch: str | None
-    prunable: bool
-
-
-@dataclass(frozen=True)
-class Identity:
-    name: str
-    email: str
 
 
 class Repository:
@@ -140,8 +41,8 @@ class Repository:
     @classmethod
     def open(cls, folder: Path) -> Repository:
         """The repository that `folder` is in. Raises UsageError where there is none, CannotRecord for git's faults."""
-        _require_version()
-        status, out, err = _execute(
+        require_version()
+        status, out, err = execute(
             folder,
             [
                 "rev-parse",
@@ -165,7 +66,7 @@ class Repository:
             )
         else:
             raise CannotRecord(
-                f"git cannot open the repository at {quote_path(folder)}: {_last_line(err)}",
+                f"git cannot open the repository at {quote_path(folder)}: {last_line(err)}",
                 code="git-cannot-open",
             )
         git_dir = Path(lines[2])
@@ -194,9 +95,9 @@ class Repository:
 
         `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold.
         """
-        status, out, err = _execute(place or self.place, args, stdin, env, users=users)
+        status, out, err = execute(place or self.place, args, stdin, env, users=users)
         if status not in ok:
-            raise _classified(args, status, err)
+            raise classified(args, status, err)
         return out
 
     # -- configuration ----------------------------------------------------------------------------
@@ -221,9 +122,9 @@ class Repository:
         return values[-1][0] if values else None
 
     def users_setting(self, name: str) -> str | None:
-        """As `setting`, without what gitrelay's own git is started with (`_SETTINGS`)."""
+        """As `setting`, without what gitrelay's own git is started with (`SETTINGS`)."""
         values = [value for value, _ in self.config.get(name, [])]
-        ours = sum(name == setting.partition("=")[0].lower() for setting in _SETTINGS + _MESSAGE_SETTINGS)
+        ours = sum(name == setting.partition("=")[0].lower() for setting in SETTINGS + MESSAGE_SETTINGS)
         values = values[: len(values) - ours]
         return values[-1] if values else None
 
@@ -335,7 +236,7 @@ class Repository:
             if not signed:
                 raise
             raise CannotRecord(
-                f"the commit cannot be signed: {_last_line(e.stderr)}",
+                f"the commit cannot be signed: {last_line(e.stderr)}",
                 hint="mend the signing key (git config user.signingKey), or 'git config relay.sign false'",
                 code="cannot-sign",
             ) from e
@@ -356,7 +257,7 @@ class Repository:
 
     def broken_refs(self, *prefixes: str) -> list[str]:
         """The refs below `prefixes` that git leaves out of every listing, because it cannot read their files."""
-        _, _, err = _execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
+        _, _, err = execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
         return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)
 
     def refs_listing(self, without: Sequence[str]) -> bytes:
@@ -466,112 +367,11 @@ def _log_rows(out: bytes) -> Iterator[list[str]]:
             yield row.removesuffix("\x01").split("\0")
 
 
-def _execute(
-    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None, *, users: bool = False
-) -> tuple[int, bytes, str]:
-    """(status, stdout, stderr) of one git process."""
-    git = _git()
-    settings = [word for setting in _SETTINGS + (() if users else _MESSAGE_SETTINGS) for word in ("-c", setting)]
-    command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
-    # GitPython takes stdin from a real file only; in a read-only sandbox there is no place for a temporary one
-    with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as source:
-        if stdin:
-            source.write(stdin)
-            source.seek(0)
-        status, out, err = git.execute(
-            command,
-            istream=source,
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            env=_ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {}),
-            shell=False,
-        )
-    if status == -signal.SIGINT:
-        raise KeyboardInterrupt
-    assert isinstance(out, bytes)
-    return int(status), out, str(err)
-
-
-def _git() -> Git:
-    try:
-        from git import Git
-    except ImportError as e:
-        raise CannotRecord(
-            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code="no-git"
-        ) from e
-    return Git()
-
-
-def version() -> tuple[int, ...]:
-    return _git().version_info
-
-
-def _require_version() -> None:
-    found = version()
-    if found < MINIMUM:
-        wanted, have = (".".join(map(str, v)) for v in (MINIMUM, found))
-        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code="git-too-old")
-
-
-def _last_line(stderr: str) -> str:
-    lines = [line for line in stderr.strip().splitlines() if not line.startswith("hint:")]
-    return lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else "no message"
-
-
-# (words in git's stderr, what it means, what to do); git forces LC_ALL=C
-_FAULTS: Final = (
-    ("No space left on device", "the disk is full", "free some space; nothing was recorded"),
-    ("File too large", "a file-size limit was reached", "raise the limit (ulimit -f); nothing was recorded"),
-    ("Disk quota exceeded", "the disk quota is used up", "free some space; nothing was recorded"),
-    (
-        "Read-only file system",
-        "the git folder is read-only",
-        "run this where .git can be written: outside the sandbox, or after remounting",
-    ),
-    ("Permission denied", "the git folder cannot be written", "check who owns .git; nothing was recorded"),
-    (
-        "insufficient permission",
-        "the git folder cannot be written",
-        "check who owns .git; nothing was recorded",
-    ),
-)
-
-
-# git's words, 2.30 to 2.50, for an object that is not there or is not what its name says; compiled when git fails
-_DAMAGE: Final = (
-    r"is corrupt|bad object|missing object|unable to read|could not (read|parse)|unable to (unpack|parse)|"
-    r"inflate:|object file .* is empty|hash mismatch|bad tree|garbage at end of loose object|broken ref|"
-    r"not a valid object|is unavailable|cannot read existing object"
-)
-
-
-def _classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
-    for words, meaning, hint in _FAULTS:
-        if words in stderr:
-            line = next(line for line in stderr.splitlines() if words in line)
-            return CannotRecord(f"{meaning}: {_last_line(line)}", hint=hint)
-    if status == -getattr(signal, "SIGXFSZ", 0):
-        return CannotRecord(f"a file-size limit was reached by git {args[0]}", hint="raise it (ulimit -f)")
-    held = re.search(r"Unable to create '([^'\n]+\.lock)': File exists", stderr)
-    if held:  # a git that was killed leaves its lock file behind
-        return Busy(
-            f"another git process holds {quote_path(Path(held[1]))}",
-            hint="wait for it; where no git runs, one was killed: remove that file",
-            code="git-locked",
-        )
-    for line in stderr.splitlines():
-        if re.search(_DAMAGE, line, re.IGNORECASE):
-            return Damaged(args, status, stderr, _last_line(line))
-    return GitError(args, status, stderr)
-
-
 def create_repository(place: Path) -> None:
     """`git init` in an empty folder, without the user's templates (they may bring hooks)."""
-    status, _, err = _execute(place, ["init", "--quiet", "--template="])
+    status, _, err = execute(place, ["init", "--quiet", "--template="])
     if status:
-        raise _classified(["init"], status, err)
+        raise classified(["init"], status, err)
 
 
 def session_log(repo: Repository, ref: str) -> bytes:

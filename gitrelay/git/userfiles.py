@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelay.git.repository import GitError, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelay.errors import IntegrityError
-from gitrelay.git.repository import GitError
+from gitrelay.git.faults import GitError
 from gitrelay.history import commits
 from gitrelay.history import exchanges as history
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import ARCHIVE, BRANCHES, Ledger
+from gitrelay.history.exchange import Exchange
+from gitrelay.history.sessions import sessions as summaries
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
     refs = _refs(ledger)
     tips: dict[str, tuple[str, str]] = {}
     for ref, oid in refs:  # branches come first
-        name = history.name_of(ref)
+        name = name_of(ref)
         if names.is_session(name) and not (ref.startswith(ARCHIVE) and name in tips):
             tips[name] = (ref, oid)
     for name in sessions:
@@ -90,6 +92,6 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
 
 def waiting(ledger: Ledger) -> list[Exchange]:
     """The exchanges that are not answered, the latest first."""
-    pending = [s.name for s in history.sessions(ledger) if s.status == "pending"]
+    pending = [s.name for s in summaries(ledger) if s.status == "pending"]
     found = read(ledger, pending).sessions if pending else {}
     return [last for name in pending for last in found.get(name, ())[-1:] if last.response is None]

@@ -6,27 +6,15 @@ commit, a commit of the user's own), its line is what is reached by first parent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from gitrelay.errors import IntegrityError
-from gitrelay.git.repository import GitError, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
+from gitrelay.protocol.record import Commit, parse
 
 _T = TypeVar("_T")
-
-_LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here knows, wherever it is read
-_LAST_DIGITS: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One commit of a session. `time` is the committer's, seconds since the epoch, 0 where it has none."""
-
-    oid: str
-    time: int
-    subject: str
-    trailers: Mapping[str, str]
 
 
 def read(repo: Repository, tips: Sequence[str]) -> list[list[Commit]]:
@@ -50,27 +38,6 @@ def read(repo: Repository, tips: Sequence[str]) -> list[list[Commit]]:
             oid = parents[oid]
         lines.append(line[::-1])
     return lines
-
-
-def parse(oid: str, time: str, message: str) -> Commit:
-    """A commit out of what it says. Its trailers are the lines `Key: value` of the last paragraph behind the first."""
-    subject, _, rest = message.partition("\n\n")
-    block = rest.rstrip("\n").rpartition("\n\n")[2]
-    try:
-        trailers = dict([line.split(": ", 1) for line in block.split("\n")])
-    except ValueError:  # a line that is none: nothing that gitrelay writes
-        pairs = [line.partition(": ") for line in block.split("\n")]
-        trailers = {key: value for key, colon, value in pairs if colon}
-    subject = subject.rstrip("\n").replace("\n", " ")
-    seconds = int(time) if time.isascii() and time.isdecimal() and len(time) <= _LAST_DIGITS else 0
-    return Commit(oid, min(seconds, _LAST), subject, trailers)
-
-
-def parse_raw(oid: str, data: bytes) -> Commit:
-    """A commit out of the bytes of its object."""
-    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
-    committer = next((line for line in head.split("\n") if line.startswith("committer ")), "")
-    return parse(oid, committer.rpartition("> ")[2].partition(" ")[0], message)
 
 
 def by_halves(

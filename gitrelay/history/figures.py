@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import REDACTED
+from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
 from gitrelay.protocol.message import VERDICTS
+from gitrelay.protocol.record import REDACTED
 
 NO_REASON: Final = "peer-error"  # what stands for the reason of an error for which the peer gave none
 TOKENS: Final = ("input", "cached", "output")

@@ -1,28 +1,16 @@
-"""Closing sessions: their worktrees go, their branches stay, and the next turn brings the worktree back."""
+"""Closing and archiving sessions: worktrees and branches go out of the way, nothing recorded is lost."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from gitrelay.errors import Busy, UsageError
-from gitrelay.history import exchanges
-from gitrelay.ledger.session import Ledger
-from gitrelay.ledger.worktree import folder_of
+from gitrelay.errors import Busy, IntegrityError, UsageError
+from gitrelay.git.faults import GitError
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
-
-
-def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
-    """Sessions with a worktree here whose last commit is older than `seconds` and that wait for nothing."""
-    now = time.time()
-    return [
-        s.name
-        for s in exchanges.sessions(ledger)
-        if not s.archived
-        and s.status not in ("pending", exchanges.DAMAGED)
-        and now - s.last >= seconds
-        and folder_of(ledger.repo, s.name).exists()
-    ]
+from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.text import quote
 
 
 def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
@@ -35,7 +23,7 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
         tip = ledger.tip(name)
         if tip is None:
             raise UsageError(
-                f"there is no session {names.quote(name)}",
+                f"there is no session {quote(name)}",
                 hint="'git relay ls' lists the sessions",
                 code="unknown-session",
             )
@@ -46,10 +34,38 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
             )
     closed = []
     for name in sessions:
-        with ledger.session(name) as held:
+        with locked(ledger, name) as held:
             tip = held.tip()
             if tip is not None and tip.pending is None and held.worktree.is_sound():
                 held.worktree.restore(tip.entries)
                 held.worktree.remove()
                 closed.append(name)
     return closed
+
+
+def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
+    """Move a session's branch to `refs/relay/archive/`, or back. Raises UsageError, Busy."""
+    source, target = (ARCHIVE, BRANCHES) if restore else (BRANCHES, ARCHIVE)
+    with locked(ledger, session) as held:
+        tip = ledger.tip(session, archived=restore)
+        if tip is None:
+            raise UsageError(
+                f"there is no {'archived ' if restore else ''}session {quote(session)}",
+                hint="'git relay ls' lists the sessions",
+                code="unknown-session",
+            )
+        if tip.pending and not restore:
+            raise Busy(f"session {session} has a turn in flight: {names.Address(session, tip.pending)}")
+        if not restore and held.worktree.is_sound():
+            held.worktree.restore(tip.entries)
+            held.worktree.remove()
+        try:
+            ledger.repo.move_refs(
+                [
+                    (target + session, tip.commit, ledger.repo.no_object),
+                    (source + session, ledger.repo.no_object, tip.commit),
+                ],
+                f"{'restore' if restore else 'archive'} {session}",
+            )
+        except GitError as e:
+            raise IntegrityError(f"{target}{session} exists already", hint="compare the two and delete one") from e

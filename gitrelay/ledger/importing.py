@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitrelay.errors import UsageError
-from gitrelay.ledger.session import Ledger
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
-from gitrelay.protocol.message import (
-    BadMessage,
-    Request,
-    Response,
-    parse_request,
-    parse_response,
-    request_file,
-    response_file,
-)
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Request, Response, parse_request, parse_response, request_file, response_file
 from gitrelay.state import plainfile
+from gitrelay.text import quote, quote_path
 
 _Files = list[tuple[Request | Response, bytes, Path]]
 
@@ -40,7 +35,7 @@ class Imported:
 def sessions(ledger: Ledger, folder: Path, opener: str) -> list[Imported]:
     """Import every session below `folder`; each either whole or with its fault. Raises UsageError for no folder."""
     if not folder.is_dir() or folder.is_symlink():
-        raise UsageError(f"{names.quote_path(folder)} is not a folder", hint="name the .relay folder", code="no-folder")
+        raise UsageError(f"{quote_path(folder)} is not a folder", hint="name the .relay folder", code="no-folder")
     found: list[tuple[str, Path]] = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink() and any(path.glob("*.req.md")):
@@ -56,7 +51,7 @@ def _session(ledger: Ledger, name: str, place: Path, opener: str) -> Imported:
     try:
         names.check_session(name)
         files = _messages(name, place)
-        with ledger.session(name) as held:
+        with locked(ledger, name) as held:
             held.adopt(opener, files)
     except (UsageError, BadMessage) as e:
         return Imported(name, 0, e.message if isinstance(e, UsageError) else str(e))
@@ -96,7 +91,7 @@ def _ids(session: str, place: Path) -> Sequence[str]:
     stems = {p.name.removesuffix(".req.md").removesuffix(".res.md") for p in place.glob("*.re[qs].md")}
     strange = sorted(stem for stem in stems if not names.is_turn(stem))
     if strange:
-        raise BadMessage(1, f"{names.quote(strange[0])} is not the number of a turn")
+        raise BadMessage(1, f"{quote(strange[0])} is not the number of a turn")
     ids = sorted(stems, key=int)
     if ids != [names.turn_id(n + 1) for n in range(len(ids))]:
         raise BadMessage(1, f"the turns are not numbered from 01 without a gap: {', '.join(ids[:8])}")

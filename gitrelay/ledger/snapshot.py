@@ -16,10 +16,12 @@ from typing import Final
 
 from gitrelay.errors import RelayError, UsageError
 from gitrelay.git import graft, userfiles
-from gitrelay.git.repository import GitError, Identity, Object, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.objects import Object
+from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Change, Changed
+from gitrelay.protocol.record import CODE, Identity
 
-CODE: Final = "refs/relay/code/"
 _PATCH: Final = ("--binary", "--full-index", "--no-renames")
 _AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
 

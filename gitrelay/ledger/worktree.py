@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, UsageError
-from gitrelay.git.repository import FILE_MODE, Repository, TreeEntry
-from gitrelay.protocol import message
-from gitrelay.protocol.names import quote, quote_path
+from gitrelay.git.objects import FILE_MODE, TreeEntry
+from gitrelay.git.repository import Repository
+from gitrelay.protocol import frontmatter, message
 from gitrelay.state import plainfile
-from gitrelay.state.folder import State, cannot_write, write_whole
+from gitrelay.state.files import cannot_write, write_whole
+from gitrelay.state.folder import State
+from gitrelay.text import quote, quote_path
 
 FOLDER: Final = ".relay"
 _LOCK_LIMIT: Final = 60.0  # seconds; one `git worktree add` takes about 10 ms
@@ -199,14 +201,14 @@ class SessionWorktree:
 
     def _holds(self, item: os.DirEntry[str], oid: str) -> bool:
         info = item.stat(follow_symlinks=False)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > message.MAX_BYTES:
+        if not stat.S_ISREG(info.st_mode) or info.st_size > frontmatter.MAX_BYTES:
             return False
         return self.repo.object_id("blob", (self.path / item.name).read_bytes()) == oid
 
     def take(self, name: str) -> bytes | None:
         """What a peer wrote to `name`, None where there is nothing. Raises BadMessage for anything but a plain file."""
         if self.path.is_symlink():
-            raise message.BadMessage(1, "the session's worktree was replaced by a symbolic link")
+            raise frontmatter.BadMessage(1, "the session's worktree was replaced by a symbolic link")
         return plainfile.read(self.path / name)
 
     def discard(self, name: str, data: bytes) -> None:
@@ -214,7 +216,7 @@ class SessionWorktree:
 
         What has been taken may be redacted already, where a supervisor died between keeping and recording it.
         """
-        with contextlib.suppress(OSError, message.BadMessage):
+        with contextlib.suppress(OSError, frontmatter.BadMessage):
             found = self.take(name)
             same = (data, data.removesuffix(b"\n"))
             if found in same or (found is not None and self._redacted(found) in same):
@@ -226,7 +228,7 @@ class SessionWorktree:
 
     def _redact_aside(self, path: Path) -> None:
         """A message kept aside has been written by an agent, like any other; a user's own file stays as it is."""
-        with contextlib.suppress(OSError, message.BadMessage):
+        with contextlib.suppress(OSError, frontmatter.BadMessage):
             data = plainfile.read(path) if message.FILE.fullmatch(path.name) else None
             if data is not None and (redacted := self._redacted(data)) != data:
                 write_whole(path, redacted)

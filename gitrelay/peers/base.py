@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gitrelay.protocol import message
+from gitrelay.protocol import frontmatter, message
 
 # One line of a peer's events; the longest legitimate one is a final message of MAX_BYTES, JSON-escaped.
-MAX_LINE: Final = 4 * message.MAX_BYTES
+MAX_LINE: Final = 4 * frontmatter.MAX_BYTES
 
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -208,7 +208,7 @@ def answer_of_text(text: str, *, strict: bool = False) -> tuple[Answer | None, s
             if not response.body.strip():
                 return None, "the body is empty"
             return Answer(response.status, response.verify, response.body, data), ""
-    except message.BadMessage as e:
+    except frontmatter.BadMessage as e:
         return None, str(e)
     if not text.strip():
         return None, ""
@@ -244,7 +244,7 @@ class FinalWords:
 
     def say(self, text: str) -> None:
         self._size += len(text)
-        if self._size <= message.MAX_BYTES:
+        if self._size <= frontmatter.MAX_BYTES:
             self._parts.append(text)
 
     def use_tool(self) -> None:
@@ -264,13 +264,13 @@ class FinalWords:
     def answer(self) -> tuple[Answer | None, str]:
         """(answer, fault), as `answer_of_text` gives them."""
         said = self._said
-        if self._size > message.MAX_BYTES:
-            return None, f"{self._size} characters; a message has at most {message.MAX_BYTES} bytes"
+        if self._size > frontmatter.MAX_BYTES:
+            return None, f"{self._size} characters; a message has at most {frontmatter.MAX_BYTES} bytes"
         if not said:
             return self._written(self._before), ""  # a whole response file, and after it one more look at a file
         try:
-            message.decode(said.encode())
-        except message.BadMessage as e:
+            frontmatter.decode(said.encode())
+        except frontmatter.BadMessage as e:
             return None, str(e)
         found = None if said.startswith("---") else self._written(said)
         return (found, "") if found is not None else answer_of_text(said)

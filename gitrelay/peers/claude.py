@@ -25,7 +25,7 @@ from gitrelay.peers.base import (
     reason_of_status,
     text_of,
 )
-from gitrelay.protocol import message
+from gitrelay.protocol import frontmatter, message
 
 _ACCESS = {
     # plan mode refuses edits; --tools takes the other tools away (--allowedTools would only pre-approve)
@@ -134,7 +134,7 @@ class _Events(EventReader):
             elif result.get("structured_output") is not None:
                 try:
                     answer = Answer(*message.structured(result["structured_output"]))
-                except message.BadMessage as e:
+                except frontmatter.BadMessage as e:
                     fault = str(e)
             elif count_of(result, "num_turns") == 0:
                 error = ("no-output", "no turn was made")

@@ -11,8 +11,8 @@ import shlex
 
 from gitrelay.errors import UsageError
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript, answer_of_text
-from gitrelay.protocol import message
-from gitrelay.protocol.names import quote
+from gitrelay.protocol import frontmatter
+from gitrelay.text import quote
 
 _LEAD = """\
 Answer the request below: print your answer, or write it to the file that its Reply line names, in the form \
@@ -69,18 +69,18 @@ class _Printed:
 
     def feed(self, data: bytes) -> bool:
         self._size += len(data)
-        self._data += data[: max(0, message.MAX_BYTES + 1 - len(self._data))]
+        self._data += data[: max(0, frontmatter.MAX_BYTES + 1 - len(self._data))]
         return True
 
     def transcript(self, exit_code: int | None) -> Transcript:
         data = bytes(self._data)
         if exit_code != 0:
             return Transcript(text=data[-4096:].decode("utf-8", "replace"))
-        if self._size > message.MAX_BYTES:
-            return Transcript(fault=f"it printed {self._size} bytes; a message has at most {message.MAX_BYTES}")
+        if self._size > frontmatter.MAX_BYTES:
+            return Transcript(fault=f"it printed {self._size} bytes; a message has at most {frontmatter.MAX_BYTES}")
         try:
-            text = message.decode(data)
-        except message.BadMessage as e:
+            text = frontmatter.decode(data)
+        except frontmatter.BadMessage as e:
             return Transcript(fault=f"what it printed: {e}")
         answer, fault = answer_of_text(text) if text.startswith("---") else _plain(text)
         return Transcript(answer, terminal=True, fault=fault, text=text[-4096:])

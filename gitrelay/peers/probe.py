@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.peers.base import Capabilities, Peer
-from gitrelay.state.folder import State, write_whole
+from gitrelay.state.files import write_whole
+from gitrelay.state.folder import State
 
 _LIMIT: Final = 20.0  # seconds for `--version` or `--help`; 1.4 s was the slowest measured (gemini)
 _HELP_BYTES: Final = 256 * 1024  # claude prints 20 kB

@@ -16,6 +16,7 @@ from gitrelay.peers.gemini import Gemini
 from gitrelay.peers.opencode import OpenCode
 from gitrelay.peers.shell import Shell
 from gitrelay.protocol import names
+from gitrelay.text import quote
 
 BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Gemini(), OpenCode(), Shell())}
 # how one structured event reads as a short line, for the peers that have events
@@ -49,7 +50,7 @@ def find(repo: Repository, name: str) -> Peer:
         return BUILT_IN[name]
     known = ", ".join(sorted({*BUILT_IN, *configured(repo)}))
     raise UsageError(
-        f"unknown peer {names.quote(name)}",
+        f"unknown peer {quote(name)}",
         hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ..."',
         code="unknown-peer",
     )

@@ -6,8 +6,9 @@ It is the one place where a shell runs what was asked, because that is what was 
 from __future__ import annotations
 
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript
-from gitrelay.process.capture import Capture, block, ending
+from gitrelay.process.capture import Capture
 from gitrelay.protocol import message
+from gitrelay.text import block, ending
 
 _TAIL = 64 * 1024
 

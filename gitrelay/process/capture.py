@@ -63,17 +63,3 @@ def _first_line_end(tail: bytes) -> int:
         if at >= 0:
             return at + 1
     return 0
-
-
-def block(command: str, printed: str, end: str) -> str:
-    """The command and its output in a code fence that neither of them can close, then how it ended."""
-    fence = "```"
-    while fence in printed or fence in command:
-        fence += "`"
-    output = f"{printed}\n" if printed else ""
-    return f"{fence}console\n$ {command}\n{output}{fence}\n\n{end}"
-
-
-def ending(exit_code: int) -> str:
-    """`exit 1`, `signal 9`."""
-    return f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

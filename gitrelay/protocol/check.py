@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay.process import capture
 from gitrelay.protocol.message import PROTOCOL
+from gitrelay.text import block
 
 _TRAILER: Final = re.compile(r"(pass|fail \((?:exit|signal) [0-9]+\)|timeout|lost)(?:: (.*))?")
 
@@ -28,7 +28,7 @@ class CheckResult:
             f"---\nrelay: {PROTOCOL}\nre: {id_}\ncheck: {json.dumps(self.command, ensure_ascii=True)}\n"
             f"result: {self.word}\nduration: {self.seconds:.1f}\n" + (f"tree: {tree}\n" if tree else "") + "---\n\n"
         )
-        return (head + capture.block(self.command, self.output, self.word) + "\n").encode("utf-8", "replace")
+        return (head + block(self.command, self.output, self.word) + "\n").encode("utf-8", "replace")
 
 
 def parse_trailer(text: str) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitrelay.errors import UsageError
+from gitrelay.text import quote
 
 SLUG_MAX = 64
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -72,19 +73,6 @@ def _slug_hint(text: str) -> str:
     rule = f"a slug is a-z, 0-9 and '-', begins with a letter or digit, and has at most {SLUG_MAX} characters"
     near = slugify(text, default="")
     return f"{rule}; try {near!r}" if near else rule
-
-
-def quote_path(path: object) -> str:
-    """A path as one short line for a message; the end of a long one is what tells it from others."""
-    text = str(path)
-    shown = repr(text) if text.isprintable() else ascii(text)
-    return shown if len(shown) <= 160 else "'..." + shown[-156:]
-
-
-def quote(text: str) -> str:
-    """`text` as one short line for a message: escapes shown, cut in the middle of nothing at 80 characters."""
-    shown = ascii(text) if not text.isprintable() else repr(text)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def one_shot_id(name: str, now: datetime, again: int = 1) -> str:

@@ -18,9 +18,9 @@ from typing import Final
 
 from gitrelay.errors import UsageError
 from gitrelay.protocol import names
-from gitrelay.protocol.names import quote_path
 from gitrelay.report.pages import GENERATOR
-from gitrelay.state.folder import cannot_write
+from gitrelay.state.files import cannot_write
+from gitrelay.text import quote_path
 
 MARKER: Final = "gitrelay-export.json"
 FORMAT: Final = 1

@@ -18,16 +18,17 @@ from typing import Final, TypeVar
 from gitrelay import duration
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import UsageError
-from gitrelay.history import batch, exchanges
-from gitrelay.ledger.session import Ledger
+from gitrelay.history import batch
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import name_of
 from gitrelay.report import listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
-from gitrelay.state.folder import Call, CallFolder
+from gitrelay.state.calls import Call, CallFolder
 
 _T = TypeVar("_T")
 
@@ -113,7 +114,7 @@ class Live:
             tips: dict[str, str] = {}
             for line in text.splitlines():
                 ref, _, oid = line.rpartition(" ")
-                name = exchanges.name_of(ref)
+                name = name_of(ref)
                 if names.is_session(name):
                     tips.setdefault(name, f"{ref} {oid}")  # branches come before archived ones
             self._refs = _Refs(hashlib.sha256(text.encode()).hexdigest()[:16], tips, time.monotonic())

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from markupsafe import Markup
 
-from gitrelay.state.folder import State, cannot_write
+from gitrelay.state.files import cannot_write
+from gitrelay.state.folder import State
 
 
 @contextlib.contextmanager

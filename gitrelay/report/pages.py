@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from gitrelay import __version__, duration
-from gitrelay.history.exchanges import Exchange
+from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import names, usage
 from gitrelay.report import listing
 from gitrelay.report.listing import Entry

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
-from gitrelay.git.repository import GitError, Repository
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
 from gitrelay.history import batch
 from gitrelay.history.batch import Transcripts
-from gitrelay.ledger.session import Ledger
-from gitrelay.protocol.names import quote_path
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.report import folder, listing, turns
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages
 from gitrelay.report.turns import Conversation
+from gitrelay.text import quote_path
 
 FILE_MAX: Final = 2000  # exchanges in one page: some 20 MB, which a browser takes seconds to lay out
 BATCH: Final = 100  # exchanges that are read and rendered at a time

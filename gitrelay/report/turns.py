@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.errors import RelayError
-from gitrelay.git.repository import GitError
+from gitrelay.git.faults import GitError
 from gitrelay.history import batch
-from gitrelay.history.exchanges import Check, Exchange
-from gitrelay.ledger.session import ARCHIVE, Ledger
+from gitrelay.history.exchange import Check, Exchange
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import message, names
-from gitrelay.protocol.message import BadMessage
+from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import ARCHIVE
 from gitrelay.report import changes
 from gitrelay.report.changes import Changes
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, UsageError
-from gitrelay.protocol.names import quote, quote_path
-from gitrelay.state.folder import write_whole
+from gitrelay.state.files import write_whole
+from gitrelay.text import quote, quote_path
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _MARK: Final = "Made by 'git relay completion "  # in every script of ours, of any version

@@ -25,11 +25,12 @@ from gitrelay.calls import ask, inflight, readonly, settings
 from gitrelay.calls.settings import Given
 from gitrelay.errors import RelayError, UsageError
 from gitrelay.git.repository import Repository, create_repository
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import Ledger
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Peer
-from gitrelay.protocol.names import Address, quote
+from gitrelay.protocol.names import Address
+from gitrelay.text import quote
 
 PASS: Final = "pass"
 FAIL: Final = "fail"
@@ -301,7 +302,7 @@ def _escaped(value: str) -> str:
 
 def _clear(place: Path) -> None:
     with contextlib.suppress(RelayError):
-        ledger = ask.open_ledger(place)
+        ledger = open_ledger(place)
         for running, _ in inflight.running(ledger):
             with contextlib.suppress(RelayError):
                 inflight.cancel(ledger, running.address, _CALLER)

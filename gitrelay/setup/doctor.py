@@ -20,13 +20,13 @@ from typing import Final
 from gitrelay import __version__, environment
 from gitrelay.calls import settings
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
-from gitrelay.git import repository
+from gitrelay.git import run
 from gitrelay.git.repository import Repository
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation, Peer
-from gitrelay.protocol.names import quote_path
 from gitrelay.setup import hooks, skills
 from gitrelay.state.folder import State
+from gitrelay.text import quote_path
 
 _PACKAGES: Final = {
     "claude": "@anthropic-ai/claude-code",
@@ -71,14 +71,14 @@ def exit_code(rows: list[Finding]) -> int:
 
 
 def _git() -> Iterator[Finding]:
-    wanted = ".".join(map(str, repository.MINIMUM))
+    wanted = ".".join(map(str, run.MINIMUM))
     try:
-        have = repository.version()
+        have = run.version()
     except RelayError as e:
         yield Finding("git", "fail", e.message, e.hint)
         return
     text = ".".join(map(str, have))
-    if have < repository.MINIMUM:
+    if have < run.MINIMUM:
         yield Finding("git", "fail", f"{text} is too old", f"install git {wanted} or newer")
     else:
         yield Finding("git", "ok", text)

@@ -19,7 +19,7 @@ from typing import Final
 from gitrelay.errors import CannotRecord, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers import registry
-from gitrelay.protocol.names import quote, quote_path
+from gitrelay.text import quote, quote_path
 
 HOOKS: Final = ("pre-push", "update", "reference-transaction")
 _MARK: Final = re.compile(rb"^# gitrelay-hook: (?P<version>[0-9]+)(?: (?P<hash>[0-9a-f]{16}))?$", re.MULTILINE)

@@ -23,8 +23,8 @@ from typing import Final
 
 from gitrelay import __version__
 from gitrelay.errors import CannotRecord, UsageError
-from gitrelay.protocol.names import quote_path
-from gitrelay.state.folder import write_whole
+from gitrelay.state.files import write_whole
+from gitrelay.text import quote_path
 
 AGENTS: Final = ("claude", "codex", "gemini", "opencode")
 _SHARING: Final = ("codex", "gemini", "opencode")  # the readers of .agents/skills

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from gitrelay.protocol.message import MAX_BYTES, BadMessage
+from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 
 
 def read(path: Path, what: str = "the reply") -> bytes | None:

@@ -16,14 +16,16 @@ from gitrelay import duration
 from gitrelay.audit import steps
 from gitrelay.cli.output import safe
 from gitrelay.errors import UsageError
-from gitrelay.ledger import session
+from gitrelay.git.objects import split_tree
 from gitrelay.peers import registry
 from gitrelay.peers.base import Invocation, answer_of_text
 from gitrelay.peers.registry import BUILT_IN
 from gitrelay.protocol import message, names
 from gitrelay.protocol.check import parse_trailer
-from gitrelay.protocol.message import BadMessage, Request
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Request
 from gitrelay.redact import Redactor
+from gitrelay.text import plain
 
 SEEDS: Final = Path(__file__).parent / "seeds"
 
@@ -90,7 +92,7 @@ def commit(data: bytes) -> None:
 
 def tree(data: bytes) -> None:
     try:
-        found = steps.split_tree(data, 20)
+        found = split_tree(data, 20)
     except ValueError:
         return
     assert b"".join(entry for _, entry in found) == data
@@ -103,7 +105,7 @@ def trailer(data: bytes) -> None:
 def line(data: bytes) -> None:
     """What becomes one line of a commit message, or is shown on a terminal: no control or format character is left."""
     text = data.decode("utf-8", "surrogateescape")
-    said = session.plain(text)
+    said = plain(text)
     assert said == safe(said) and "\n" not in said and said == said.strip()
     assert safe(safe(text)) == safe(text)
 

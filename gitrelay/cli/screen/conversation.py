@@ -12,8 +12,9 @@ from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import cells_of, clean, cut
 from gitrelay.duration import ago
 from gitrelay.errors import IntegrityError
-from gitrelay.history.exchanges import Check, Exchange
-from gitrelay.protocol.message import BadMessage, task_of
+from gitrelay.history.exchange import Check, Exchange
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import task_of
 
 READABLE: Final = 100  # cells; longer lines of prose are hard to follow
 

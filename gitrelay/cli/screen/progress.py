@@ -9,8 +9,8 @@ from gitrelay.calls.peerlog import Follower
 from gitrelay.cli.output import say
 from gitrelay.duration import render
 from gitrelay.history import exchanges
-from gitrelay.history.exchanges import Exchange
-from gitrelay.ledger.session import Ledger
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
 
 

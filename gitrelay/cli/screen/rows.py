@@ -9,7 +9,8 @@ from gitrelay.cli.screen.style import of_outcome
 from gitrelay.cli.screen.table import Cell, Column
 from gitrelay.cli.table import outcome
 from gitrelay.duration import ago, render
-from gitrelay.history.exchanges import Exchange, SessionSummary
+from gitrelay.history.exchange import Exchange
+from gitrelay.history.sessions import SessionSummary
 
 SESSIONS: Final = (
     Column("SESSION", least=12, tail="/"),

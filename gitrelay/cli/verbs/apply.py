@@ -23,12 +23,12 @@ def command(address: str, as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.history import exchanges
     from gitrelay.ledger import snapshot
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     before, after = exchanges.trees(ledger, wanted)
     found = snapshot.apply(ledger.repo, before, after)
     if as_json:

@@ -8,6 +8,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.ledger import closing
 from gitrelay.protocol import names
 
 
@@ -23,12 +24,12 @@ def command(sessions: tuple[str, ...], restore: bool, as_json: bool) -> int:
     for session in sessions:
         names.check_session(session)
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     for session in sessions:
-        ledger.archive(session, restore=restore)
+        closing.archive(ledger, session, restore=restore)
     if as_json:
         click.echo(output.envelope("archive", 0, {"restored" if restore else "archived": list(sessions)}))
     else:

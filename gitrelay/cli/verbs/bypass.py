@@ -22,11 +22,11 @@ def command(change: str | None, reason: str, base: str | None, from_: str | None
     in the session review-BRANCH as an exchange between 'gate' and you. GITRELAY_SKIP="TEXT" before
     'git push' does the same for one push. Prints the address.
     """
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.gate import bypass, outgoing
+    from gitrelay.ledger.ledger import open_ledger
 
-    repo = ask.open_ledger(Path.cwd()).repo
+    repo = open_ledger(Path.cwd()).repo
     wanted, _ = outgoing.of_words(repo, change, base)
     address = bypass.record(Path.cwd(), repo, wanted, reason, from_=from_)
     row = {"address": str(address), "base": wanted.base, "head": wanted.head, "tree": wanted.tree}

@@ -22,10 +22,11 @@ def command(address: str, as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay.calls import ask, inflight
+    from gitrelay.calls import inflight
     from gitrelay.cli import output
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     found = inflight.cancel(ledger, wanted, "git relay cancel")
     how = f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}"
     click.echo(output.envelope("cancel", 0, output.exchange_json(found)) if as_json else how)

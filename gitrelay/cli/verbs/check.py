@@ -23,13 +23,13 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
     passed, or an exception; 1: failed, missing, stale or refused; 8: the review runs; 4: it ended without
     a verdict (docs/gate.md).
     """
-    from gitrelay.calls import ask
     from gitrelay.cli import gatewords, output
-    from gitrelay.gate import outgoing, push, record
+    from gitrelay.gate import outgoing, record, settings
+    from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol import names
 
-    ledger = ask.open_ledger(Path.cwd())
-    reviewer = names.check_slug(to, "--to") if to is not None else push.settings(ledger.repo).reviewer
+    ledger = open_ledger(Path.cwd())
+    reviewer = names.check_slug(to, "--to") if to is not None else settings.settings(ledger.repo).reviewer
     wanted, remote = outgoing.of_words(ledger.repo, change, base)
     found = record.judge(ledger, wanted, reviewer, remote=remote, exceptions=not no_bypass)
     code = found.exit_code

@@ -23,12 +23,13 @@ def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
-    from gitrelay.calls import ask, plan, settings
     from gitrelay.calls import checks as core
+    from gitrelay.calls import plan, settings
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     commands = [plan.checked(c) for c in checks]
     results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo))
     code = OK if all(r.word == "pass" for r in results) else VERIFY_FAILED

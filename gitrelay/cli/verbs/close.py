@@ -24,12 +24,13 @@ def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
         raise click.UsageError("name the sessions to close, or give --idle D")
     seconds = None if idle is None else duration.parse(idle, "--idle")
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
+    from gitrelay.history.sessions import idle_sessions
     from gitrelay.ledger import closing
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
-    wanted = list(sessions) if seconds is None else closing.idle_sessions(ledger, seconds)
+    ledger = open_ledger(Path.cwd())
+    wanted = list(sessions) if seconds is None else idle_sessions(ledger, seconds)
     closed = closing.close(ledger, wanted)
     if as_json:
         click.echo(output.envelope("close", 0, {"closed": closed}))

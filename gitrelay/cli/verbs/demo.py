@@ -32,7 +32,7 @@ def command(keep: str | None, as_json: bool) -> int:
     from gitrelay.errors import CannotRecord, UsageError
     from gitrelay.git.repository import create_repository, session_log
     from gitrelay.history import exchanges
-    from gitrelay.protocol.names import quote
+    from gitrelay.text import quote
 
     if keep is not None:
         place = Path(os.path.abspath(keep))

@@ -28,7 +28,7 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
     from gitrelay.cli import output
     from gitrelay.git import userfiles
     from gitrelay.history import exchanges
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     before, after = exchanges.trees(ledger, wanted)

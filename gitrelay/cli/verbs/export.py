@@ -12,6 +12,7 @@ import click
 
 from gitrelay.cli.options import json_option
 from gitrelay.protocol import names
+from gitrelay.text import quote
 
 if TYPE_CHECKING:
     from gitrelay.errors import RelayError
@@ -50,16 +51,16 @@ def command(sessions: tuple[str, ...], place: Path | None, form: str | None, for
     if form == "html" and to_stdout:
         raise click.UsageError("say where to write: -o DIR for a site, -o FILE.html for one page")
     if suffix in _FORMATS and _FORMATS[suffix] != form:
-        raise click.UsageError(f"--format {form} and -o {names.quote(str(place))} do not fit each other")
+        raise click.UsageError(f"--format {form} and -o {quote(str(place))} do not fit each other")
     if as_json and to_stdout:
         raise click.UsageError("--json tells what was written: give a file with -o, or leave it out")
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
+    from gitrelay.ledger.ledger import open_ledger
     from gitrelay.report import site, transcript, turns
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     if form == "html":
         assert place is not None
         write = site.export_file if suffix in _FORMATS else site.export

@@ -24,7 +24,7 @@ def command(session: str | None, as_json: bool) -> int:
     from gitrelay.cli.table import columns, outcome
     from gitrelay.errors import INTEGRITY, OK, RelayError
     from gitrelay.history import batch, exchanges
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     damaged: Mapping[str, RelayError] = {}

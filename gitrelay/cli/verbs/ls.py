@@ -30,25 +30,25 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     from gitrelay.cli import output
     from gitrelay.cli.table import columns, outcome
     from gitrelay.errors import INTEGRITY, OK
-    from gitrelay.git.repository import BRING_BACK
-    from gitrelay.history import exchanges
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.git.faults import BRING_BACK
+    from gitrelay.history import sessions
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     now = time.time()
     found = [
         s
-        for s in exchanges.sessions(ledger)
+        for s in sessions.sessions(ledger)
         if (not only_open or not s.archived)
         and (not pending or s.status == "pending")
         and (peer is None or peer in (s.to, s.from_))
         and (within is None or now - s.last <= within)
     ]
-    code = INTEGRITY if any(s.status == exchanges.DAMAGED for s in found) else OK
+    code = INTEGRITY if any(s.status == sessions.DAMAGED for s in found) else OK
     errors = [
         {"code": "damaged", "message": f"session {s.name} cannot be read", "hint": BRING_BACK}
         for s in found
-        if s.status == exchanges.DAMAGED
+        if s.status == sessions.DAMAGED
     ]
     if as_json:
         rows = [

@@ -73,13 +73,14 @@ def _test(name: str, timeout: str | None, as_json: bool) -> int:
 
 def _list(as_json: bool) -> int:
     from gitrelay import environment
-    from gitrelay.calls import ask, settings
+    from gitrelay.calls import settings
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
+    from gitrelay.ledger.ledger import open_ledger
     from gitrelay.peers import probe, registry
     from gitrelay.peers.command import Program
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     repo = ledger.repo
     rows: list[dict[str, Any]] = []
     for name in sorted({*registry.BUILT_IN, *registry.configured(repo)}):

@@ -23,16 +23,17 @@ def command(remote: str, url: str | None, as_json: bool) -> int:
     pre-commit says in its environment is taken. What has no verdict is reviewed now, for at most
     relay.gateBudget. Exit code 0 lets the push go. All settings: docs/gate.md.
     """
-    from gitrelay.calls import ask, inflight
+    from gitrelay.calls import inflight
     from gitrelay.cli import gatewords, output
     from gitrelay.cli.screen.progress import watching
     from gitrelay.errors import OK, Interrupted
     from gitrelay.gate import outgoing, push, review
+    from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.names import Address
 
     del url
     text = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     updates = outgoing.parse_updates(text) or outgoing.from_pre_commit(ledger.repo, os.environ)
     waited: list[Address] = []
 

@@ -46,10 +46,13 @@ def command(
     """
     text = read_text(body, "BODY")
 
-    from gitrelay.calls import ask
+    from gitrelay.calls import respond
     from gitrelay.cli import output
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
-    found = ask.respond(ledger, session=session, re=re_, from_=from_, to=to, status=status, verify=verify, body=text)
+    ledger = open_ledger(Path.cwd())
+    found = respond.respond(
+        ledger, session=session, re=re_, from_=from_, to=to, status=status, verify=verify, body=text
+    )
     click.echo(output.envelope("res", 0, output.exchange_json(found)) if as_json else str(found.address))
     return 0

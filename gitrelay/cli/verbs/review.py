@@ -49,15 +49,15 @@ def command(
         raise click.UsageError("--detach and --wait exclude each other")
     limit = None if wait is None else duration.parse(wait, "--wait")
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.errors import UsageError
-    from gitrelay.gate import outgoing, push, record, review, verdict
+    from gitrelay.gate import outgoing, record, review, settings, verdict
     from gitrelay.history import exchanges
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
-    reviewer = to or push.settings(ledger.repo).reviewer
+    ledger = open_ledger(Path.cwd())
+    reviewer = to or settings.settings(ledger.repo).reviewer
     if reviewer is None:
         raise UsageError(
             "there is no reviewer", hint="name one: --to PEER, or git config relay.gatePeer PEER", code="no-reviewer"

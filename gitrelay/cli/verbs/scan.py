@@ -22,12 +22,12 @@ def command(sessions: tuple[str, ...], as_json: bool) -> int:
     where there is one. Nothing is changed.
     """
     from gitrelay.audit import leaks
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
     from gitrelay.errors import OK, VERIFY_FAILED
+    from gitrelay.ledger.ledger import open_ledger
 
-    found = leaks.find(ask.open_ledger(Path.cwd()), sessions)
+    found = leaks.find(open_ledger(Path.cwd()), sessions)
     code = VERIFY_FAILED if found else OK
     if as_json:
         errors = [

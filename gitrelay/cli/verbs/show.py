@@ -26,7 +26,7 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
     from gitrelay.cli import output
     from gitrelay.errors import PENDING, UsageError
     from gitrelay.history import exchanges
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     if "/" in what:

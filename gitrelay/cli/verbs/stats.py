@@ -42,7 +42,7 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_jso
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.history import batch, figures
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     found = batch.read(open_ledger(Path.cwd()), sessions)
     begin = None if within is None else time.time() - within

@@ -25,7 +25,7 @@ def command(everything: bool, as_json: bool) -> int:
     from gitrelay.cli.table import columns
     from gitrelay.duration import render
     from gitrelay.history import batch
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     now = time.time()

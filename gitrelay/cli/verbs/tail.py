@@ -26,13 +26,14 @@ def command(address: str, timeout: str | None, no_follow: bool, as_json: bool) -
     wanted = names.parse_address(address)
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
-    from gitrelay.calls import ask, inflight
+    from gitrelay.calls import inflight
     from gitrelay.calls.peerlog import Follower
     from gitrelay.cli import output
     from gitrelay.cli.screen import progress
     from gitrelay.history import exchanges
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     exchange = exchanges.exchange(ledger, wanted)
     if as_json:
         lines = Follower(ledger, wanted, exchange.to).lines()

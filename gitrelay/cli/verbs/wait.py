@@ -24,10 +24,10 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
     wanted = [names.parse_address(a) for a in addresses]
 
-    from gitrelay.calls import ask
     from gitrelay.cli import output
     from gitrelay.cli.waiting import until_answered
+    from gitrelay.ledger.ledger import open_ledger
 
-    ledger = ask.open_ledger(Path.cwd())
+    ledger = open_ledger(Path.cwd())
     found = until_answered(ledger, wanted, limit, own=False)
     return output.print_exchanges("wait", found, as_json=as_json, single=False)

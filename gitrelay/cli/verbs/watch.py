@@ -43,7 +43,7 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
     from gitrelay.calls.following import Following
     from gitrelay.cli import output
     from gitrelay.errors import INTERRUPTED
-    from gitrelay.ledger.session import open_ledger
+    from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     following = Following(ledger, session)

@@ -27,11 +27,11 @@ def command(port: int, open_: bool, as_json: bool) -> int:
     import secrets
 
     from gitrelay.cli import output
-    from gitrelay.ledger import session
+    from gitrelay.ledger.ledger import open_ledger
     from gitrelay.report.live import Live
     from gitrelay.report.server import Server
 
-    ledger_ = session.open_ledger(Path.cwd())
+    ledger_ = open_ledger(Path.cwd())
     with contextlib.ExitStack() as stack:
         ended = stack.enter_context(_ended_by_signals())
         server = stack.enter_context(Server(Live(ledger_), secrets.token_urlsafe(24), port))

@@ -1,0 +1,89 @@
+"""Another copy of the sessions, compared with this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gitrelay.audit import objectstore
+from gitrelay.audit.findings import Finding, finding
+from gitrelay.audit.reading import Ref, read_commits
+from gitrelay.errors import CannotRecord
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
+from gitrelay.protocol import names
+from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.text import quote
+
+# -- the witness --------------------------------------------------------------------------------------
+
+
+def witnessed(repo: Repository, witness: str, sessions: Sequence[str]) -> list[Ref]:
+    """The sessions that a remote has."""
+    try:
+        refs = objectstore.remote_refs(repo, witness, f"{BRANCHES}*", f"{ARCHIVE}*")
+    except GitError as e:
+        raise _unreadable(witness, e) from e
+    found = [Ref(ref, ref.removeprefix(BRANCHES).removeprefix(ARCHIVE), oid) for ref, oid in refs.items()]
+    return [ref for ref in found if names.is_session(ref.session) and (not sessions or ref.session in sessions)]
+
+
+def compared(
+    repo: Repository,
+    refs: Sequence[Ref],
+    there: Sequence[Ref],
+    parts: Sequence[Mapping[str, Sequence[str]]],
+    witness: str,
+) -> list[Finding]:
+    """Where a session does not go on from what the witness has of it."""
+    parents = {oid: parents for part in parts for oid, parents in part.items()}
+    strange = [ref for ref in there if ref.tip not in parents]
+    if strange:
+        try:
+            with objectstore.fetched(repo, witness, [ref.name for ref in strange]) as store:
+                theirs = read_commits(store, [ref.tip for ref in strange])
+        except GitError as e:
+            raise _unreadable(witness, e) from e
+        parents |= theirs.parents
+    here: dict[str, list[str]] = {}
+    for ref in refs:
+        here.setdefault(ref.session, []).append(ref.tip)
+    found = (compare(ref.name, ref.session, here.get(ref.session, []), ref.tip, parents, witness) for ref in there)
+    return [one for one in found if one is not None]
+
+
+def _unreadable(witness: str, error: GitError) -> CannotRecord:
+    return CannotRecord(
+        f"the witness {quote(witness)} cannot be read: {error.message}",
+        hint="name a remote or its address; 'git remote -v' lists them",
+        code="no-witness",
+    )
+
+
+def compare(
+    ref: str, session: str, here: Sequence[str], there: str, parents: Mapping[str, Sequence[str]], witness: str
+) -> Finding | None:
+    """What a witness's tip of a session says about the tips here: it must be one of them or behind one of them.
+
+    `parents` knows the commits of both sides.
+    """
+    if not here:
+        return finding("witness-missing", f"{witness} has it", address=session, commit=there, ref=ref, witness=witness)
+    if any(there in reached(tip, parents) for tip in here):
+        return None
+    if not reached(there, parents).isdisjoint(here):
+        words = f"{witness} has commits that are not here: they were taken away here, or written elsewhere"
+        return finding("witness-behind", words, address=session, commit=there, ref=ref, witness=witness)
+    words = f"what {witness} has is no part of it: it was rewritten"
+    return finding("witness-rewritten", words, address=session, commit=there, ref=ref, witness=witness)
+
+
+def reached(tip: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    """The commits that can be reached from `tip`, itself too, as far as `parents` knows them."""
+    seen: set[str] = set()
+    todo = [tip]
+    while todo:
+        oid = todo.pop()
+        if oid not in seen and oid in parents:
+            seen.add(oid)
+            todo += parents[oid]
+    return seen

@@ -1,0 +1,202 @@
+"""One turn: the peer made ready, run to its end, and what it printed read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitrelay import environment
+from gitrelay.calls import continuation, readonly, settings
+from gitrelay.calls.continuation import Conversation
+from gitrelay.calls.outcome import Outcome, failed, judge, violated
+from gitrelay.errors import RelayError
+from gitrelay.history import exchanges
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.peers import probe, registry
+from gitrelay.peers.base import Invocation, Peer, Transcript
+from gitrelay.process import child
+from gitrelay.process.log import Log
+from gitrelay.process.values import Ending
+from gitrelay.protocol.frontmatter import decode
+from gitrelay.protocol.message import request_file
+from gitrelay.state.calls import Call, CallFolder
+
+
+def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
+    """Start the peer of `call`, watch it to its end and judge it."""
+    begin = time.monotonic()
+    folder.reserve()
+    if environment.depth(os.environ) >= settings.max_depth(ledger.repo):
+        chain = " -> ".join([*environment.chain(os.environ), str(call.address)])
+        return failed(call, "recursion", f"agents calling agents, too deep: {chain}")
+    try:
+        turn = _prepare(ledger, folder, call)
+    except RelayError as e:
+        return failed(call, "unavailable", f"{e.message}. {e.hint}".rstrip(". "))
+    except OSError as e:
+        return failed(call, "unavailable", f"the call could not be prepared: {e}")
+    if turn.program.path is None:
+        return failed(call, "unavailable", f"the peer did not start: {probe.missing(turn.peer.capabilities.program)}")
+    if turn.version is not None and not turn.version.supported:
+        return failed(call, "unavailable", turn.version.complaint(turn.peer))
+    cancelled = cancellation(folder)
+    resumed = turn.conversation
+    before = _state_before(ledger, call)
+    ran = _run_once(ledger, turn, folder, call, cancelled)
+    notes = []
+    if resumed is not None and ran.has_lost(turn.peer.capabilities.gone):
+        notes.append(f"the conversation {resumed.id} is gone; the peer was given the turns as files")
+        resumed = None
+        ran = _run_once(ledger, turn.afresh(), folder, call, cancelled)
+    usage = continuation.of_this_turn(ran.transcript.usage, resumed.spent if resumed else {}, turn.peer.capabilities)
+    version = ran.transcript.version or (turn.version.text if turn.version else "")
+    continued = {"Relay-Continuation": "native" if resumed else "files"} if turn.follows else {}
+    trailers = {
+        "Relay-Peer": f"{turn.program.name} {version}".strip(),
+        "Relay-Model": ran.transcript.model or "",
+        "Relay-Peer-Session": ran.transcript.peer_session or "",
+        "Relay-Duration": f"{time.monotonic() - begin:.1f}",
+        "Relay-Usage": " ".join(f"{name}={used}" for name, used in usage.items()),
+        **continued,
+    }
+    _tidy(turn, call)
+    outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
+    if call.access == "read":
+        kept, changed = _access_kept(ledger, call, before)
+        trailers["Relay-Sandbox"] = kept
+        if kept == readonly.VIOLATED:
+            outcome = violated(call, changed, outcome)
+        elif changed:
+            notes.append(f"changed while it worked, and by whom cannot be told: {'; '.join(changed)}")
+    return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A call made ready. `follows`: the peer was asked in this session before."""
+
+    peer: Peer
+    program: probe.Program
+    version: probe.Version | None
+    env: Mapping[str, str]
+    invocation: Invocation
+    conversation: Conversation | None
+    follows: bool
+    litter: tuple[str, ...]  # folders that are not there yet and that the peer's sandbox may leave, empty
+
+    def afresh(self) -> _Turn:
+        return replace(self, invocation=replace(self.invocation, resume=None, unseen=()), conversation=None)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What one run of the peer's program came to. `last_words` is the end of its stderr."""
+
+    ending: Ending
+    transcript: Transcript
+    last_words: str
+
+    def has_lost(self, gone: tuple[str, ...]) -> bool:
+        """Whether it ended because the conversation that it was to resume does not exist."""
+        if self.ending.stopped is not None or self.ending.exit_code in (0, None) or self.transcript.answer is not None:
+            return False
+        said = self.last_words + (self.transcript.error[1] if self.transcript.error else "")
+        return any(words in said for words in gone)
+
+
+def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
+    repo = ledger.repo
+    request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
+    assert request is not None
+    peer = registry.find(repo, call.to)
+    own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address)
+    own[environment.CALL] = call.mark
+    env = environment.for_peer(os.environ, own)
+    follows, conversation = False, None
+    if peer.capabilities.resumes and not call.one_shot and call.id != "01":
+        before = exchanges.exchanges(ledger, call.session)
+        follows = any(e.to == call.to and e.response is not None for e in before)
+        if settings.resumes(repo, call.to):
+            conversation = continuation.find(before, call.to, call.id, peer.capabilities)
+    unseen = conversation.unseen if conversation else ()
+    invocation = Invocation(
+        prompt=decode(request.data),
+        cwd=Path(call.top),
+        folder=folder.path,
+        access=call.access,
+        model=call.model,
+        effort=call.effort,
+        resume=conversation.id if conversation else None,
+        unseen=tuple(f".relay/{call.session}/{id_}.*.md" for id_ in unseen),
+    )
+    program = probe.find(peer.capabilities.program, env)
+    version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
+    litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.top) / name))
+    return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
+
+
+def _state_before(ledger: Ledger, call: Call) -> readonly.Print | None:
+    return readonly.take(ledger.repo) if call.access == "read" else None
+
+
+def _access_kept(ledger: Ledger, call: Call, before: readonly.Print | None) -> tuple[str, list[str]]:
+    """(held, violated or unknown; what has changed). Beside a call that may write, nobody can tell who wrote."""
+    after = readonly.take(ledger.repo)
+    if before is None or after is None:
+        return readonly.UNKNOWN, []
+    changed = readonly.differences(before, after)
+    if not changed:
+        return readonly.HELD, []
+    if call.bound:  # a review in the background: people work on beside it
+        return readonly.UNKNOWN, changed
+    others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
+    if any(other is not None and other.access != "read" and other.top == call.top for other in others):
+        return readonly.UNKNOWN, changed
+    return readonly.VIOLATED, changed
+
+
+def _tidy(turn: _Turn, call: Call) -> None:
+    """Remove the empty folders that the peer's sandbox leaves behind when it is ended at the wrong moment."""
+    for name in turn.litter:
+        with contextlib.suppress(OSError):
+            (Path(call.top) / name).rmdir()
+
+
+def cancellation(folder: CallFolder) -> Callable[[], str | None]:
+    """A question that says who has cancelled the call, None while nobody has; SIGTERM to this process counts."""
+    signals: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    return lambda: "a signal to the supervisor" if signals else folder.cancelled_by()
+
+
+def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
+    command = turn.peer.command(turn.invocation)
+    reader = turn.peer.reader(turn.invocation)
+    out_log = Log(folder.out_log, ledger.redactor)
+    err_log = None if command.join else Log(folder.err_log, ledger.redactor)
+    ending = child.run(
+        (str(turn.program.path), *command.argv[1:]),
+        cwd=turn.invocation.cwd,
+        env={**turn.env, **command.env},
+        stdin=command.stdin,
+        limits=call.limits,
+        listener=reader,
+        out_log=out_log,
+        err_log=err_log,
+        cancelled=cancelled,
+        started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at)),
+    )
+    last_words = (err_log or out_log).last(8192).decode("utf-8", "replace")
+    for log in (out_log, err_log):
+        if log is not None:
+            log.close()
+    transcript = reader.transcript(ending.exit_code)
+    if ending.stopped is not None and not reader.finished:
+        # what it had said when it was stopped is no answer, unless its own final event came before
+        transcript = replace(transcript, answer=None, terminal=False)
+    return _Ran(ending, transcript, last_words)

@@ -1,0 +1,49 @@
+"""Objects, tree entries and worktrees, as git tells of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FILE_MODE: Final = "100644"
+
+
+def split_tree(data: bytes, width: int) -> list[tuple[bytes, bytes]]:
+    """A raw tree -> (name, raw entry) of each. Raises ValueError where it is not a tree."""
+    found = []
+    at = 0
+    while at < len(data):
+        nul = data.index(b"\0", at)
+        name = data[data.index(b" ", at, nul) + 1 : nul]
+        end = nul + 1 + width
+        if end > len(data):
+            raise ValueError("cut short")
+        found.append((name, data[at:end]))
+        at = end
+    return found
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object out of the database: `kind` is blob, tree, commit or tag."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    mode: str
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A line of `git worktree list`. `branch` is a full ref name, None where HEAD is detached."""
+
+    path: Path
+    branch: str | None
+    prunable: bool

@@ -1,0 +1,80 @@
+"""An exchange as a value: a request, its response, its checks. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Response, parse_response, response_file
+from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Commit
+
+
+@dataclass(frozen=True)
+class Check:
+    """One recorded check of an exchange. `word` is `pass`, `fail (exit 1)`, `timeout` or `lost`."""
+
+    command: str
+    word: str
+    commit: Commit
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and, once it is there, its response. `request_data`, `response_data` are filled where asked for."""
+
+    address: Address
+    request: Commit
+    response: Commit | None
+    request_data: bytes = b""
+    response_data: bytes = b""
+    rev: str = field(default="", repr=False)
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def from_(self) -> str:
+        return self.request.trailers.get("Relay-From", "")
+
+    @property
+    def to(self) -> str:
+        return self.request.trailers.get("Relay-To", "")
+
+    @property
+    def status(self) -> str:
+        return self.response.trailers.get("Relay-Status", "error") if self.response else "pending"
+
+    @property
+    def verify(self) -> str | None:
+        return self.response.trailers.get("Relay-Verify", "skip") if self.response else None
+
+    @property
+    def reason(self) -> str | None:
+        return self.response.trailers.get("Relay-Reason") if self.response else None
+
+    @property
+    def recorded(self) -> str | None:
+        return self.response.trailers.get("Relay-Recorded", "gitrelay") if self.response else None
+
+    @property
+    def exit_code(self) -> int:
+        if self.response is None:
+            return PENDING
+        code = exit_code_of(self.status, self.verify or "skip", self.reason, self.recorded or "")
+        return VERIFY_FAILED if code == OK and self.failed_checks else code
+
+    @property
+    def failed_checks(self) -> list[Check]:
+        """The checks whose last run did not pass."""
+        last = {check.command: check for check in self.checks}
+        return [check for check in last.values() if check.word != "pass"]
+
+    @property
+    def answer(self) -> Response | None:
+        """The response file, parsed. Raises IntegrityError where what is recorded is not a response."""
+        if self.response is None:
+            return None
+        try:
+            return parse_response(self.response_data)
+        except BadMessage as e:
+            raise IntegrityError(f"{self.address}: {response_file(self.address.id)}: {e}") from e

@@ -1,0 +1,150 @@
+"""The list of sessions, read from the last commit of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.git.faults import GitError
+from gitrelay.history import commits
+from gitrelay.history.exchanges import of_line
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.worktree import folder_of
+from gitrelay.protocol import names
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of, parse_raw, trailers_of_text
+
+DAMAGED: Final = "damaged"  # the status of a session whose last commits cannot be read
+_LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are told from the last commit and these
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """A session as `ls` shows it, read from its last commit alone. `last` is that commit's time."""
+
+    name: str
+    archived: bool
+    turns: int
+    from_: str
+    to: str
+    status: str
+    verify: str | None
+    reason: str | None
+    last: int
+    subject: str
+
+
+def sessions(ledger: Ledger) -> list[SessionSummary]:
+    """Every session, the one that spoke last first; three git processes at most, however many there are.
+
+    The status of one that cannot be read is DAMAGED.
+    """
+    found: list[SessionSummary] = []
+    checked: dict[str, str] = {}
+    for ref, oid, time_, subject, trailer_text in _tips(ledger, found):
+        name = name_of(ref)
+        if not names.is_session(name):
+            continue
+        kind = subject.partition(" ")[0]
+        if kind == "chk":  # the last word is a check's; how the exchange stands is told further back
+            checked[ref] = oid
+            continue
+        trailers = trailers_of_text(trailer_text)
+        asking = kind == "req"
+        speaker, listener = trailers.get("Relay-From", ""), trailers.get("Relay-To", "")
+        found.append(
+            SessionSummary(
+                name=name,
+                archived=ref.startswith(ARCHIVE),
+                turns=_turns(trailers.get("Relay-Id", "")),
+                from_=speaker if asking else listener,
+                to=listener if asking else speaker,
+                status="pending" if asking else trailers.get("Relay-Status", "open" if kind == "open" else "unknown"),
+                verify=trailers.get("Relay-Verify"),
+                reason=trailers.get("Relay-Reason"),
+                last=int(time_ or 0),
+                subject=subject,
+            )
+        )
+
+    def checks_of(refs: Sequence[str]) -> dict[str, SessionSummary]:
+        ends = _ends(ledger, [checked[ref] for ref in refs])
+        return {ref: _checked(ref, line) for ref, line in zip(refs, ends, strict=True)}
+
+    summaries, damaged = commits.by_halves(list(checked), checks_of)
+    found += [*summaries.values(), *map(_damaged, damaged)]
+    return sorted(found, key=lambda s: (-s.last, s.name))
+
+
+def _tips(ledger: Ledger, unreadable: list[SessionSummary]) -> list[list[str]]:
+    """Ref, id, time, subject and trailers of each session's last commit; those that are damaged go to `unreadable`."""
+    fields = ("refname", "objectname", "committerdate:unix", "contents:subject", "contents:trailers:only,unfold")
+    format_ = "%00".join(f"%({field_})" for field_ in fields)
+    try:
+        return ledger.repo.each_ref(format_, BRANCHES, ARCHIVE)
+    except GitError:
+        refs = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)]
+    rows, damaged = commits.by_halves(
+        [ref for ref in refs if names.is_session(name_of(ref))],
+        lambda part: {row[0]: row for row in ledger.repo.each_ref(format_, *part)},
+    )
+    unreadable += map(_damaged, damaged)
+    return list(rows.values())
+
+
+def _damaged(ref: str) -> SessionSummary:
+    return SessionSummary(name_of(ref), ref.startswith(ARCHIVE), 0, "", "", DAMAGED, None, None, 0, "")
+
+
+def _turns(id_: str) -> int:
+    return int(id_) if names.is_turn(id_) else 1 if id_ else 0
+
+
+def _ends(ledger: Ledger, tips: Sequence[str]) -> list[list[Commit]]:
+    """The end of each line, from its last request on at least; one git process for all, two where many checks ran."""
+    wanted = [f"{tip}~{back}" for tip in tips for back in range(_LOOK_BACK - 1, -1, -1)]
+    objects = ledger.repo.objects(wanted)
+    read = [parse_raw(o.oid, o.data) if o is not None and o.kind == "commit" else None for o in objects]
+    ends = [
+        [commit for commit in read[at : at + _LOOK_BACK] if commit is not None]
+        for at in range(0, len(wanted), _LOOK_BACK)
+    ]
+    short = [i for i, end in enumerate(ends) if not any(commit.subject.startswith("req ") for commit in end)]
+    for i, line in zip(short, commits.read(ledger.repo, [tips[i] for i in short]), strict=True):
+        ends[i] = line
+    return ends
+
+
+def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
+    """A session whose last commit is a check's, told from the end of its line."""
+    name, archived, tip = name_of(ref), ref.startswith(ARCHIVE), line[-1]
+    found = of_line(name, ref, line)
+    if not found:
+        return SessionSummary(name, archived, 0, "", "", "unknown", None, None, tip.time, tip.subject)
+    last = found[-1]
+    return SessionSummary(
+        name=name,
+        archived=archived,
+        turns=_turns(last.address.id),
+        from_=last.from_,
+        to=last.to,
+        status=last.status,
+        verify="fail" if last.failed_checks else last.verify,
+        reason=last.reason,
+        last=tip.time,
+        subject=tip.subject,
+    )
+
+
+def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
+    """Sessions with a worktree here whose last commit is older than `seconds` and that wait for nothing."""
+    now = time.time()
+    return [
+        s.name
+        for s in sessions(ledger)
+        if not s.archived
+        and s.status not in ("pending", DAMAGED)
+        and now - s.last >= seconds
+        and folder_of(ledger.repo, s.name).exists()
+    ]

@@ -1,0 +1,134 @@
+"""The relay branches of one repository, for a caller in one of its working trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitrelay.errors import IntegrityError, UsageError
+from gitrelay.git.faults import BRING_BACK
+from gitrelay.git.objects import TreeEntry
+from gitrelay.git.repository import Repository
+from gitrelay.ledger.worktree import folder_of
+from gitrelay.protocol import names
+from gitrelay.protocol.message import FILE, request_file, response_file
+from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
+from gitrelay.state.folder import State
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
+
+
+@dataclass(frozen=True)
+class Tip:
+    """The state of a session: its last commit and the files in it.
+
+    `head` is the caller's HEAD when this was read, for the trailer Relay-Head: a commit, or `unborn`. `data` is
+    the commit as git holds it, empty where this process has just written it.
+    """
+
+    commit: str
+    entries: tuple[TreeEntry, ...]
+    head: str = "unborn"
+    data: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def binding(self) -> dict[str, str]:
+        """What a request that waits for its answer is bound to, trailer by trailer."""
+        if BINDING.encode() not in self.data:
+            return {}
+        trailers = parse_raw(self.commit, self.data).trailers
+        return {key: value for key, value in trailers.items() if key.startswith(BINDING)}
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all requests, in turn order; a one-shot's own id comes first."""
+        ids = {m[1] for e in self.entries if (m := FILE.fullmatch(e.name)) and m[2] == "req" and names.is_id(m[1])}
+        return sorted(ids, key=lambda i: (names.is_turn(i), int(i) if names.is_turn(i) else 0))
+
+    @property
+    def pending(self) -> str | None:
+        """The id of the request that has no response, None where all are answered."""
+        files = {e.name for e in self.entries}
+        return next((i for i in self.ids if response_file(i) not in files), None)
+
+    def checks(self, id_: str) -> int:
+        """How many checks of an exchange are recorded."""
+        return sum(
+            1 for e in self.entries if (m := FILE.fullmatch(e.name)) and m[1] == id_ and m[2].startswith("check")
+        )
+
+    @property
+    def next_id(self) -> str:
+        ids = self.ids
+        if not ids:
+            return names.turn_id(1)
+        return names.turn_id(int(ids[-1]) + 1 if names.is_turn(ids[-1]) else 2)
+
+
+def open_ledger(folder: Path) -> Ledger:
+    """The ledger of the repository that `folder` is in. Raises UsageError where there is none."""
+    return Ledger(Repository.open(folder))
+
+
+class Ledger:
+    """The relay branches of one repository, for a caller in one of its working trees."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+        self.state = State(repo.common_dir, self._configured)
+
+    def _configured(self) -> Redactor:
+        from gitrelay.ledger import redaction
+
+        return redaction.redactor(self.repo)
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of text. Raises UsageError for a bad pattern of the user's."""
+        return self.state.redactor
+
+    def tip(self, session: str, *, archived: bool = False) -> Tip | None:
+        """The session's tip without its lock. Raises IntegrityError where the ref is not a commit."""
+        return self.tips([(ARCHIVE if archived else BRANCHES) + session])[0]
+
+    def tips(self, revs: Sequence[str]) -> list[Tip | None]:
+        """The state at each of `revs` (full ref names or commit ids), None for what is missing: one git process."""
+        head, *found = self.repo.objects(["HEAD", *(name for rev in revs for name in (rev, f"{rev}^{{tree}}"))])
+        tips: list[Tip | None] = []
+        for i, rev in enumerate(revs):
+            commit, tree = found[2 * i], found[2 * i + 1]
+            if commit is None:
+                tips.append(None)
+                continue
+            if commit.kind == "commit" and tree is None:
+                raise IntegrityError(f"the tree of {rev} is gone from the repository", hint=BRING_BACK, code="damaged")
+            if commit.kind != "commit" or tree is None:
+                raise IntegrityError(
+                    f"{rev} is not a session: it is a {commit.kind}",
+                    hint="'git show-ref' tells what it is",
+                    code="not-a-session",
+                )
+            entries = tuple(self.repo.tree_entries(tree.data))
+            tips.append(Tip(commit.oid, entries, head.oid if head else "unborn", commit.data))
+        return tips
+
+    def place_of(self, address: names.Address) -> Path:
+        """Where the request's file stands in the session's worktree, while there is one."""
+        return folder_of(self.repo, address.session) / request_file(address.id)
+
+    def taken(self, prefix: str) -> set[str]:
+        """The names of sessions, archived ones too, that begin with `prefix`."""
+        rows = self.repo.each_ref("%(refname)", f"{BRANCHES}{prefix}*", f"{ARCHIVE}{prefix}*")
+        return {row[0].removeprefix(BRANCHES).removeprefix(ARCHIVE) for row in rows}
+
+    def names_taken_by_user(self) -> None:
+        """Raise UsageError where a branch named `relay` stands in the way of `relay/<session>`."""
+        if self.repo.ref("refs/heads/relay") is not None:
+            raise UsageError(
+                "branch 'relay' is in the way: git cannot hold it beside relay/<session>",
+                hint="rename it: git branch -m relay <other-name>",
+                code="branch-in-the-way",
+            )

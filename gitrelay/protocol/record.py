@@ -1,0 +1,101 @@
+"""The vocabulary of what is recorded: refs, trailers, subjects, authors, and a commit as it says them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitrelay.protocol.message import Request, Response
+from gitrelay.text import plain
+
+_LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here knows, wherever it is read
+_LAST_DIGITS: Final = 12
+BRANCHES: Final = "refs/heads/relay/"
+ARCHIVE: Final = "refs/relay/archive/"
+ASIDE: Final = "refs/relay/aside/"
+REDACTED: Final = "Relay-Redacted"  # the trailer that counts what was taken out
+BINDING: Final = "Relay-Review-"  # begins the trailers that bind a request to commits; its answer repeats them
+SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
+CODE: Final = "refs/relay/code/"
+
+
+@dataclass(frozen=True)
+class Identity:
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of a session. `time` is the committer's, seconds since the epoch, 0 where it has none."""
+
+    oid: str
+    time: int
+    subject: str
+    trailers: Mapping[str, str]
+
+
+def parse(oid: str, time: str, message: str) -> Commit:
+    """A commit out of what it says. Its trailers are the lines `Key: value` of the last paragraph behind the first."""
+    subject, _, rest = message.partition("\n\n")
+    block = rest.rstrip("\n").rpartition("\n\n")[2]
+    try:
+        trailers = dict([line.split(": ", 1) for line in block.split("\n")])
+    except ValueError:  # a line that is none: nothing that gitrelay writes
+        pairs = [line.partition(": ") for line in block.split("\n")]
+        trailers = {key: value for key, colon, value in pairs if colon}
+    subject = subject.rstrip("\n").replace("\n", " ")
+    seconds = int(time) if time.isascii() and time.isdecimal() and len(time) <= _LAST_DIGITS else 0
+    return Commit(oid, min(seconds, _LAST), subject, trailers)
+
+
+def parse_raw(oid: str, data: bytes) -> Commit:
+    """A commit out of the bytes of its object."""
+    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    committer = next((line for line in head.split("\n") if line.startswith("committer ")), "")
+    return parse(oid, committer.rpartition("> ")[2].partition(" ")[0], message)
+
+
+def name_of(ref: str) -> str:
+    """The session whose branch, or archived branch, `ref` is."""
+    return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+
+
+def trailers_of_text(text: str) -> dict[str, str]:
+    pairs = (line.partition(": ") for line in text.splitlines())
+    return {key: value for key, colon, value in pairs if colon}
+
+
+def of_request(request: Request) -> str:
+    return f"req {request.id} {request.from_} -> {request.to}: {_first_line(request.task)}"
+
+
+def of_response(response: Response) -> str:
+    return f"res {response.re} {response.from_} -> {response.to}: {response.status}, verify {response.verify}"
+
+
+def trailers_of(value: Request | Response) -> dict[str, str]:
+    """The trailers that repeat a message's front matter."""
+    own = {"Relay-From": value.from_, "Relay-To": value.to}
+    if isinstance(value, Request):
+        return {"Relay-Id": value.id, **own}
+    own = {"Relay-Id": value.re, **own, "Relay-Status": value.status, "Relay-Verify": value.verify}
+    return own | ({"Relay-Reason": value.reason} if value.reason else {})
+
+
+def author_of(slug: str) -> Identity:
+    return Identity(slug, f"{slug}@gitrelay.invalid")
+
+
+def commit_message(subject: str, trailers: Mapping[str, str], notes: Sequence[str] = ()) -> str:
+    paragraphs = [plain(subject)]
+    if notes:
+        paragraphs.append("\n".join(f"- {plain(note)}" for note in notes) if len(notes) > 1 else plain(notes[0]))
+    paragraphs.append("\n".join(f"{key}: {plain(value)}" for key, value in trailers.items() if value))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _first_line(task: str) -> str:
+    line = next((line for line in task.splitlines() if line.strip()), "")
+    return plain(line)[:SUBJECT_TASK].rstrip()
