@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.text import quote
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -27,7 +27,7 @@ def parse(text: str, what: str) -> float:
         raise UsageError(
             f"{what} {quote(text)} is not a duration",
             hint="write it as 90s, 15m, 2h or 1h30m",
-            code="bad-duration",
+            code=Code.BAD_DURATION,
         )
     return seconds
 

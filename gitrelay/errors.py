@@ -7,7 +7,8 @@ recorded, and `exit_code_of` reads the code from the record.
 
 from __future__ import annotations
 
-from typing import Final
+from enum import StrEnum
+from typing import Final, Self
 
 OK: Final = 0
 VERIFY_FAILED: Final = 1
@@ -35,22 +36,38 @@ EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     INTERRUPTED: ("interrupted", "Ctrl-C"),
 }
 
-# reason -> exit code, for responses that gitrelay had to write itself
-REASONS: Final[dict[str, int]] = {
-    "timeout": TIMEOUT,
-    "idle": TIMEOUT,
-    "no-output": NO_ANSWER,
-    "cancelled": NO_ANSWER,
-    "unavailable": NO_ANSWER,
-    "auth": NO_ANSWER,
-    "quota": NO_ANSWER,
-    "bad-output": NO_ANSWER,
-    "peer-failed": NO_ANSWER,
-    "lost": NO_ANSWER,
-    "sandbox": NO_ANSWER,
-    "recursion": NO_ANSWER,
-    "needs-input": PEER_ERROR,
-}
+
+class Reason(StrEnum):
+    """Why there is no answer, or none that counts; `exit_code` is what a call that ended so exits with."""
+
+    exit_code: int
+
+    def __new__(cls, word: str, exit_code: int) -> Self:
+        reason = str.__new__(cls, word)
+        reason._value_ = word
+        reason.exit_code = exit_code
+        return reason
+
+    IDLE = "idle", TIMEOUT  # before TIMEOUT, which from there on is the member
+    TIMEOUT = "timeout", TIMEOUT
+    NO_OUTPUT = "no-output", NO_ANSWER
+    CANCELLED = "cancelled", NO_ANSWER
+    UNAVAILABLE = "unavailable", NO_ANSWER
+    AUTH = "auth", NO_ANSWER
+    QUOTA = "quota", NO_ANSWER
+    REFUSED = "refused", NO_ANSWER
+    BAD_OUTPUT = "bad-output", NO_ANSWER
+    PEER_FAILED = "peer-failed", NO_ANSWER
+    LOST = "lost", NO_ANSWER
+    SANDBOX = "sandbox", NO_ANSWER
+    RECURSION = "recursion", NO_ANSWER
+    ACCESS = "access", NO_ANSWER
+    BUDGET = "budget", NO_ANSWER
+    EXPIRED = "expired", NO_ANSWER
+    NEEDS_INPUT = "needs-input", PEER_ERROR
+
+
+REASONS: Final = {reason.value: reason for reason in Reason}
 
 
 def exit_code_of(status: str, verify: str, reason: str | None, recorded: str) -> int:
@@ -59,20 +76,115 @@ def exit_code_of(status: str, verify: str, reason: str | None, recorded: str) ->
         return VERIFY_FAILED if verify == "fail" else OK
     if recorded == "peer" or reason is None:
         return PEER_ERROR
-    return REASONS.get(reason, NO_ANSWER)
+    return REASONS[reason].exit_code if reason in REASONS else NO_ANSWER
+
+
+class Code(StrEnum):
+    """The words by which programs tell errors apart: `errors[].code` with --json. docs/json.md has the same table."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """`meaning` is one line for a person."""
+        code = str.__new__(cls, word)
+        code._value_ = word
+        code.meaning = meaning
+        return code
+
+    ANSWERED = "answered", "the exchange is answered already"
+    ARCHIVED = "archived", "the session is archived"
+    BAD_ACCESS = "bad-access", "no such access, or the peer cannot be held to it"
+    BAD_ADDRESS = "bad-address", "not the address of an exchange"
+    BAD_BODY = "bad-body", "the answer is not text"
+    BAD_CHECK = "bad-check", "a check cannot be recorded"
+    BAD_CONFIG = "bad-config", "a value in git config is wrong"
+    BAD_DURATION = "bad-duration", "not a duration"
+    BAD_ENCODING = "bad-encoding", "the input is not UTF-8"
+    BAD_EFFORT = "bad-effort", "not the name of an effort"
+    BAD_FOLDER = "bad-folder", "a folder that gitrelay needs is something else"
+    BAD_KEY = "bad-key", "an idempotency key cannot be recorded"
+    BAD_MODEL = "bad-model", "not the name of a model"
+    BAD_REASON = "bad-reason", "the reason cannot be recorded"
+    BAD_REVIEWER = "bad-reviewer", "that peer cannot review"
+    BAD_SLUG = "bad-slug", "a name is not a slug"
+    BAD_TASK = "bad-task", "the task is not text"
+    BAD_UPDATE = "bad-update", "stdin is not what git tells a hook"
+    BARE_REPOSITORY = "bare-repository", "the repository is bare and the verb needs a working tree"
+    BRANCH_IN_THE_WAY = "branch-in-the-way", "a branch named 'relay' is in the way"
+    BROKEN = "broken", "this installation lacks a part of itself"
+    BUG = "bug", "unexpected; a log file is named"
+    BUSY = "busy", "the session has a turn in flight, or somebody else holds what is needed"
+    CANNOT_RECORD = "cannot-record", "this machine does not let gitrelay record"
+    CANNOT_SIGN = "cannot-sign", "the commit cannot be signed"
+    CANNOT_WRITE = "cannot-write", "a file cannot be written"
+    CASE_FAILED = "case-failed", "a case of the conformance suite failed"
+    CHECK_FAILED = "check-failed", "gitrelay's own check failed"
+    CHECKED_OUT = "checked-out", "the session's branch is checked out somewhere else"
+    CONFLICT = "conflict", "changes do not apply here"
+    DAMAGED = "damaged", "an object or a ref cannot be read"
+    DOCTOR = "doctor", "doctor found something missing"
+    EDITED = "edited", "a file was edited after gitrelay wrote it"
+    EMBEDDED = "embedded", "the embedded peer understands no tasks"
+    EMPTY_BODY = "empty-body", "the answer is empty"
+    EMPTY_TASK = "empty-task", "the task is empty"
+    ERROR = "error", "any other expected failure"
+    EXISTS = "exists", "what would be made is there already"
+    GIT = "git", "git failed in a way that has no word of its own"
+    GIT_CANNOT_OPEN = "git-cannot-open", "git cannot open the repository"
+    GIT_LOCKED = "git-locked", "git's own lock file is held"
+    GIT_TOO_OLD = "git-too-old", "git is older than 2.30"
+    IN_THE_WAY = "in-the-way", "a file of somebody else is where a hook would go"
+    INTEGRITY = "integrity", "the ledger is not what gitrelay wrote"
+    INTERRUPTED = "interrupted", "Ctrl-C"
+    LOCKED = "locked", "a lock could not be had in time"
+    NO_BASE = "no-base", "nothing to compare the change with"
+    NO_CHECKS = "no-checks", "the exchange has no checks"
+    NO_FOLDER = "no-folder", "no such folder"
+    NO_GIT = "no-git", "git is not installed"
+    NO_HOOKS = "no-hooks", "git runs no hooks here"
+    NO_REASON = "no-reason", "an exception needs a reason"
+    NO_REVIEWER = "no-reviewer", "nobody is named who reviews"
+    NO_SIGNATURES = "no-signatures", "signatures cannot be checked here"
+    NO_TREE = "no-tree", "no files are recorded for the exchange, or they are not in this clone"
+    NO_WITNESS = "no-witness", "the other copy cannot be read"
+    NOT_A_REPOSITORY = "not-a-repository", "the folder is in no git repository"
+    NOT_A_SESSION = "not-a-session", "a ref is not a session"
+    NOT_ANSWERED = "not-answered", "the exchange has no answer yet"
+    NOT_IMPORTED = "not-imported", "a session could not be imported"
+    NOT_OURS = "not-ours", "a file is not from gitrelay"
+    NOTHING_NEW = "nothing-new", "nothing would be pushed"
+    PENDING = "pending", "the call goes on"
+    PORT = "port", "the port cannot be had"
+    REDACTED = "redacted", "what was recorded is redacted and cannot be run again"
+    SECRET = "secret", "a secret is recorded"
+    SECRET_NAME = "secret-name", "a name that would be recorded looks like a secret"
+    SYMLINK = "symlink", "a link is where gitrelay would write"
+    TASK_TOO_LARGE = "task-too-large", "the task is larger than a message may be"
+    TOO_MANY = "too-many", "more than one page holds"
+    TRACKED = "tracked", "the hooks folder is part of the working tree"
+    TWICE = "twice", "a peer is named twice"
+    TWO_BASES = "two-bases", "two starts of a change are named"
+    UNKNOWN_EXCHANGE = "unknown-exchange", "no such exchange"
+    UNKNOWN_PEER = "unknown-peer", "no such peer"
+    UNKNOWN_REVISION = "unknown-revision", "git knows no such revision"
+    UNKNOWN_SESSION = "unknown-session", "no such session"
+    UNKNOWN_SHELL = "unknown-shell", "no completion for that shell"
+    USAGE = "usage", "the words on the command line are wrong"
+    VERIFY_FAILED = "verify-failed", "the peer answered verify: fail"
+    WRONG_PARTY = "wrong-party", "--from or --to does not fit the request"
 
 
 class RelayError(Exception):
     """Base of all expected failures: a message of one line, a hint, a code word, an exit code."""
 
     exit_code: int = BUG
-    code: str = "error"
+    code: Code = Code.ERROR
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        if code:
+        if code is not None:
             self.code = code
 
 
@@ -80,39 +192,32 @@ class UsageError(RelayError):
     """The words or the place are wrong; nothing was done."""
 
     exit_code = USAGE
-    code = "usage"
+    code = Code.USAGE
 
 
 class CannotRecord(RelayError):
     """The machine does not let gitrelay record: git missing or too old, no write access, disk full, no signature."""
 
     exit_code = NO_ANSWER
-    code = "cannot-record"
+    code = Code.CANNOT_RECORD
 
 
 class Busy(RelayError):
     """Somebody else holds what is needed."""
 
     exit_code = BUSY
-    code = "busy"
+    code = Code.BUSY
 
 
 class IntegrityError(RelayError):
     """The ledger is not what gitrelay wrote."""
 
     exit_code = INTEGRITY
-    code = "integrity"
-
-
-class Pending(RelayError):
-    """Waited long enough; the call goes on."""
-
-    exit_code = PENDING
-    code = "pending"
+    code = Code.INTEGRITY
 
 
 class Interrupted(RelayError):
     """Ctrl-C."""
 
     exit_code = INTERRUPTED
-    code = "interrupted"
+    code = Code.INTERRUPTED

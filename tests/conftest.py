@@ -17,6 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
+from gitrelay.audit.findings import RULES
+from gitrelay.errors import Code, Reason
+from gitrelay.gate import verdict
+
 # A shell's background job is started with Ctrl-C ignored, one under nohup with SIGHUP ignored too, and so would be
 # every process that a test starts.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -49,6 +53,10 @@ def processes_with(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+# every word that `errors[].code` may be (docs/json.md)
+_DOCUMENTED = frozenset({*Code, *Reason, *RULES, *(state.replace(" ", "-") for state in verdict.STATES)})
+
+
 @dataclass(frozen=True)
 class Done:
     """A finished command. `out` and `err` are text; bytes are in `raw`."""
@@ -65,6 +73,8 @@ class Done:
     def json(self) -> dict[str, Any]:
         value = json.loads(self.raw)
         assert isinstance(value, dict)
+        strange = {error["code"] for error in value.get("errors", ())} - _DOCUMENTED
+        assert not strange, f"in no document: {strange}"
         return value
 
 

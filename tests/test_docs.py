@@ -12,7 +12,7 @@ import pytest
 from conftest import Repo
 
 from gitrelay.cli import VERBS, group, manpage
-from gitrelay.errors import EXIT_CODES, REASONS
+from gitrelay.errors import EXIT_CODES, Code, Reason
 
 ROOT = Path(__file__).parent.parent
 CONTEXT = click.Context(group, info_name="git-relay")
@@ -34,7 +34,12 @@ def test_exit_codes_are_documented_as_they_are() -> None:
     text = (ROOT / "docs/exit-codes.md").read_text()
     codes, reasons = text.split("## Reasons")
     assert {int(r[0]): (r[1], r[2]) for r in rows(codes)} == EXIT_CODES
-    assert {r[0]: int(r[1]) for r in rows(reasons)} == REASONS
+    assert {r[0]: int(r[1]) for r in rows(reasons)} == {reason.value: reason.exit_code for reason in Reason}
+
+
+def test_error_words_are_documented_as_they_are() -> None:
+    table = (ROOT / "docs/json.md").read_text().split("## Error words")[1]
+    assert {r[0].strip("`"): r[1] for r in rows(table)} == {code.value: code.meaning for code in Code}
 
 
 @pytest.mark.parametrize("verb", VERBS)

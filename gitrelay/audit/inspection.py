@@ -23,11 +23,11 @@ from gitrelay.audit.rules import History
 from gitrelay.audit.signatures import Signers, check_signatures
 from gitrelay.audit.steps import Step
 from gitrelay.audit.witness import compared, witnessed
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Trailer
 from gitrelay.redact import Redactor
 from gitrelay.text import quote
 
@@ -74,7 +74,7 @@ def inspect(
         raise UsageError(
             f"there is no session {quote(unknown)}",
             hint="'git relay ls' lists the sessions",
-            code="unknown-session",
+            code=Code.UNKNOWN_SESSION,
         )
     store, redactor = ObjectStore(repo), redaction.redactor(repo)
     signers = Signers(allowed_signers) if require_signed else None
@@ -183,7 +183,7 @@ def _secrets(redactor: Redactor, histories: Sequence[History], commits: Commits)
                 texts.append(data.decode("utf-8", "replace") if isinstance(data, bytes) else "")
     for number, line, rule in leaks.search(redactor, texts):
         history, step, file = places[number]
-        id_ = step.commit.trailers.get("Relay-Id", "")
+        id_ = step.commit.trailers.get(Trailer.ID, "")
         address = str(names.Address(history.session, id_)) if names.is_id(id_) else history.session
         words = f"{file}, line {line}: {rule}"
         yield finding("secret", words, address=address, commit=step.commit.oid, ref=history.ref)

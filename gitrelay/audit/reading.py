@@ -11,6 +11,7 @@ from gitrelay.audit.objectstore import ObjectStore
 from gitrelay.audit.rules import History
 from gitrelay.audit.steps import CORRUPT, MISSING, Commit, Step, Tree, links, parse_commit
 from gitrelay.protocol import names
+from gitrelay.protocol.record import Trailer
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def read_histories(
     trees = store.read("tree", [commit.tree for line in lines for commit in line])
     steps = [_steps(store, line, trees) for line in lines]
     blobs = store.read("blob", [entry.oid for line in steps for step in line for entry in step.added or ()])
-    named = [{commit.trailers.get("Relay-Tree", "") for commit in line} for line in lines]
+    named = [{commit.trailers.get(Trailer.TREE, "") for commit in line} for line in lines]
     kinds = store.kinds(sorted(tree for tree in set().union(*named) if names.is_object_id(tree)))
     lost = frozenset(tree for tree, kind in kinds.items() if kind != "tree")
     histories = [

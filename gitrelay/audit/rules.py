@@ -20,7 +20,7 @@ from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import FILE, PROTOCOL, Request, Response, check_file, parse_request, parse_response
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import BINDING, SUBJECT_TASK
+from gitrelay.protocol.record import BINDING, SUBJECT_TASK, Trailer
 from gitrelay.text import plain, quote
 
 _KIND: Final = {"req": "req", "res": "res", "check": "chk"}
@@ -108,7 +108,7 @@ def _root(history: History, step: Step) -> list[tuple[str, str]]:
     said = []
     if commit.tree != history.empty_tree:
         said.append(("root-tree", "the first commit does not have the empty tree"))
-    if commit.trailers.get("Relay-Version") != PROTOCOL:
+    if commit.trailers.get(Trailer.VERSION) != PROTOCOL:
         said.append(("root-version", f"the first commit does not say Relay-Version: {PROTOCOL}"))
     elif commit.fault:
         said.append(("trailers", commit.fault))
@@ -122,7 +122,7 @@ def _root(history: History, step: Step) -> list[tuple[str, str]]:
 def _step(history: History, step: Step, turns: _Turns) -> tuple[list[tuple[str, str]], str]:
     """(what is wrong with one commit behind the root, the id that it is about or '')."""
     commit = step.commit
-    id_ = commit.trailers.get("Relay-Id", "")
+    id_ = commit.trailers.get(Trailer.ID, "")
     said: list[tuple[str, str]] = []
     if len(commit.parents) != 1:
         said.append(("linear", f"a merge of {len(commit.parents)} commits"))
@@ -203,11 +203,11 @@ def _trailers(record: _Record) -> _Said:
     value = record.value
     if record.commit.fault:
         yield "trailers", record.commit.fault
-    said: dict[str, str | None] = {"Relay-Id": record.id}
+    said: dict[str, str | None] = {Trailer.ID: record.id}
     if isinstance(value, Request | Response):
-        said |= {"Relay-From": value.from_, "Relay-To": value.to}
+        said |= {Trailer.FROM: value.from_, Trailer.TO: value.to}
     if isinstance(value, Response):
-        said |= {"Relay-Status": value.status, "Relay-Verify": value.verify, "Relay-Reason": value.reason}
+        said |= {Trailer.STATUS: value.status, Trailer.VERIFY: value.verify, Trailer.REASON: value.reason}
     for key, wanted in said.items():
         if trailers.get(key) != wanted:
             shown = quote(trailers[key]) if key in trailers else "missing"
@@ -252,7 +252,7 @@ def _by(record: _Record) -> _Said:
 
 def _reason(record: _Record) -> _Said:
     value = record.value
-    if not isinstance(value, Response) or record.commit.trailers.get("Relay-Recorded") != "gitrelay":
+    if not isinstance(value, Response) or record.commit.trailers.get(Trailer.RECORDED) != "gitrelay":
         return
     if value.status != "error" or value.verify != "skip" or value.reason is None:
         yield "reason", "gitrelay wrote this response, and it is not an error with a reason"
@@ -264,16 +264,16 @@ def _words(record: _Record) -> _Said:
     """The trailers that are one of a few words."""
     trailers, imported = record.commit.trailers, record.commit.imported
     for code, key, kind, allowed, needed in (
-        ("recorded", "Relay-Recorded", "res", ("peer", "gitrelay"), True),
-        ("access", "Relay-Access", "req", ("read", "write", "full"), not imported),
-        ("sandbox", "Relay-Sandbox", "res", ("held", "violated", "unknown"), False),
+        ("recorded", Trailer.RECORDED, "res", ("peer", "gitrelay"), True),
+        ("access", Trailer.ACCESS, "req", ("read", "write", "full"), not imported),
+        ("sandbox", Trailer.SANDBOX, "res", ("held", "violated", "unknown"), False),
     ):
         if record.kind == kind and (needed or key in trailers) and trailers.get(key) not in allowed:
             yield code, f"{key} is {quote(trailers[key]) if key in trailers else 'missing'}"
 
 
 def _head(record: _Record) -> _Said:
-    head = record.commit.trailers.get("Relay-Head")
+    head = record.commit.trailers.get(Trailer.HEAD)
     needed = record.kind != "check" and not record.commit.imported
     if head is None and needed:
         yield "head", "Relay-Head is missing"
@@ -304,10 +304,10 @@ def _review(record: _Record) -> _Said:
 
 def _bypass(record: _Record) -> _Said:
     """An answer of the gate's own, or of a reviewer, is no exception; neither is one that is bound to nothing."""
-    if "Relay-Bypass" not in record.commit.trailers:
+    if Trailer.BYPASS not in record.commit.trailers:
         return
     value = record.value
-    if not isinstance(value, Response) or value.to != "gate" or record.commit.trailers.get("Relay-Peer"):
+    if not isinstance(value, Response) or value.to != "gate" or record.commit.trailers.get(Trailer.PEER):
         yield "bypass", "Relay-Bypass is not on the answer of a person to the gate"
     elif not _binding(record.commit) or value.verify != "skip":
         yield "bypass", "an exception is bound to what it is for, and verifies nothing"
@@ -316,7 +316,7 @@ def _bypass(record: _Record) -> _Said:
 def _check(record: _Record) -> _Said:
     if record.kind != "check":
         return
-    trailer = record.commit.trailers.get("Relay-Check", "")
+    trailer = record.commit.trailers.get(Trailer.CHECK, "")
     found = parse_trailer(trailer)
     if found is None:
         yield "check", f"Relay-Check is {quote(trailer) if trailer else 'missing'}"
@@ -326,7 +326,7 @@ def _check(record: _Record) -> _Said:
     if record.commit.subject != wanted:
         yield "check", f"the subject is {quote(record.commit.subject)}; the trailer says {quote(wanted)}"
     fields = _check_fields(record.data)
-    tree = record.commit.trailers.get("Relay-Tree")
+    tree = record.commit.trailers.get(Trailer.TREE)
     for key, said in (("relay", PROTOCOL), ("re", record.id), ("result", word), ("check", command), ("tree", tree)):
         if fields.get(key) != said:
             yield "check", f"{record.file}: {key} is {quote(str(fields.get(key)))}, not {said}"
@@ -365,7 +365,7 @@ _OF_EACH: Final[tuple[Callable[[_Record], _Said], ...]] = (
 
 def _tree(history: History, commit: Commit) -> _Said:
     """A tree that is named. One that no code ref here keeps was recorded in another clone: it may be absent."""
-    tree = commit.trailers.get("Relay-Tree")
+    tree = commit.trailers.get(Trailer.TREE)
     if tree is None:
         return
     if not names.is_object_id(tree):
@@ -376,7 +376,7 @@ def _tree(history: History, commit: Commit) -> _Said:
 
 def _code_ref(history: History) -> _Said:
     """A code ref is made and moved together with its session, so the two have trees in common."""
-    named = {tree for step in history.steps if (tree := step.commit.trailers.get("Relay-Tree"))}
+    named = {tree for step in history.steps if (tree := step.commit.trailers.get(Trailer.TREE))}
     if named and history.kept is not None and not named & history.kept:
         yield "code-ref", "its code ref keeps none of the trees that it names"
 

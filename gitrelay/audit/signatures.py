@@ -11,9 +11,10 @@ from typing import Final
 from gitrelay.audit.findings import Finding, finding
 from gitrelay.audit.objectstore import ObjectStore
 from gitrelay.audit.rules import History
-from gitrelay.errors import CannotRecord
+from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import GitError
 from gitrelay.protocol import names
+from gitrelay.protocol.record import Trailer
 
 # -- signatures and witnesses -------------------------------------------------------------------------
 
@@ -45,7 +46,7 @@ def check_signatures(
     try:
         verdicts = store.signatures(signed, Path(os.path.abspath(allowed_signers)) if allowed_signers else None)
     except GitError as e:
-        raise CannotRecord(f"the signatures cannot be checked: {e.message}", code="no-signatures") from None
+        raise CannotRecord(f"the signatures cannot be checked: {e.message}", code=Code.NO_SIGNATURES) from None
     for history in histories:
         for step in history.steps:
             commit = step.commit
@@ -55,7 +56,7 @@ def check_signatures(
                 if wrong is None:
                     continue
                 found = wrong
-            id_ = commit.trailers.get("Relay-Id", "")
+            id_ = commit.trailers.get(Trailer.ID, "")
             address = str(names.Address(history.session, id_)) if names.is_id(id_) else history.session
             yield finding(*found, address=address, commit=commit.oid, ref=history.ref)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gitrelay.audit import objectstore
 from gitrelay.audit.findings import Finding, finding
 from gitrelay.audit.reading import Ref, read_commits
-from gitrelay.errors import CannotRecord
+from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
@@ -55,7 +55,7 @@ def _unreadable(witness: str, error: GitError) -> CannotRecord:
     return CannotRecord(
         f"the witness {quote(witness)} cannot be read: {error.message}",
         hint="name a remote or its address; 'git remote -v' lists them",
-        code="no-witness",
+        code=Code.NO_WITNESS,
     )
 
 

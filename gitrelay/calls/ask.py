@@ -17,7 +17,7 @@ from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.plan import Plan
 from gitrelay.calls.settings import Given
-from gitrelay.errors import Busy, Interrupted, UsageError
+from gitrelay.errors import Busy, Code, Interrupted, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -27,7 +27,7 @@ from gitrelay.ledger.session import Session, locked
 from gitrelay.protocol import names
 from gitrelay.protocol.message import Request
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.text import quote
 
@@ -112,7 +112,7 @@ def ask_each(
     cancelled. Raises what `ask` raises.
     """
     if len(set(to)) < len(to):
-        raise UsageError(f"--to {quote(' '.join(to))} names a peer twice", hint="ask each once", code="twice")
+        raise UsageError(f"--to {quote(' '.join(to))} names a peer twice", hint="ask each once", code=Code.TWICE)
     repo = Repository.open(folder)
     for peer in to:
         plan.make(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
@@ -180,7 +180,7 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
                 raise UsageError(
                     f"session {quote(session)} is archived",
                     hint=f"git relay archive --restore {session}",
-                    code="archived",
+                    code=Code.ARCHIVED,
                 )
             with _opened(held, caller) as root:
                 if root is None:
@@ -250,7 +250,7 @@ def _record_request(
     repo = ledger.repo
     request = Request(held.name if one_shot else tip.next_id, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
-    trailers = {"Relay-Access": chosen.access, "Relay-Key": wanted.key or "", **binding}
+    trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **binding}
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment
-from gitrelay.errors import Busy, UsageError
+from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger
@@ -80,17 +80,17 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
 
     found: Exchange = exchanges.exchange(ledger, address)
     if found.response is None:
-        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code=Code.NOT_ANSWERED)
     if ledger.repo.top is None:
-        raise UsageError("a bare repository has no files to check", hint="use a clone", code="bare-repository")
+        raise UsageError("a bare repository has no files to check", hint="use a clone", code=Code.BARE_REPOSITORY)
     wanted = list(commands) or list(dict.fromkeys(check.command for check in found.checks))
     if not wanted:
-        raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code="no-checks")
+        raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code=Code.NO_CHECKS)
     results = []
     for command in wanted:
         if "[redacted:" in command:
             raise UsageError(
-                "a check of it was redacted and cannot be run again", hint="name it: --check CMD", code="redacted"
+                "a check of it was redacted and cannot be run again", hint="name it: --check CMD", code=Code.REDACTED
             )
         log = ledger.state.log_path(address, f"check-{int(time.time())}")
         ledger.state.prepare()

@@ -24,7 +24,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, Trailer, name_of
 from gitrelay.state.calls import Call
 from gitrelay.text import plain
 
@@ -241,7 +241,7 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
     trailers = commit.trailers
     kind, _, rest = commit.subject.partition(" ")
     words = rest.partition(" ")[2]  # behind the id
-    id_ = trailers.get("Relay-Id", "")
+    id_ = trailers.get(Trailer.ID, "")
     if kind == "open":
         return s, s.name, "opened", ""
     if not names.is_id(id_):
@@ -249,15 +249,15 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
     where = str(Address(s.name, id_))
     if kind == "req":
         turns = int(id_) if names.is_turn(id_) else 1
-        from_, to = trailers.get("Relay-From", ""), trailers.get("Relay-To", "")
+        from_, to = trailers.get(Trailer.FROM, ""), trailers.get(Trailer.TO, "")
         asked = replace(s, turns=turns, from_=from_, to=to, status="pending", verify=None, reason=None)
         return asked, where, "request", words
     if kind == "res":
-        status, verify = trailers.get("Relay-Status", "error"), trailers.get("Relay-Verify", "skip")
-        reason, seconds = trailers.get("Relay-Reason"), trailers.get("Relay-Duration")
+        status, verify = trailers.get(Trailer.STATUS, "error"), trailers.get(Trailer.VERIFY, "skip")
+        reason, seconds = trailers.get(Trailer.REASON), trailers.get(Trailer.DURATION)
         facts = [words, *([reason] if reason else []), *([f"{seconds}s"] if seconds else [])]
         return replace(s, status=status, verify=verify, reason=reason), where, "response", ", ".join(facts)
-    check = parse_trailer(trailers.get("Relay-Check", "")) if kind == "chk" else None
+    check = parse_trailer(trailers.get(Trailer.CHECK, "")) if kind == "chk" else None
     if check is None:
         return None
     return replace(s, verify=s.verify if check[0] == "pass" else "fail"), where, "check", ": ".join(check)

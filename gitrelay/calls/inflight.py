@@ -19,6 +19,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.process.values import Limits
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Trailer
 from gitrelay.state.calls import Call, CallFolder
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
@@ -119,7 +120,7 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
             )
             outcome = failed(call, "cancelled", f"cancelled by {by}; no peer was running")
             files = snapshot.take(ledger.repo, address.session)
-            held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"}, files=files)
+            held.append_response(tip, outcome.response, {Trailer.RECORDED: "gitrelay"}, files=files)
     return exchanges.exchange(ledger, address)
 
 

@@ -17,7 +17,7 @@ from gitrelay.peers.base import Answer, Transcript, reason_of_status
 from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
-from gitrelay.protocol.record import REDACTED
+from gitrelay.protocol.record import Trailer
 from gitrelay.state.calls import Call
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Outcome:
         trailers = {key: redactor.redact(value).text for key, value in self.trailers.items()}
         count = sum(counts.values())
         if count:
-            trailers[REDACTED] = str(count)
+            trailers[Trailer.REDACTED] = str(count)
         return replace(
             self, response=response, data=None if self.data is None else data, trailers=trailers, notes=notes
         )

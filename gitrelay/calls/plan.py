@@ -8,7 +8,7 @@ from typing import Final
 
 from gitrelay.calls import settings
 from gitrelay.calls.settings import CallSettings, Given
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
 from gitrelay.peers import registry
@@ -49,7 +49,7 @@ def make(
         raise UsageError(
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
-            code="bare-repository",
+            code=Code.BARE_REPOSITORY,
         )
     if invoke:
         chosen = settings.for_call(repo, registry.find(repo, to), given)
@@ -60,11 +60,11 @@ def make(
         raise UsageError(
             f"--key {quote(key)} is not a key",
             hint=f"one line of at most {KEY_MAX} printable characters",
-            code="bad-key",
+            code=Code.BAD_KEY,
         )
     if key is not None and redaction.redactor(repo).redact(key).total:
         raise UsageError(
-            "--key looks like a secret, and a key is recorded", hint="use a word of your own", code="bad-key"
+            "--key looks like a secret, and a key is recorded", hint="use a word of your own", code=Code.BAD_KEY
         )
     return Plan(
         task=_task(task, files),
@@ -83,7 +83,7 @@ def checked(command: str) -> str:
         raise UsageError(
             f"--check {quote(command)} is not a command",
             hint=f"one line of at most {CHECK_MAX} characters; put more into a script",
-            code="bad-check",
+            code=Code.BAD_CHECK,
         )
     return command
 
@@ -91,7 +91,7 @@ def checked(command: str) -> str:
 def _task(task: str, files: Sequence[str]) -> str:
     """The task with its file references. Raises UsageError for an empty, too large or binary one."""
     if not task.strip():
-        raise UsageError("the task is empty", hint="say what the peer is to do, or pipe it in", code="empty-task")
+        raise UsageError("the task is empty", hint="say what the peer is to do, or pipe it in", code=Code.EMPTY_TASK)
     if files:
         task = task + "\n\nFiles:\n" + "\n".join(f"- {file}" for file in files)
     try:
@@ -100,17 +100,17 @@ def _task(task: str, files: Sequence[str]) -> str:
             raise UsageError(
                 f"the task has {len(data)} bytes; at most {frontmatter.MAX_BYTES - 4096} can be recorded",
                 hint="put the material into a file and refer to it with --file",
-                code="task-too-large",
+                code=Code.TASK_TOO_LARGE,
             )
         frontmatter.decode(data)
     except UnicodeEncodeError as e:
         raise UsageError(
             f"the task is not valid text: {quote(task[max(0, e.start - 10) : e.end + 10])}",
             hint="it must be UTF-8",
-            code="bad-task",
+            code=Code.BAD_TASK,
         ) from None
     except BadMessage as e:
         raise UsageError(
-            f"the task is not text: {e}", hint="refer to binary files with --file", code="bad-task"
+            f"the task is not text: {e}", hint="refer to binary files with --file", code=Code.BAD_TASK
         ) from None
     return task

@@ -20,6 +20,7 @@ from gitrelay.ledger.session import Session, is_own_append, locked
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import parse_response, response_file
+from gitrelay.protocol.record import Trailer
 from gitrelay.state.calls import Call, CallFolder
 
 
@@ -48,7 +49,7 @@ def record(session: Session, call: Call, outcome: Outcome) -> str:
         notes.append("the session's worktree had been deleted and was put back")
     notes += session.worktree.ensure(before.entries)
     trailers = {
-        "Relay-Recorded": outcome.recorded,
+        Trailer.RECORDED: outcome.recorded,
         **outcome.trailers,
     }
     session.append_response(

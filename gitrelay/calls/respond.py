@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
@@ -11,6 +11,7 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response
+from gitrelay.protocol.record import Trailer
 from gitrelay.text import quote
 
 
@@ -26,18 +27,18 @@ def respond(
             raise UsageError(
                 f"{option} {quote(given)} does not fit: {address} is from {found.from_} to {found.to}",
                 hint=f"use {option} {wanted}",
-                code="wrong-party",
+                code=Code.WRONG_PARTY,
             )
     if not body.strip():
-        raise UsageError("the answer is empty", hint="say something, or pipe it in", code="empty-body")
+        raise UsageError("the answer is empty", hint="say something, or pipe it in", code=Code.EMPTY_BODY)
     try:
         frontmatter.decode(body.encode())
     except (BadMessage, UnicodeEncodeError) as e:
-        raise UsageError(f"the answer is not text: {e}", code="bad-body") from None
+        raise UsageError(f"the answer is not text: {e}", code=Code.BAD_BODY) from None
     with locked(ledger, session) as held:
         tip = held.tip()
         if tip is None:
             raise UsageError(f"session {quote(session)} is archived", hint=f"git relay archive --restore {session}")
         response = Response(re, from_, to, status, verify, body)
-        held.append_response(tip, response, {"Relay-Recorded": "peer"}, files=snapshot.take(ledger.repo, session))
+        held.append_response(tip, response, {Trailer.RECORDED: "peer"}, files=snapshot.take(ledger.repo, session))
     return exchanges.exchange(ledger, address)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay import duration, environment
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers.base import Peer
 from gitrelay.process.values import Limits
@@ -85,13 +85,13 @@ def for_call(
         raise UsageError(
             f"access {quote(chosen.value)} ({chosen.source})",
             hint="it is read, write or full",
-            code="bad-access",
+            code=Code.BAD_ACCESS,
         )
     if chosen.value not in able.access:
         raise UsageError(
             f"peer {name} cannot be held to {chosen.value} access ({chosen.source})",
             hint=f"it knows {', '.join(able.access)}",
-            code="bad-access",
+            code=Code.BAD_ACCESS,
         )
     words = {}
     for key, value in (("model", given.model), ("effort", given.effort)):
@@ -100,7 +100,7 @@ def for_call(
             raise UsageError(
                 f"{key} {quote(word.value)} ({word.source}) is not a {key} name",
                 hint="letters, digits and . _ : / @ + - [ ]",
-                code=f"bad-{key}",
+                code=Code.BAD_MODEL if key == "model" else Code.BAD_EFFORT,
             )
         words[key] = word.value if word else None
     return CallSettings(
@@ -132,7 +132,7 @@ def peer_environment(repo: Repository, peer: str) -> dict[str, str]:
             raise UsageError(
                 f"relay.{peer}.env in {where}: not NAME=VALUE",
                 hint="git config --add relay.PEER.env NAME=VALUE",
-                code="bad-config",
+                code=Code.BAD_CONFIG,
             )
         found[name] = value
     return found

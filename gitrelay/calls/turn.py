@@ -24,6 +24,7 @@ from gitrelay.process.log import Log
 from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
+from gitrelay.protocol.record import Trailer
 from gitrelay.state.calls import Call, CallFolder
 
 
@@ -55,20 +56,20 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         ran = _run_once(ledger, turn.afresh(), folder, call, cancelled)
     usage = continuation.of_this_turn(ran.transcript.usage, resumed.spent if resumed else {}, turn.peer.capabilities)
     version = ran.transcript.version or (turn.version.text if turn.version else "")
-    continued = {"Relay-Continuation": "native" if resumed else "files"} if turn.follows else {}
+    continued = {Trailer.CONTINUATION: "native" if resumed else "files"} if turn.follows else {}
     trailers = {
-        "Relay-Peer": f"{turn.program.name} {version}".strip(),
-        "Relay-Model": ran.transcript.model or "",
-        "Relay-Peer-Session": ran.transcript.peer_session or "",
-        "Relay-Duration": f"{time.monotonic() - begin:.1f}",
-        "Relay-Usage": " ".join(f"{name}={used}" for name, used in usage.items()),
+        Trailer.PEER: f"{turn.program.name} {version}".strip(),
+        Trailer.MODEL: ran.transcript.model or "",
+        Trailer.PEER_SESSION: ran.transcript.peer_session or "",
+        Trailer.DURATION: f"{time.monotonic() - begin:.1f}",
+        Trailer.USAGE: " ".join(f"{name}={used}" for name, used in usage.items()),
         **continued,
     }
     _tidy(turn, call)
     outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
     if call.access == "read":
         kept, changed = _access_kept(ledger, call, before)
-        trailers["Relay-Sandbox"] = kept
+        trailers[Trailer.SANDBOX] = kept
         if kept == readonly.VIOLATED:
             outcome = violated(call, changed, outcome)
         elif changed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON envelope.")
 agents_option = click.option(
@@ -66,5 +66,5 @@ def read_text(words: tuple[str, ...], what: str) -> str:
         raise UsageError(
             f"stdin is not UTF-8: byte 0x{data[e.start]:02x} at offset {e.start}",
             hint="convert it (iconv -t UTF-8), or refer to the file with --file",
-            code="bad-encoding",
+            code=Code.BAD_ENCODING,
         ) from None

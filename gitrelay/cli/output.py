@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from gitrelay.errors import OK, RelayError
+from gitrelay.errors import OK, Code, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
+from gitrelay.protocol.record import Trailer
 
 ENVELOPE_VERSION = 1
 
@@ -79,7 +80,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
     """An exchange as every verb gives it; keys are stable (docs/json.md)."""
     trailers = e.response.trailers if e.response else {}
     answer = e.answer if e.response_data else None
-    seconds = usage.amount(trailers.get("Relay-Duration"))
+    seconds = usage.amount(trailers.get(Trailer.DURATION))
     value: dict[str, Any] = {
         "address": str(e.address),
         "session": e.address.session,
@@ -91,16 +92,16 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "reason": e.reason,
         "recorded": e.recorded,
         "body": answer.body if answer else None,
-        "access": e.request.trailers.get("Relay-Access"),
+        "access": e.request.trailers.get(Trailer.ACCESS),
         "request_commit": e.request.oid,
         "response_commit": e.response.oid if e.response else None,
         "requested": e.request.time,
         "responded": e.response.time if e.response else None,
         "duration_s": None if seconds is None else float(seconds),
-        "peer": trailers.get("Relay-Peer"),
-        "model": trailers.get("Relay-Model"),
-        "peer_session": trailers.get("Relay-Peer-Session"),
-        "usage": _usage(trailers.get("Relay-Usage", "")),
+        "peer": trailers.get(Trailer.PEER),
+        "model": trailers.get(Trailer.MODEL),
+        "peer_session": trailers.get(Trailer.PEER_SESSION),
+        "usage": _usage(trailers.get(Trailer.USAGE, "")),
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
     }
     if request:
@@ -113,16 +114,16 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
     if e.exit_code == OK:
         return []
     if e.response is None:
-        return [{"code": "pending", "message": f"{e.address} goes on", "hint": f"git relay wait {e.address}"}]
+        return [{"code": Code.PENDING, "message": f"{e.address} goes on", "hint": f"git relay wait {e.address}"}]
     if e.status == "done" and e.failed_checks:
         claim = f", although {e.to} claimed verify: pass" if e.verify == "pass" else ""
         hint = f"git relay show {e.address}"
         return [
-            {"code": "check-failed", "message": f"{e.address}: check {c.word}: {c.command}{claim}", "hint": hint}
+            {"code": Code.CHECK_FAILED, "message": f"{e.address}: check {c.word}: {c.command}{claim}", "hint": hint}
             for c in e.failed_checks
         ]
     if e.status == "done":
-        return [{"code": "verify-failed", "message": f"{e.address}: verify: fail", "hint": ""}]
+        return [{"code": Code.VERIFY_FAILED, "message": f"{e.address}: verify: fail", "hint": ""}]
     code = e.reason or "peer-error"
     first = e.answer.body.strip().splitlines()[0] if e.answer and e.answer.body.strip() else code
     return [{"code": code, "message": f"{e.address}: {first}", "hint": f"git relay show {e.address}"}]

@@ -12,7 +12,7 @@ from typing import Final
 
 from gitrelay.calls import ask, inflight
 from gitrelay.calls.settings import Given, caller
-from gitrelay.errors import Busy, UsageError
+from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.gate import review
 from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import BYPASS
@@ -21,6 +21,7 @@ from gitrelay.ledger import snapshot
 from gitrelay.ledger.session import locked
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Trailer
 from gitrelay.text import plain, quote
 
 GATE: Final = "gate"  # who asks
@@ -51,12 +52,12 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
     signed = f"{repo.identity.name} <{repo.identity.email}>"
     body = f"It may, without a verdict.\n\nReason: {reason}\n\nSigned-off-by: {signed}"
     response = Response(asked.address.id, person, GATE, "done", "skip", body)
-    trailers = {"Relay-Recorded": "peer", BYPASS: reason, "Signed-off-by": signed}
+    trailers = {Trailer.RECORDED: "peer", BYPASS: reason, "Signed-off-by": signed}
     try:
         with locked(ledger, change.session) as held:
             tip = held.tip()
             if tip is None:
-                raise UsageError(f"session {change.session} is gone", hint="try again", code="unknown-session")
+                raise UsageError(f"session {change.session} is gone", hint="try again", code=Code.UNKNOWN_SESSION)
             held.append_response(tip, response, trailers, files=snapshot.take(repo, change.session))
     except BaseException:
         inflight.cancel(ledger, asked.address, "an exception that could not be recorded")
@@ -68,7 +69,9 @@ def checked(reason: str) -> str:
     """The reason as one line. Raises UsageError for none, and for one that is too long to stand in a trailer."""
     text = plain(reason, _REASON_MAX + 1)
     if not text:
-        raise UsageError("the reason is empty", hint="say why, for those who read the record", code="no-reason")
+        raise UsageError("the reason is empty", hint="say why, for those who read the record", code=Code.NO_REASON)
     if len(text) > _REASON_MAX:
-        raise UsageError(f"the reason has more than {_REASON_MAX} characters", hint="say it shorter", code="bad-reason")
+        raise UsageError(
+            f"the reason has more than {_REASON_MAX} characters", hint="say it shorter", code=Code.BAD_REASON
+        )
     return text

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git import userfiles
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
@@ -81,7 +81,7 @@ def parse_updates(text: str) -> list[Update]:
             raise UsageError(
                 f"{quote(line)} is not what git tells a pre-push hook",
                 hint="'<local ref> <local id> <remote ref> <remote id>' lines on stdin; githooks(5)",
-                code="bad-update",
+                code=Code.BAD_UPDATE,
             )
         found.append(Update(*fields.groups()))
     return found
@@ -125,7 +125,7 @@ def of_words(repo: Repository, words: str | None, base: str | None) -> tuple[Cha
     separator = "..." if "..." in words else ".." if ".." in words else ""
     since, _, until = words.partition(separator) if separator else ("", "", words)
     if separator and base is not None:
-        raise UsageError(f"{quote(words)} has a base of its own", hint="leave --base out", code="two-bases")
+        raise UsageError(f"{quote(words)} has a base of its own", hint="leave --base out", code=Code.TWO_BASES)
     until = until or "HEAD"
     head = _commit(repo, until)
     branch = _branch_name(repo, until) or _branch_name(repo, "HEAD") or until
@@ -139,7 +139,7 @@ def of_words(repo: Repository, words: str | None, base: str | None) -> tuple[Cha
         raise UsageError(
             f"{quote(branch)} has nothing to be compared with: no remote is known here",
             hint="name the start: --base REF, or REF..HEAD",
-            code="no-base",
+            code=Code.NO_BASE,
         )
     return _change(repo, head, branch, remote, there=tracked), remote
 
@@ -180,7 +180,7 @@ def _change(
         base = _merge_base(repo, head, _tips(repo, remote))
     (tree,) = repo.objects([f"{head}^{{tree}}"])
     if tree is None:
-        raise UsageError(f"the files of {head[:12]} are not in this clone", hint="git fetch", code="no-tree")
+        raise UsageError(f"the files of {head[:12]} are not in this clone", hint="git fetch", code=Code.NO_TREE)
     if policy_of is not None:
         revs: tuple[str, ...] = (f"{_commit(repo, policy_of)}:{POLICY}",)
     else:
@@ -223,7 +223,7 @@ def _commit(repo: Repository, rev: str) -> str:
         found = None
     if found is None:
         raise UsageError(
-            f"git knows no commit {quote(rev)}", hint="name a branch, a commit, or A..B", code="unknown-revision"
+            f"git knows no commit {quote(rev)}", hint="name a branch, a commit, or A..B", code=Code.UNKNOWN_REVISION
         )
     return found
 

@@ -29,6 +29,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.process.values import Limits
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Trailer
 from gitrelay.state.calls import Call
 from gitrelay.text import quote
 
@@ -189,6 +190,6 @@ class _Waits:
             with locked(ledger, self.change.session) as held:
                 tip = held.tip()
                 if tip is not None:
-                    held.append_response(tip, outcome.response, {"Relay-Recorded": "gitrelay"})
+                    held.append_response(tip, outcome.response, {Trailer.RECORDED: "gitrelay"})
             return Verdict(verdict.UNEVALUATED, why=f"{why} ({asked.address})")
         return Verdict(verdict.UNEVALUATED, why=f"{why}; this could not be recorded")

@@ -23,7 +23,7 @@ from gitrelay.history import exchanges as history
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 
 _CHAIN_MAX: Final = 50  # reviews of parts, one behind the other, that together may cover a change
 
@@ -132,7 +132,7 @@ def _of_exchange(exchange: Exchange, runs: bool) -> Review | None:
         status="pending" if runs else exchange.status,
         verify=exchange.verify,
         reason=exchange.reason,
-        own=reason is not None or (answer is not None and "Relay-Peer" in answer),
+        own=reason is not None or (answer is not None and Trailer.PEER in answer),
         failed_checks=tuple(check.command for check in exchange.failed_checks),
         bypass=reason,
     )

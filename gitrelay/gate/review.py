@@ -16,7 +16,7 @@ from typing import Final
 from gitrelay.calls import ask as calling
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.settings import Given
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.gate import outgoing, verdict
 from gitrelay.gate.outgoing import Change
 from gitrelay.git.repository import Repository
@@ -51,7 +51,7 @@ def ask(
         raise UsageError(
             f"{quote(change.branch)} brings nothing new: there is no commit behind {change.head[:12]}",
             hint="commit first, or name another start: --base REF",
-            code="nothing-new",
+            code=Code.NOTHING_NEW,
         )
     patch = _put_patch(repo, change)
     return calling.ask(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay import duration
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
 from gitrelay.text import quote
@@ -51,5 +51,5 @@ def _mode(repo: Repository, key: str, default: str) -> str:
         return default
     value, where = values[-1]
     if value not in ("warn", "block"):
-        raise UsageError(f"relay.{key} {quote(value)} in {where}", hint="it is warn or block", code="bad-config")
+        raise UsageError(f"relay.{key} {quote(value)} in {where}", hint="it is warn or block", code=Code.BAD_CONFIG)
     return value

@@ -13,7 +13,7 @@ from typing import Final
 
 from gitrelay.errors import NO_ANSWER, OK, PENDING, VERIFY_FAILED
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import BINDING
+from gitrelay.protocol.record import BINDING, Trailer
 
 PASSED: Final = "passed"
 BYPASSED: Final = "bypassed"
@@ -40,7 +40,7 @@ BASE: Final = BINDING + "Base"
 HEAD: Final = BINDING + "Head"
 TREE: Final = BINDING + "Tree"
 POLICY: Final = BINDING + "Policy"
-BYPASS: Final = "Relay-Bypass"  # on the answer of the person who lets a change through: the reason
+BYPASS: Final = Trailer.BYPASS  # on the answer of the person who lets a change through: the reason
 NONE: Final = "none"  # of a base or a policy
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import INTEGRITY, Busy, CannotRecord, RelayError
+from gitrelay.errors import INTEGRITY, Busy, CannotRecord, Code, RelayError
 from gitrelay.text import quote_path
 
 BRING_BACK: Final = (  # the hint for every object that is damaged or gone
@@ -42,7 +42,7 @@ _DAMAGE: Final = (
 class GitError(RelayError):
     """git ended with an unexpected status. `stderr` is its own words."""
 
-    code = "git"
+    code = Code.GIT
 
     def __init__(self, command: Sequence[str], status: int, stderr: str) -> None:
         last = (stderr.strip().splitlines() or ["no message"])[-1].removeprefix("fatal: ").removeprefix("error: ")
@@ -55,7 +55,7 @@ class Damaged(GitError):
     """An object or a ref that git cannot read."""
 
     exit_code = INTEGRITY
-    code = "damaged"
+    code = Code.DAMAGED
 
     def __init__(self, command: Sequence[str], status: int, stderr: str, line: str) -> None:
         super().__init__(command, status, stderr)
@@ -82,7 +82,7 @@ def classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
         return Busy(
             f"another git process holds {quote_path(Path(held[1]))}",
             hint="wait for it; where no git runs, one was killed: remove that file",
-            code="git-locked",
+            code=Code.GIT_LOCKED,
         )
     for line in stderr.splitlines():
         if re.search(_DAMAGE, line, re.IGNORECASE):

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import CannotRecord, IntegrityError, UsageError
+from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
 from gitrelay.git.faults import GitError, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree
 from gitrelay.git.run import MESSAGE_SETTINGS, SETTINGS, execute, require_version
@@ -62,12 +62,12 @@ class Repository:
             raise UsageError(
                 f"{quote_path(folder)} is not in a git repository",
                 hint="change into one, or make one with 'git init'",
-                code="not-a-repository",
+                code=Code.NOT_A_REPOSITORY,
             )
         else:
             raise CannotRecord(
                 f"git cannot open the repository at {quote_path(folder)}: {last_line(err)}",
-                code="git-cannot-open",
+                code=Code.GIT_CANNOT_OPEN,
             )
         git_dir = Path(lines[2])
         repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
@@ -76,7 +76,7 @@ class Repository:
             raise UsageError(
                 f"{quote_path(folder)} is inside a .git folder",
                 hint="change into the working tree",
-                code="not-a-repository",
+                code=Code.NOT_A_REPOSITORY,
             )
         return repo
 
@@ -238,7 +238,7 @@ class Repository:
             raise CannotRecord(
                 f"the commit cannot be signed: {last_line(e.stderr)}",
                 hint="mend the signing key (git config user.signingKey), or 'git config relay.sign false'",
-                code="cannot-sign",
+                code=Code.CANNOT_SIGN,
             ) from e
         return out.decode().strip()
 

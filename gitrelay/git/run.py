@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gitrelay.errors import CannotRecord
+from gitrelay.errors import CannotRecord, Code
 
 if TYPE_CHECKING:
     from git import Git
@@ -83,7 +83,7 @@ def _git() -> Git:
         from git import Git
     except ImportError as e:
         raise CannotRecord(
-            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code="no-git"
+            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code=Code.NO_GIT
         ) from e
     return Git()
 
@@ -96,4 +96,4 @@ def require_version() -> None:
     found = version()
     if found < MINIMUM:
         wanted, have = (".".join(map(str, v)) for v in (MINIMUM, found))
-        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code="git-too-old")
+        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code=Code.GIT_TOO_OLD)

@@ -8,7 +8,7 @@ from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_cod
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import Commit
+from gitrelay.protocol.record import Commit, Trailer
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,27 @@ class Exchange:
 
     @property
     def from_(self) -> str:
-        return self.request.trailers.get("Relay-From", "")
+        return self.request.trailers.get(Trailer.FROM, "")
 
     @property
     def to(self) -> str:
-        return self.request.trailers.get("Relay-To", "")
+        return self.request.trailers.get(Trailer.TO, "")
 
     @property
     def status(self) -> str:
-        return self.response.trailers.get("Relay-Status", "error") if self.response else "pending"
+        return self.response.trailers.get(Trailer.STATUS, "error") if self.response else "pending"
 
     @property
     def verify(self) -> str | None:
-        return self.response.trailers.get("Relay-Verify", "skip") if self.response else None
+        return self.response.trailers.get(Trailer.VERIFY, "skip") if self.response else None
 
     @property
     def reason(self) -> str | None:
-        return self.response.trailers.get("Relay-Reason") if self.response else None
+        return self.response.trailers.get(Trailer.REASON) if self.response else None
 
     @property
     def recorded(self) -> str | None:
-        return self.response.trailers.get("Relay-Recorded", "gitrelay") if self.response else None
+        return self.response.trailers.get(Trailer.RECORDED, "gitrelay") if self.response else None
 
     @property
     def exit_code(self) -> int:

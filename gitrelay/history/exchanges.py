@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitrelay.errors import IntegrityError, UsageError
+from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
 from gitrelay.history import commits
 from gitrelay.history.exchange import Check, Exchange
@@ -16,7 +16,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, Trailer, trailers_of_text
 from gitrelay.text import quote
 
 _TRAILERS = "%(trailers:only=true,unfold=true)"
@@ -28,14 +28,14 @@ def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
     answered: dict[str, Commit] = {}
     checks: dict[str, list[Check]] = {}
     for commit in line:
-        id_ = commit.trailers.get("Relay-Id", "")
+        id_ = commit.trailers.get(Trailer.ID, "")
         kind = commit.subject[:4]
         if kind == "req " and id_ not in asked and names.is_id(id_):
             asked[id_] = commit
         elif kind == "res " and id_ in asked:
             answered.setdefault(id_, commit)
         elif kind == "chk " and id_ in asked:
-            check = parse_trailer(commit.trailers.get("Relay-Check", ""))
+            check = parse_trailer(commit.trailers.get(Trailer.CHECK, ""))
             if check is not None:
                 checks.setdefault(id_, []).append(Check(check[1], check[0], commit))
     return [
@@ -63,7 +63,7 @@ def unknown_session(session: str) -> UsageError:
     return UsageError(
         f"there is no session {quote(session)}",
         hint="'git relay ls' lists the sessions",
-        code="unknown-session",
+        code=Code.UNKNOWN_SESSION,
     )
 
 
@@ -75,7 +75,7 @@ def exchange(ledger: Ledger, address: Address) -> Exchange:
     raise UsageError(
         f"there is no exchange {quote(str(address))}",
         hint=f"'git relay log {address.session}' lists the exchanges",
-        code="unknown-exchange",
+        code=Code.UNKNOWN_EXCHANGE,
     )
 
 
@@ -86,19 +86,19 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
     """
     found = exchange(ledger, address)
     if found.response is None:
-        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code="not-answered")
-    trees = [commit.trailers.get("Relay-Tree", "") for commit in (found.request, found.response)]
+        raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code=Code.NOT_ANSWERED)
+    trees = [commit.trailers.get(Trailer.TREE, "") for commit in (found.request, found.response)]
     if not all(trees):
         raise UsageError(
             f"{address} has no recorded files",
             hint="there was no working tree, or it could not be read",
-            code="no-tree",
+            code=Code.NO_TREE,
         )
     if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
         raise UsageError(
             f"the files of {address} are not in this clone",
             hint=f"git fetch REMOTE '{CODE}*:{CODE}*'",
-            code="no-tree",
+            code=Code.NO_TREE,
         )
     return trees[0], trees[1]
 
@@ -109,8 +109,8 @@ def by_key(ledger: Ledger, key: str) -> Exchange | None:
     for row in ledger.repo.search(f"Relay-Key: {key}", f"%ct%x00%S%x00{_TRAILERS}", (BRANCHES, ARCHIVE)):
         trailers = trailers_of_text(row[2])
         session = row[1].removeprefix(BRANCHES).removeprefix(ARCHIVE)
-        if trailers.get("Relay-Key") == key and names.is_session(session):
-            newest = max(newest or (0, Address("", "")), (int(row[0]), Address(session, trailers.get("Relay-Id", ""))))
+        if trailers.get(Trailer.KEY) == key and names.is_session(session):
+            newest = max(newest or (0, Address("", "")), (int(row[0]), Address(session, trailers.get(Trailer.ID, ""))))
     return None if newest is None else exchange(ledger, newest[1])
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
 from gitrelay.protocol.message import VERDICTS
-from gitrelay.protocol.record import REDACTED
+from gitrelay.protocol.record import Trailer
 
 NO_REASON: Final = "peer-error"  # what stands for the reason of an error for which the peer gave none
 TOKENS: Final = ("input", "cached", "output")
@@ -97,7 +97,7 @@ def day_of(exchange: Exchange) -> str:
 
 def model_of(exchange: Exchange) -> str | None:
     """The model that answered, as the peer reported it."""
-    return (exchange.response.trailers.get("Relay-Model") or None) if exchange.response else None
+    return (exchange.response.trailers.get(Trailer.MODEL) or None) if exchange.response else None
 
 
 # by what calls can be grouped, and how the group of an exchange is told
@@ -126,8 +126,8 @@ def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
     answers = [(e, e.response.trailers) for e in exchanges if e.response is not None]
     done = [e for e, _ in answers if e.status == "done"]
     claims = Counter(e.verify for e in done)
-    spent = [usage.parse(trailers.get("Relay-Usage", "")) for _, trailers in answers]
-    seconds = [usage.amount(trailers.get("Relay-Duration")) for _, trailers in answers]
+    spent = [usage.parse(trailers.get(Trailer.USAGE, "")) for _, trailers in answers]
+    seconds = [usage.amount(trailers.get(Trailer.DURATION)) for _, trailers in answers]
     return Figures(
         group=group,
         calls=len(exchanges),
@@ -182,5 +182,6 @@ def _amount(spent: Sequence[Mapping[str, Decimal]], name: str) -> Amount:
 
 def _redacted(exchange: Exchange) -> int:
     commits = (exchange.request, exchange.response, *(check.commit for check in exchange.checks))
-    counts = [usage.amount(c.trailers[REDACTED]) for c in commits if c is not None and REDACTED in c.trailers]
+    key = Trailer.REDACTED
+    counts = [usage.amount(c.trailers[key]) for c in commits if c is not None and key in c.trailers]
     return sum(int(count) for count in counts if count is not None)

@@ -13,7 +13,7 @@ from gitrelay.history.exchanges import of_line
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of, parse_raw, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, Trailer, name_of, parse_raw, trailers_of_text
 
 DAMAGED: Final = "damaged"  # the status of a session whose last commits cannot be read
 _LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are told from the last commit and these
@@ -52,17 +52,17 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
             continue
         trailers = trailers_of_text(trailer_text)
         asking = kind == "req"
-        speaker, listener = trailers.get("Relay-From", ""), trailers.get("Relay-To", "")
+        speaker, listener = trailers.get(Trailer.FROM, ""), trailers.get(Trailer.TO, "")
         found.append(
             SessionSummary(
                 name=name,
                 archived=ref.startswith(ARCHIVE),
-                turns=_turns(trailers.get("Relay-Id", "")),
+                turns=_turns(trailers.get(Trailer.ID, "")),
                 from_=speaker if asking else listener,
                 to=listener if asking else speaker,
-                status="pending" if asking else trailers.get("Relay-Status", "open" if kind == "open" else "unknown"),
-                verify=trailers.get("Relay-Verify"),
-                reason=trailers.get("Relay-Reason"),
+                status="pending" if asking else trailers.get(Trailer.STATUS, "open" if kind == "open" else "unknown"),
+                verify=trailers.get(Trailer.VERIFY),
+                reason=trailers.get(Trailer.REASON),
                 last=int(time_ or 0),
                 subject=subject,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitrelay.errors import Busy, IntegrityError, UsageError
+from gitrelay.errors import Busy, Code, IntegrityError, UsageError
 from gitrelay.git.faults import GitError
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
@@ -25,7 +25,7 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
             raise UsageError(
                 f"there is no session {quote(name)}",
                 hint="'git relay ls' lists the sessions",
-                code="unknown-session",
+                code=Code.UNKNOWN_SESSION,
             )
         if tip.pending is not None:
             raise Busy(
@@ -52,7 +52,7 @@ def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
             raise UsageError(
                 f"there is no {'archived ' if restore else ''}session {quote(session)}",
                 hint="'git relay ls' lists the sessions",
-                code="unknown-session",
+                code=Code.UNKNOWN_SESSION,
             )
         if tip.pending and not restore:
             raise Busy(f"session {session} has a turn in flight: {names.Address(session, tip.pending)}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
@@ -35,7 +35,7 @@ class Imported:
 def sessions(ledger: Ledger, folder: Path, opener: str) -> list[Imported]:
     """Import every session below `folder`; each either whole or with its fault. Raises UsageError for no folder."""
     if not folder.is_dir() or folder.is_symlink():
-        raise UsageError(f"{quote_path(folder)} is not a folder", hint="name the .relay folder", code="no-folder")
+        raise UsageError(f"{quote_path(folder)} is not a folder", hint="name the .relay folder", code=Code.NO_FOLDER)
     found: list[tuple[str, Path]] = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink() and any(path.glob("*.req.md")):

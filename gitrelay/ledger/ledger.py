@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitrelay.errors import IntegrityError, UsageError
+from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK
 from gitrelay.git.objects import TreeEntry
 from gitrelay.git.repository import Repository
@@ -104,12 +104,14 @@ class Ledger:
                 tips.append(None)
                 continue
             if commit.kind == "commit" and tree is None:
-                raise IntegrityError(f"the tree of {rev} is gone from the repository", hint=BRING_BACK, code="damaged")
+                raise IntegrityError(
+                    f"the tree of {rev} is gone from the repository", hint=BRING_BACK, code=Code.DAMAGED
+                )
             if commit.kind != "commit" or tree is None:
                 raise IntegrityError(
                     f"{rev} is not a session: it is a {commit.kind}",
                     hint="'git show-ref' tells what it is",
-                    code="not-a-session",
+                    code=Code.NOT_A_SESSION,
                 )
             entries = tuple(self.repo.tree_entries(tree.data))
             tips.append(Tip(commit.oid, entries, head.oid if head else "unborn", commit.data))
@@ -130,5 +132,5 @@ class Ledger:
             raise UsageError(
                 "branch 'relay' is in the way: git cannot hold it beside relay/<session>",
                 hint="rename it: git branch -m relay <other-name>",
-                code="branch-in-the-way",
+                code=Code.BRANCH_IN_THE_WAY,
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response
@@ -29,7 +29,7 @@ def redactor(repo: Repository) -> Redactor:
         raise UsageError(
             f"relay.redact {quote(e.pattern)} in {where} is not a regular expression: {e.why}",
             hint="mend it, or take it out: git config --unset-all relay.redact",
-            code="bad-config",
+            code=Code.BAD_CONFIG,
         ) from None
 
 
@@ -54,7 +54,7 @@ def redacted_request(
             raise UsageError(
                 f"the task is too large once it is redacted: {e.why}",
                 hint="put the material into a file and refer to it with --file",
-                code="task-too-large",
+                code=Code.TASK_TOO_LARGE,
             ) from None
     clean = replace(request, task=redactor.redact(request.task).text)
     return clean, clean.render(), found.counts

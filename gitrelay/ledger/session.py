@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import Busy, IntegrityError, RelayError, UsageError
+from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
@@ -33,8 +33,8 @@ from gitrelay.protocol.record import (
     ARCHIVE,
     ASIDE,
     BRANCHES,
-    REDACTED,
     SUBJECT_TASK,
+    Trailer,
     author_of,
     commit_message,
     of_request,
@@ -74,7 +74,7 @@ class Session:
         """Create the branch with its root commit; None where it exists already. `opener` is the caller's slug."""
         repo = self.ledger.repo
         self._refuse_secret_names(opener)
-        text = commit_message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Opened by {opener}."])
+        text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Opened by {opener}."])
         with _uninterrupted(repo):
             root = repo.commit(repo.write_tree([]), [], text, author_of(opener))
             try:
@@ -87,7 +87,7 @@ class Session:
                         raise IntegrityError(
                             f"the last commit of session {self.name} is gone: {lost}",
                             hint=BRING_BACK,
-                            code="damaged",
+                            code=Code.DAMAGED,
                         ) from None
                     raise
                 return None
@@ -102,8 +102,8 @@ class Session:
         repo = self.ledger.repo
         self._refuse_secret_names(opener, *(slug for value, _, _ in files for slug in (value.from_, value.to)))
         if any(self.ledger.tips([self.ref, ARCHIVE + self.name])):
-            raise UsageError(f"there is a session {quote(self.name)} already", code="exists")
-        text = commit_message(f"open {self.name}", {"Relay-Version": PROTOCOL}, [f"Imported by {opener}."])
+            raise UsageError(f"there is a session {quote(self.name)} already", code=Code.EXISTS)
+        text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Imported by {opener}."])
         tip = Tip(repo.commit(repo.write_tree([]), [], text, author_of(opener)), ())
         for value, data, path in files:
             if isinstance(value, Request):
@@ -111,9 +111,9 @@ class Session:
                 subject, own, author = of_request(value), {}, value.from_
             else:
                 value, data, counts = redacted_response(self.ledger.redactor, value, data)
-                subject, own, author = of_response(value), {"Relay-Recorded": "peer"}, value.from_
+                subject, own, author = of_response(value), {Trailer.RECORDED: "peer"}, value.from_
             if counts:
-                own[REDACTED] = str(sum(counts.values()))
+                own[Trailer.REDACTED] = str(sum(counts.values()))
             entry = TreeEntry(FILE_MODE, value.file, self._blob(path, data, changed=bool(counts)))
             entries = tuple(sorted((*tip.entries, entry), key=lambda e: e.name))
             text = commit_message(subject, trailers_of(value) | own, [f"Imported by {opener}."])
@@ -145,7 +145,7 @@ class Session:
                 raise UsageError(
                     f"the name of a session or an agent looks like a secret ({rule})",
                     hint="names are recorded; use a word of your own",
-                    code="secret-name",
+                    code=Code.SECRET_NAME,
                 )
 
     def abandon(self, root: Tip) -> None:
@@ -175,7 +175,7 @@ class Session:
         request, data, counts = redacted_request(self.ledger.redactor, request)
         if counts:
             self.notes.append(f"{counted(counts)} in the request, and the peer is not given what stood there")
-        own = trailers_of(request) | {"Relay-Head": tip.head}
+        own = trailers_of(request) | {Trailer.HEAD: tip.head}
         return self._append(
             tip,
             request.file,
@@ -207,11 +207,11 @@ class Session:
         there = {entry.name for entry in tip.entries}
         address = names.Address(self.name, response.re)
         if request_file(response.re) not in there:
-            raise UsageError(f"there is no request {address}", code="unknown-exchange")
+            raise UsageError(f"there is no request {address}", code=Code.UNKNOWN_EXCHANGE)
         if response.file in there:
-            raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code="answered")
+            raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code=Code.ANSWERED)
         response, data, counts = redacted_response(self.ledger.redactor, response, data)
-        own = trailers_of(response) | {"Relay-Head": tip.head} | tip.binding
+        own = trailers_of(response) | {Trailer.HEAD: tip.head} | tip.binding
         return self._append(
             tip,
             response.file,
@@ -231,7 +231,7 @@ class Session:
         command, output = redact(result.command), redact(result.output)
         result = replace(result, command=command.text, output=output.text)
         name = check_file(id_, tip.checks(id_) + 1)
-        own = {"Relay-Id": id_, "Relay-Check": f"{result.word}: {plain(result.command)}"}
+        own = {Trailer.ID: id_, Trailer.CHECK: f"{result.word}: {plain(result.command)}"}
         subject = f"chk {id_} {result.word}: {plain(result.command)[:SUBJECT_TASK].rstrip()}"
         return self._append(
             tip,
@@ -268,7 +268,7 @@ class Session:
                 blob = repo.write_blob(path, data)
                 entries = tuple(sorted((*tip.entries, TreeEntry(FILE_MODE, name, blob)), key=lambda e: e.name))
                 kept = files.keep(repo, self.name, subject) if files is not None else []
-                own = {**trailers, "Relay-Tree": files.tree} if files is not None else trailers
+                own = {**trailers, Trailer.TREE: files.tree} if files is not None else trailers
                 text = commit_message(subject, own, notes)
                 commit = repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(author))
                 repo.move_refs([(self.ref, commit, tip.commit), *kept], subject)
@@ -285,7 +285,7 @@ class Session:
     ) -> tuple[str, Mapping[str, str], Sequence[str]]:
         """Subject, trailers and notes without secrets, and in the trailers how many were taken out in all."""
         redactor = self.ledger.redactor
-        before = trailers.get(REDACTED, "0")  # of an answer that was kept redacted, until it could be recorded
+        before = trailers.get(Trailer.REDACTED, "0")  # of an answer that was kept redacted, until it could be recorded
         redacted += int(before) if before.isdecimal() else 0
         if redactor.find("\n".join((subject, *trailers.values(), *notes))):
             clean = {key: redactor.redact(value) for key, value in trailers.items()}
@@ -294,7 +294,7 @@ class Session:
             subject = redactor.redact(subject).text
             trailers = {key: found.text for key, found in clean.items()}
             notes = [found.text for found in told]
-        return subject, {**trailers, REDACTED: str(redacted or "")}, notes
+        return subject, {**trailers, Trailer.REDACTED: str(redacted or "")}, notes
 
     def put_back(self, tip_commit: str) -> list[str]:
         """Undo what a peer did to the branch: back to `tip_commit`; foreign commits stay under refs/relay/aside/."""

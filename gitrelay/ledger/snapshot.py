@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import RelayError, UsageError
+from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.git import graft, userfiles
 from gitrelay.git.faults import GitError
 from gitrelay.git.objects import Object
@@ -72,7 +72,7 @@ def apply(repo: Repository, before: str, after: str) -> list[Change]:
     changed. Only files are written, never the index. Returns what was changed here.
     """
     if repo.top is None:
-        raise UsageError("a bare repository has no files to change", hint="use a clone", code="bare-repository")
+        raise UsageError("a bare repository has no files to change", hint="use a clone", code=Code.BARE_REPOSITORY)
     here = _tree_with(repo, repo.objects(["HEAD^{tree}"])[0], userfiles.changed(repo))
     with tempfile.TemporaryDirectory(prefix="merge-", dir=repo.common_dir / "relay") as folder:
         merged, conflicts = userfiles.merge(repo, Path(folder), before, here, after)
@@ -81,7 +81,7 @@ def apply(repo: Repository, before: str, after: str) -> list[Change]:
         raise UsageError(
             f"the changes do not apply here: conflicts in {named}",
             hint="nothing was changed; commit or stash what is in the way, or apply 'git relay diff' by hand",
-            code="conflict",
+            code=Code.CONFLICT,
         )
     found = userfiles.changes(repo, here, merged)
     if found:
@@ -94,5 +94,5 @@ def _write(repo: Repository, patch: bytes) -> None:
         userfiles.write_patch(repo, patch)
     except GitError as e:
         raise UsageError(
-            f"the changes could not be written: {e.message}", hint="nothing was changed", code="conflict"
+            f"the changes could not be written: {e.message}", hint="nothing was changed", code=Code.CONFLICT
         ) from e

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import Busy, UsageError
+from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import frontmatter, message
@@ -90,7 +90,7 @@ class SessionWorktree:
             raise UsageError(
                 f"{quote_path(home)} is not a folder",
                 hint="gitrelay needs that name; move it away",
-                code="bad-folder",
+                code=Code.BAD_FOLDER,
             )
         try:
             home.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class SessionWorktree:
                 raise Busy(
                     f"branch {self.branch} is checked out at {quote_path(tree.path)}, which gitrelay did not make",
                     hint=f"switch that working tree to another branch, or 'git worktree remove {tree.path}'",
-                    code="checked-out",
+                    code=Code.CHECKED_OUT,
                 )
             elsewhere = SessionWorktree(self.repo, self._state, self.session)
             elsewhere.path = tree.path
@@ -140,7 +140,7 @@ class SessionWorktree:
             raise UsageError(
                 f"{quote_path(self.path)} exists and is not a session's worktree",
                 hint="move it away; gitrelay puts the session there",
-                code="bad-folder",
+                code=Code.BAD_FOLDER,
             )
         kept = self._keep_aside(self.path)
         return [f"the session's worktree had lost its .git; what stood there is in {kept}"]

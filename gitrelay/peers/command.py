@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript, answer_of_text
 from gitrelay.protocol import frontmatter
 from gitrelay.text import quote
@@ -34,10 +34,10 @@ class Program:
             raise UsageError(
                 f"relay.{name}.command {quote(line)} ({where}): {e}",
                 hint="quote it as for a shell",
-                code="bad-config",
+                code=Code.BAD_CONFIG,
             ) from None
         if not self.words:
-            raise UsageError(f"relay.{name}.command ({where}) is empty", code="bad-config")
+            raise UsageError(f"relay.{name}.command ({where}) is empty", code=Code.BAD_CONFIG)
         self.capabilities = Capabilities(program=self.words[0], access=("write", "full", "read"))
 
     def command(self, call: Invocation) -> Command:

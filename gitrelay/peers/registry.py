@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers import claude, codex, gemini, opencode
 from gitrelay.peers.base import Peer
@@ -52,7 +52,7 @@ def find(repo: Repository, name: str) -> Peer:
     raise UsageError(
         f"unknown peer {quote(name)}",
         hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ..."',
-        code="unknown-peer",
+        code=Code.UNKNOWN_PEER,
     )
 
 

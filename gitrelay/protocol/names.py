@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.text import quote
 
 SLUG_MAX = 64
@@ -59,14 +59,14 @@ def check_slug(text: str, what: str) -> str:
     """`text`, or UsageError that quotes it. `what` names the option or argument."""
     if is_slug(text):
         return text
-    raise UsageError(f"{what} {quote(text)} is not a slug", hint=_slug_hint(text), code="bad-slug")
+    raise UsageError(f"{what} {quote(text)} is not a slug", hint=_slug_hint(text), code=Code.BAD_SLUG)
 
 
 def check_session(text: str, what: str = "session") -> str:
     """A session's name: a slug, or the id of a one-shot that is to be continued."""
     if is_session(text):
         return text
-    raise UsageError(f"{what} {quote(text)} is not a slug", hint=_slug_hint(text), code="bad-slug")
+    raise UsageError(f"{what} {quote(text)} is not a slug", hint=_slug_hint(text), code=Code.BAD_SLUG)
 
 
 def _slug_hint(text: str) -> str:
@@ -112,5 +112,5 @@ def parse_address(text: str) -> Address:
     raise UsageError(
         f"{quote(text)} is not the address of an exchange",
         hint="an address is SESSION/ID, as auth-refactor/02, or a one-shot's id; 'git relay ls' lists the sessions",
-        code="bad-address",
+        code=Code.BAD_ADDRESS,
     )

@@ -14,10 +14,36 @@ _LAST_DIGITS: Final = 12
 BRANCHES: Final = "refs/heads/relay/"
 ARCHIVE: Final = "refs/relay/archive/"
 ASIDE: Final = "refs/relay/aside/"
-REDACTED: Final = "Relay-Redacted"  # the trailer that counts what was taken out
 BINDING: Final = "Relay-Review-"  # begins the trailers that bind a request to commits; its answer repeats them
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 CODE: Final = "refs/relay/code/"
+
+
+class Trailer:
+    """The names of trailers: one fact each, on the commits that protocol.md says."""
+
+    VERSION: Final = "Relay-Version"
+    ID: Final = "Relay-Id"
+    FROM: Final = "Relay-From"
+    TO: Final = "Relay-To"
+    HEAD: Final = "Relay-Head"
+    TREE: Final = "Relay-Tree"
+    ACCESS: Final = "Relay-Access"
+    KEY: Final = "Relay-Key"
+    STATUS: Final = "Relay-Status"
+    VERIFY: Final = "Relay-Verify"
+    REASON: Final = "Relay-Reason"
+    RECORDED: Final = "Relay-Recorded"
+    CHECK: Final = "Relay-Check"
+    SANDBOX: Final = "Relay-Sandbox"
+    PEER: Final = "Relay-Peer"
+    MODEL: Final = "Relay-Model"
+    PEER_SESSION: Final = "Relay-Peer-Session"
+    DURATION: Final = "Relay-Duration"
+    USAGE: Final = "Relay-Usage"
+    CONTINUATION: Final = "Relay-Continuation"
+    REDACTED: Final = "Relay-Redacted"
+    BYPASS: Final = "Relay-Bypass"
 
 
 @dataclass(frozen=True)
@@ -77,11 +103,11 @@ def of_response(response: Response) -> str:
 
 def trailers_of(value: Request | Response) -> dict[str, str]:
     """The trailers that repeat a message's front matter."""
-    own = {"Relay-From": value.from_, "Relay-To": value.to}
+    own = {Trailer.FROM: value.from_, Trailer.TO: value.to}
     if isinstance(value, Request):
-        return {"Relay-Id": value.id, **own}
-    own = {"Relay-Id": value.re, **own, "Relay-Status": value.status, "Relay-Verify": value.verify}
-    return own | ({"Relay-Reason": value.reason} if value.reason else {})
+        return {Trailer.ID: value.id, **own}
+    own = {Trailer.ID: value.re, **own, Trailer.STATUS: value.status, Trailer.VERIFY: value.verify}
+    return own | ({Trailer.REASON: value.reason} if value.reason else {})
 
 
 def author_of(slug: str) -> Identity:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.protocol import names
 from gitrelay.report.pages import GENERATOR
 from gitrelay.state.files import cannot_write
@@ -63,13 +63,13 @@ class Folder:
             raise UsageError(
                 f"{quote_path(path)} is not empty and is no earlier export",
                 hint="name another folder, or use --force: files of the same names are then replaced, others stay",
-                code="exists",
+                code=Code.EXISTS,
             )
         folder = cls(path, earlier or frozenset())
         try:
             path.mkdir(parents=True, exist_ok=True)
             if (path / PAGES).is_symlink():
-                raise UsageError(f"{quote_path(path / PAGES)} is a symbolic link", hint="remove it", code="exists")
+                raise UsageError(f"{quote_path(path / PAGES)} is a symbolic link", hint="remove it", code=Code.EXISTS)
             (path / PAGES).mkdir(exist_ok=True)
         except OSError as e:
             raise cannot_write(path, e) from e
@@ -103,7 +103,9 @@ def _earlier(path: Path) -> frozenset[str] | None:
         if not path.exists():
             return frozenset()
         if not path.is_dir():
-            raise UsageError(f"{quote_path(path)} is not a folder", hint="a file's name ends in .html", code="exists")
+            raise UsageError(
+                f"{quote_path(path)} is not a folder", hint="a file's name ends in .html", code=Code.EXISTS
+            )
         if not any(path.iterdir()):
             return frozenset()
         with open(path / MARKER, "rb") as f:
@@ -134,7 +136,7 @@ def check_file(path: Path, *, force: bool) -> None:
         return
     except IsADirectoryError:
         raise UsageError(
-            f"{quote_path(path)} is a folder", hint="name a file, or a folder without .html", code="exists"
+            f"{quote_path(path)} is a folder", hint="name a file, or a folder without .html", code=Code.EXISTS
         ) from None
     except OSError as e:
         raise cannot_write(path, e) from e
@@ -142,5 +144,5 @@ def check_file(path: Path, *, force: bool) -> None:
         raise UsageError(
             f"{quote_path(path)} exists and is no earlier export",
             hint="name another file, or use --force",
-            code="exists",
+            code=Code.EXISTS,
         )

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from gitrelay import __version__, duration
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import names, usage
+from gitrelay.protocol.record import Trailer
 from gitrelay.report import listing
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
@@ -213,7 +214,7 @@ def _time(seconds: int) -> Markup:
 
 def _seconds(turn: Turn) -> float | None:
     response = turn.exchange.response
-    amount = usage.amount(response.trailers.get("Relay-Duration")) if response else None
+    amount = usage.amount(response.trailers.get(Trailer.DURATION)) if response else None
     return None if amount is None else float(amount)
 
 
@@ -225,11 +226,11 @@ def _version(turn: Turn) -> str:
 
 
 _TRAILERS: Final = (
-    ("Relay-Model", "model"),
-    ("Relay-Peer", "program"),
-    ("Relay-Sandbox", "read access was"),
-    ("Relay-Continuation", "continued by"),
-    ("Relay-Redacted", "redacted"),
+    (Trailer.MODEL, "model"),
+    (Trailer.PEER, "program"),
+    (Trailer.SANDBOX, "read access was"),
+    (Trailer.CONTINUATION, "continued by"),
+    (Trailer.REDACTED, "redacted"),
 )
 _USAGE: Final = {"input": "input tokens", "cached": "of them cached", "output": "output tokens", "cost_usd": "cost"}
 
@@ -238,11 +239,11 @@ def _facts(turn: Turn) -> list[tuple[str, str]]:
     """What the trailers say beside the outcome: (label, value)."""
     request = turn.exchange.request.trailers
     response = turn.exchange.response.trailers if turn.exchange.response else {}
-    facts = [("access", request.get("Relay-Access", ""))]
+    facts = [("access", request.get(Trailer.ACCESS, ""))]
     facts += [(label, response.get(key, "")) for key, label in _TRAILERS]
-    for key, value in usage.parse(response.get("Relay-Usage", "")).items():
+    for key, value in usage.parse(response.get(Trailer.USAGE, "")).items():
         if key in _USAGE:
             facts.append((_USAGE[key], f"${value}" if key == "cost_usd" else f"{int(value):,}"))
-    head = request.get("Relay-Head", "")
+    head = request.get(Trailer.HEAD, "")
     facts.append(("on commit", head[:12] if names.is_object_id(head) else ""))
     return [(label, plain(value)) for label, value in facts if value]

@@ -25,7 +25,7 @@ from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
-from gitrelay.errors import RelayError, UsageError
+from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.protocol import names
 from gitrelay.report import pages
 from gitrelay.report.live import Live
@@ -80,7 +80,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             raise UsageError(
                 f"port {port} of {HOST} cannot be had: {e.strerror}",
                 hint="name another --port, or none for one that is free",
-                code="port",
+                code=Code.PORT,
             ) from None
 
     @property

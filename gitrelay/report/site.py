@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import CannotRecord, IntegrityError, RelayError, UsageError
+from gitrelay.errors import CannotRecord, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.history import batch
@@ -75,7 +75,7 @@ def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: 
         raise UsageError(
             f"{count} exchanges are too many for one page; it holds {FILE_MAX}",
             hint=f"name some sessions, or a folder: -o {quote_path(place.with_suffix(''))}",
-            code="too-many",
+            code=Code.TOO_MANY,
         )
     wanted = [*found.sessions, *found.damaged]
     conversations, damaged = turns.read(ledger, wanted) if wanted else ([], {})
@@ -88,7 +88,7 @@ def export_text(
 ) -> Exported:
     """Write what was made of these sessions to a file; only with `force` over one that is there."""
     if place.exists() and not force:
-        raise UsageError(f"{quote_path(place)} exists", hint="name another file, or use --force", code="exists")
+        raise UsageError(f"{quote_path(place)} exists", hint="name another file, or use --force", code=Code.EXISTS)
     folder.write(place, text)
     return Exported(place, 1, len(conversations), sum(len(c.turns) for c in conversations), damaged)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gitrelay import duration
+from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.usage import amount
 from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
@@ -34,7 +35,7 @@ def _turn(turn: Turn) -> Iterator[str]:
     yield from (f"## {turn.id} {one_line(e.from_)} -> {one_line(e.to)}: {_outcome(turn)}", "")
     yield f"- asked {_time(e.request.time)}, `git show {e.request.oid[:12]}`"
     if e.response is not None:
-        seconds = amount(e.response.trailers.get("Relay-Duration"))
+        seconds = amount(e.response.trailers.get(Trailer.DURATION))
         took = f" after {duration.render(float(seconds))}" if seconds is not None else ""
         yield f"- answered {_time(e.response.time)}{took}, `git show {e.response.oid[:12]}`"
     for run in turn.checks:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import CannotRecord, UsageError
+from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote, quote_path
 
@@ -41,7 +41,7 @@ def named(given: str | None, environ: Mapping[str, str]) -> str:
     if name in SHELLS:
         return name
     what = f"no completion for shell {quote(name)}" if name else "which shell? SHELL is not set"
-    raise UsageError(what, hint=f"name one of {', '.join(SHELLS)}", code="unknown-shell")
+    raise UsageError(what, hint=f"name one of {', '.join(SHELLS)}", code=Code.UNKNOWN_SHELL)
 
 
 def script(shell: str) -> str:
@@ -73,7 +73,7 @@ def install(shell: str, environ: Mapping[str, str]) -> Installed:
             raise UsageError(
                 f"{quote_path(path)} is not gitrelay's",
                 hint=f"move it away, or print the script and put it where you like: git relay completion {shell}",
-                code="not-ours",
+                code=Code.NOT_OURS,
             )
         if before != text:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,13 +23,14 @@ import psutil
 from gitrelay import environment
 from gitrelay.calls import ask, inflight, readonly, settings
 from gitrelay.calls.settings import Given
-from gitrelay.errors import RelayError, UsageError
+from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.git.repository import Repository, create_repository
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Peer
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Trailer
 from gitrelay.text import quote
 
 PASS: Final = "pass"
@@ -146,7 +147,7 @@ def _second_turn(bench: _Bench) -> None:
     second = bench.ask(_AGAIN, bench.calm, "talk")
     _check_answered(second)
     assert second.response is not None and first.response is not None
-    how = second.response.trailers.get("Relay-Continuation")
+    how = second.response.trailers.get(Trailer.CONTINUATION)
     if bench.peer.capabilities.resumes and first.recorded == "peer" and how != "native":
         raise _Failed("its own conversation was not continued")
 
@@ -240,7 +241,7 @@ def find(folder: Path, name: str) -> tuple[Repository, Peer]:
         raise UsageError(
             "the embedded peer runs commands and understands no tasks",
             hint="'git relay demo' shows that it works",
-            code="embedded",
+            code=Code.EMBEDDED,
         )
     return repo, peer
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import CannotRecord, UsageError
+from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers import registry
 from gitrelay.text import quote, quote_path
@@ -103,7 +103,7 @@ def hooks_folder(repo: Repository) -> Path:
         raise UsageError(
             f"core.hooksPath is {quote(told[-1])}: git runs no hooks here",
             hint="git config --show-origin core.hooksPath",
-            code="no-hooks",
+            code=Code.NO_HOOKS,
         )
     return folder
 
@@ -195,7 +195,7 @@ def _refuse(hook: Hook, force: bool) -> None:
         raise UsageError(
             f"{quote_path(hook.path)} is not gitrelay's, and {folder.name} beside it is in use",
             hint=f"add this line to the hook yourself: {_line(hook.name)}",
-            code="in-the-way",
+            code=Code.IN_THE_WAY,
         )
 
 
@@ -214,7 +214,7 @@ def _refuse_tracked(repo: Repository, folder: Path, names: Sequence[str]) -> Non
         raise UsageError(
             f"git looks for hooks in {quote(str(below))}, which is part of the working tree: nothing was changed",
             hint=f"add to {file}/{names[0]}: {_line(names[0])}",
-            code="tracked",
+            code=Code.TRACKED,
         )
 
 
@@ -227,12 +227,12 @@ def _check_reviewer(repo: Repository, reviewer: str | None) -> None:
     """Raise UsageError where nobody would review, or somebody who cannot be held to read access."""
     name = reviewer or repo.setting("relay.gatepeer")
     if name is None:
-        raise UsageError("pre-push needs a reviewer", hint="name one: --to codex", code="no-reviewer")
+        raise UsageError("pre-push needs a reviewer", hint="name one: --to codex", code=Code.NO_REVIEWER)
     if "read" not in registry.find(repo, name).capabilities.access:
         raise UsageError(
             f"peer {name} cannot be held to read access, and so cannot review",
             hint="name another with --to; 'git relay peers' lists them",
-            code="bad-reviewer",
+            code=Code.BAD_REVIEWER,
         )
 
 
@@ -240,13 +240,13 @@ def _edited(hook: Hook) -> UsageError:
     return UsageError(
         f"{quote_path(hook.path)} was edited after gitrelay wrote it",
         hint="keep a copy, then --force",
-        code="edited",
+        code=Code.EDITED,
     )
 
 
 def _cannot(folder: Path, error: OSError) -> CannotRecord:
     return CannotRecord(
-        f"cannot change {quote_path(folder)}: {error.strerror}", hint="check who owns it", code="cannot-write"
+        f"cannot change {quote_path(folder)}: {error.strerror}", hint="check who owns it", code=Code.CANNOT_WRITE
     )
 
 
@@ -264,4 +264,6 @@ def _source(name: str) -> Path:
     for folder in (package / "hooks", package.parent / "hooks"):
         if (folder / name).is_file():
             return folder / name
-    raise CannotRecord("this installation of gitrelay has no hooks in it", hint="install gitrelay again", code="broken")
+    raise CannotRecord(
+        "this installation of gitrelay has no hooks in it", hint="install gitrelay again", code=Code.BROKEN
+    )

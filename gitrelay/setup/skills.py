@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__
-from gitrelay.errors import CannotRecord, UsageError
+from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote_path
 
@@ -203,7 +203,7 @@ def _refuse(targets: Sequence[Target], found: Sequence[Found], states: Sequence[
         hint="replace the link by a folder of its own"
         if only_links
         else "nothing was written; move it away, or overwrite it with --force",
-        code="symlink" if only_links else "edited",
+        code=Code.SYMLINK if only_links else Code.EDITED,
     )
 
 
@@ -257,7 +257,7 @@ def _source(name: str) -> str:
         with contextlib.suppress(FileNotFoundError):
             return (folder / name / "relay" / "SKILL.md").read_text("utf-8")
     raise CannotRecord(
-        "this installation of gitrelay has no skills in it", hint="install gitrelay again", code="broken"
+        "this installation of gitrelay has no skills in it", hint="install gitrelay again", code=Code.BROKEN
     )
 
 
@@ -267,5 +267,5 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 def _failed(what: str, path: Path, error: OSError) -> CannotRecord:
     return CannotRecord(
-        f"cannot {what} {quote_path(path)}: {error.strerror}", hint="check who owns it", code="cannot-write"
+        f"cannot {what} {quote_path(path)}: {error.strerror}", hint="check who owns it", code=Code.CANNOT_WRITE
     )

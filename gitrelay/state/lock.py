@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gitrelay.errors import Busy
+from gitrelay.errors import Busy, Code
 
 if sys.platform == "win32":  # pragma: no cover - kept working, not tested here
     import msvcrt
@@ -70,7 +70,7 @@ class Lock:
                 raise Busy(
                     f"{what or self.path} is locked by another process for more than {limit:g} s",
                     hint="try again; 'git relay status' shows what runs",
-                    code="locked",
+                    code=Code.LOCKED,
                 )
             if waiting and not told:
                 waiting()

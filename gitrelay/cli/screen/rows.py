@@ -11,6 +11,7 @@ from gitrelay.cli.table import outcome
 from gitrelay.duration import ago, render
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.sessions import SessionSummary
+from gitrelay.protocol.record import Trailer
 
 SESSIONS: Final = (
     Column("SESSION", least=12, tail="/"),
@@ -70,7 +71,7 @@ def standing(e: Exchange) -> Cell:
 def took(e: Exchange) -> str:
     """How long the call took, as recorded; empty where it was not."""
     try:
-        return render(float(e.response.trailers["Relay-Duration"])) if e.response else ""
+        return render(float(e.response.trailers[Trailer.DURATION])) if e.response else ""
     except (KeyError, ValueError):
         return ""
 

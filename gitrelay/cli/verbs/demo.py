@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 # (task, the verdict it must come to): a change, a check that fails, the mend
 _TURNS = (
@@ -37,7 +38,9 @@ def command(keep: str | None, as_json: bool) -> int:
     if keep is not None:
         place = Path(os.path.abspath(keep))
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise UsageError(f"{quote(keep)} exists and is not an empty folder", hint="name another one", code="exists")
+            raise UsageError(
+                f"{quote(keep)} exists and is not an empty folder", hint="name another one", code=Code.EXISTS
+            )
         place.mkdir(parents=True, exist_ok=True)
     else:
         place = Path(tempfile.mkdtemp(prefix="git-relay-demo-"))

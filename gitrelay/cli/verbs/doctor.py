@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("doctor")
@@ -28,7 +29,7 @@ def command(as_json: bool) -> int:
     code = doctor.exit_code(rows)
     if as_json:
         errors = [
-            {"code": "doctor", "message": f"{r.check}: {r.found}", "hint": r.fix} for r in rows if r.state == "fail"
+            {"code": Code.DOCTOR, "message": f"{r.check}: {r.found}", "hint": r.fix} for r in rows if r.state == "fail"
         ]
         click.echo(output.envelope("doctor", code, [dataclasses.asdict(row) for row in rows], errors if code else []))
         return code

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("import")
@@ -30,7 +31,7 @@ def command(folder: str, as_json: bool) -> int:
     code = VERIFY_FAILED if faults else OK
     if as_json:
         rows = [{"session": one.session, "exchanges": one.exchanges, "fault": one.fault or None} for one in found]
-        errors = [{"code": "not-imported", "message": f"{one.session}: {one.fault}", "hint": ""} for one in faults]
+        errors = [{"code": Code.NOT_IMPORTED, "message": f"{one.session}: {one.fault}", "hint": ""} for one in faults]
         click.echo(output.envelope("import", code, rows, errors))
         return code
     for one in found:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitrelay.cli.options import agents_option, json_option, place_option
+from gitrelay.errors import Code
 
 if TYPE_CHECKING:
     from gitrelay.setup.skills import Change
@@ -91,5 +92,5 @@ def top_of(project: bool) -> Path | None:
 
     top = Repository.open(Path.cwd()).top
     if top is None:
-        raise UsageError("a bare repository has no working tree", hint="use --user", code="bare-repository")
+        raise UsageError("a bare repository has no working tree", hint="use --user", code=Code.BARE_REPOSITORY)
     return top

@@ -10,6 +10,7 @@ import click
 from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("ls")
@@ -46,7 +47,7 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     ]
     code = INTEGRITY if any(s.status == sessions.DAMAGED for s in found) else OK
     errors = [
-        {"code": "damaged", "message": f"session {s.name} cannot be read", "hint": BRING_BACK}
+        {"code": Code.DAMAGED, "message": f"session {s.name} cannot be read", "hint": BRING_BACK}
         for s in found
         if s.status == sessions.DAMAGED
     ]

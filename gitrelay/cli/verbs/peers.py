@@ -11,6 +11,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("peers")
@@ -59,7 +60,7 @@ def _test(name: str, timeout: str | None, as_json: bool) -> int:
             }
         )
         if result.outcome == conformance.FAIL:
-            errors.append({"code": "case-failed", "message": f"{result.case}: {result.detail}", "hint": ""})
+            errors.append({"code": Code.CASE_FAILED, "message": f"{result.case}: {result.detail}", "hint": ""})
         if not as_json:
             why = f": {result.detail}" if result.detail else ""
             click.echo(output.safe(f"{result.outcome}  {result.case} ({result.seconds:.1f} s){why}"))

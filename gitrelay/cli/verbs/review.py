@@ -9,6 +9,7 @@ import click
 
 from gitrelay import duration
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("review")
@@ -60,7 +61,7 @@ def command(
     reviewer = to or settings.settings(ledger.repo).reviewer
     if reviewer is None:
         raise UsageError(
-            "there is no reviewer", hint="name one: --to PEER, or git config relay.gatePeer PEER", code="no-reviewer"
+            "there is no reviewer", hint="name one: --to PEER, or git config relay.gatePeer PEER", code=Code.NO_REVIEWER
         )
     wanted, remote = outgoing.of_words(ledger.repo, change, base)
     known = record.judge(ledger, wanted, reviewer, remote=remote)

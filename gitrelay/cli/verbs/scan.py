@@ -9,6 +9,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 
 
 @click.command("scan")
@@ -32,7 +33,7 @@ def command(sessions: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         errors = [
             {
-                "code": "secret",
+                "code": Code.SECRET,
                 "message": f"{one.address}: {one.file}, line {one.line}: {one.rule}",
                 "hint": f"revoke it, then look at: git show {one.commit}",
             }

@@ -8,6 +8,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.errors import Code
 from gitrelay.protocol import names
 
 
@@ -41,7 +42,9 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
         click.echo(output.envelope("show", 0, rows))
         return 0
     if only == "res" and found and all(e.response is None for e in found):
-        raise UsageError(f"{what} is not answered yet", hint=f"git relay wait {found[-1].address}", code="not-answered")
+        raise UsageError(
+            f"{what} is not answered yet", hint=f"git relay wait {found[-1].address}", code=Code.NOT_ANSWERED
+        )
     if not found:
         output.say(f"session {what} has no exchanges yet")
         return 0
