@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -20,8 +21,8 @@ from redact_corpus import Secret, armour, look_alikes, secrets, some
 
 from gitrelay.calls.outcome import Outcome
 from gitrelay.ledger.redaction import redacted_request, redacted_response
-from gitrelay.process.log import LOG_HEAD, LOG_TAIL, Log
-from gitrelay.protocol.frontmatter import MAX_BYTES
+from gitrelay.process.capture import Capture, first_part, last_part
+from gitrelay.process.log import Log
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response
 from gitrelay.redact import OVERLAP, BadPattern, Redactor, rules
 
@@ -202,11 +203,12 @@ def test_what_is_not_utf_8_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_a_log_is_redacted_in_its_head_and_in_its_tail(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = Log(path, Redactor())
+    head, tail = 48 * 1024, 8 * 1024
+    log = Log(path, Redactor(), head, tail)
     line = f"level=debug TOKEN={TOKEN} took=3ms\n".encode()
     log.write(b"begin ")
     assert log.last(100) == b"begin " and path.read_bytes() == b""
-    for _ in range((LOG_HEAD + LOG_TAIL + 2 * OVERLAP) // 40):
+    for _ in range((head + tail + 2 * OVERLAP) // 40):
         log.write(line[:20])
         log.write(line[20:])
     log.write(f"DB_PASSWORD={PASSWORD}".encode())
@@ -215,7 +217,89 @@ def test_a_log_is_redacted_in_its_head_and_in_its_tail(tmp_path: Path) -> None:
     written = path.read_bytes()
     assert TOKEN[10:20].encode() not in written and PASSWORD.encode() not in written
     assert b" bytes left out ...]" in written and written.endswith(b"DB_PASSWORD=[redacted:password]")
-    assert len(written) < LOG_HEAD + LOG_TAIL + 2 * OVERLAP
+    assert head + tail // 2 < len(written) < head + tail + 2 * OVERLAP
+
+
+def test_a_secret_at_the_end_of_a_logs_head_is_whole_in_its_tail(tmp_path: Path) -> None:
+    """The head ends while a line is only half there: what is known of it then may look like a shorter secret."""
+    first = b"first line\n" * 9
+    line = f"DB_PASSWORD={PASSWORD}Longer99tail\n".encode()
+    for cut in range(len(line)):
+        log = Log(tmp_path / "log", Redactor(), len(first) - 5, 4096)
+        log.write(first + line[:cut])
+        log.write(line[cut:] + b"end\n")
+        log.close()
+        assert (tmp_path / "log").read_bytes() == first + b"DB_PASSWORD=[redacted:password]\nend\n", cut
+
+
+CUT = [
+    (f"xx {TOKEN} ", TOKEN),
+    (f"DB_PASSWORD={PASSWORD} ", PASSWORD),
+    (f'password = "{PASSWORD}" ', PASSWORD),
+    (f"postgres://app:{PASSWORD}@db/x ", PASSWORD),
+    (f"curl https://api.invalid -u admin:{PASSWORD} ", PASSWORD),
+    (f"Cookie: a=b; theme=dark; sid={TOKEN[4:]}0a ", TOKEN[4:]),
+    (f"{KEY}\n", KEY.splitlines()[2]),
+]
+
+
+def pieces(secret: str) -> list[str]:
+    """What must not be left of a secret: its first and its last half, if they are long enough to tell."""
+    half = max(6, len(secret) // 2)
+    return [secret[:half], secret[-half:]]
+
+
+@pytest.mark.parametrize(("text", "secret"), CUT, ids=lambda text: text.split(TOKEN)[0][:6].strip())
+def test_no_cut_of_an_output_goes_through_a_secret(text: str, secret: str) -> None:
+    """The cut is at every place of the text; the output is one line, lines, or words."""
+    data = text.encode()
+    for filler in (b"x", b"x\n", b"word "):
+        pad = filler * (6000 // len(filler))
+        for at in range(0, len(data) + 1, 1 if len(data) < 100 else 29):
+            shown = [
+                first_part(pad + data + pad, len(pad) + at),
+                last_part(pad + data + pad, len(pad) + len(data) - at),
+            ]
+            for part in shown:
+                left = redact(part.decode("utf-8", "replace"))
+                assert not [piece for piece in pieces(secret) if piece in left], (filler, at)
+                assert len(part) > 3000 if filler == b"x" else part
+
+
+@pytest.mark.parametrize(("head", "tail"), [(0, 4096), (2048, 4096)])
+def test_a_capture_cuts_no_secret_and_counts_what_it_left_out(head: int, tail: int) -> None:
+    line = b"took 3 ms, all is well \n" * 4
+    for size in (0, 3 * OVERLAP):  # nothing is dropped between what is kept, and something is
+        for at in range(0, len(TOKEN) + 12, 3):
+            capture = Capture(head, tail)
+            first, last = b"a" * head, b"b" * tail
+            first = first[: max(0, head - at)] + f" {TOKEN} ".encode()
+            last = f" {TOKEN} ".encode() + last[: max(0, tail - len(TOKEN) - 2 + at)]
+            whole = first + line * (1 + size // len(line)) + last
+            for i in range(0, len(whole), 700):
+                capture.feed(whole[i : i + 700])
+            text = capture.text()
+            assert not [piece for piece in pieces(TOKEN) if piece in redact(text)], (size, at)
+            (left_out,) = re.findall(r"\[\.\.\. (\d+) bytes left out \.\.\.\]", text)
+            assert len(text) + int(left_out) == pytest.approx(len(whole), abs=80)
+
+
+def test_a_capture_asks_the_users_own_patterns_where_to_cut() -> None:
+    redactor = Redactor(["<<(?P<secret>[a-z ]+)>>"])
+    for at in range(30):
+        capture = Capture(0, 4096, redactor)
+        capture.feed(b"x" * 50_000 + b"<<correct horse battery>>" + b"y" * (4096 - at))
+        assert "horse" not in redactor.redact(capture.text()).text
+        assert "battery" not in redactor.redact(capture.text()).text
+
+
+def test_an_output_that_is_not_too_long_is_whole() -> None:
+    capture = Capture(10, 10)
+    capture.feed(b"0123456789")
+    capture.feed(b"abcdefghij")
+    assert capture.text() == "0123456789abcdefghij"
+    capture.feed("é\0".encode())
+    assert capture.text() == "0123456789\n[... 3 bytes left out ...]\ndefghij\xe9\ufffd"
 
 
 # -- messages --------------------------------------------------------------------------------------
@@ -246,9 +330,11 @@ def test_a_request_stays_one() -> None:
 
 
 def test_an_answer_that_redaction_makes_too_large_loses_its_end() -> None:
-    body = ("DB_PW=a1b2c3\n" * (MAX_BYTES // 13 + 1))[: MAX_BYTES - 200]
-    clean, file, _ = redacted_response(Redactor(), Response("01", "a", "b", "done", "skip", body))
-    assert len(file) <= MAX_BYTES and parse_response(file) == clean and clean.body.endswith("it was too large]")
+    limit = 32 * 1024
+    body = ("DB_PW=a1b2c3\n" * (limit // 13 + 1))[: limit - 200]
+    clean, file, _ = redacted_response(Redactor(), Response("01", "a", "b", "done", "skip", body), limit=limit)
+    assert limit - 200 < len(file) <= limit and parse_response(file) == clean
+    assert clean.body.startswith("DB_PW=[redacted:password]\n") and clean.body.endswith("it was too large]")
 
 
 def test_an_answer_that_is_kept_until_it_can_be_recorded_is_redacted_and_counted() -> None:

@@ -45,7 +45,7 @@ def run(
     from gitrelay.process import child
     from gitrelay.process.log import Log
 
-    capture = Capture(_HEAD, _TAIL)
+    capture = Capture(_HEAD, _TAIL, redactor)
     out = Log(log, redactor)
     try:
         end = child.run(

@@ -22,13 +22,14 @@ from gitrelay.gate.outgoing import Change
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import SessionWorktree
+from gitrelay.process.capture import first_part
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote
 
 _COMMITS_MAX: Final = 200  # named in a request; the reviewer can list the rest
 _FILES_MAX: Final = 500
-_POLICY_MAX: Final = 64 * 1024  # characters
+_POLICY_MAX: Final = 64 * 1024  # bytes
 _DIFF_MAX: Final = 8 * 1024 * 1024  # bytes; more is no change that anybody reviews in one go
 
 
@@ -150,6 +151,8 @@ def _first(most: int, found: Sequence[object]) -> str:
 def _policy(text: str | None) -> list[str]:
     if text is None or not text.strip():
         return [f"There is no policy ({outgoing.POLICY}) on the base branch: look for what is wrong or dangerous.", ""]
-    cut = text if len(text) <= _POLICY_MAX else text[:_POLICY_MAX] + "\n[... cut here ...]"
+    data = text.encode("utf-8", "replace")
+    kept = first_part(data, _POLICY_MAX)
+    cut = kept.decode("utf-8", "replace") + ("\n[... cut here ...]" if len(kept) < len(data) else "")
     lines = [f"    {line}".rstrip() for line in cut.splitlines()]
     return [f"The policy, {outgoing.POLICY} of the base branch:", "", *lines, ""]

@@ -61,12 +61,12 @@ def redacted_request(
 
 
 def redacted_response(
-    redactor: Redactor, response: Response, data: bytes | None = None
+    redactor: Redactor, response: Response, data: bytes | None = None, limit: int = MAX_BYTES
 ) -> tuple[Response, bytes, Mapping[str, int]]:
     """(the response, its file, how many secrets each rule took out); `data` is the file as the peer wrote it.
 
     Its front matter stays as it is, unless a secret in it cannot be taken out without breaking it: then the known
-    keys are all that is left. A body that has become too large by what stands in their place loses its end.
+    keys are all that is left. A body that redaction makes larger than `limit` bytes loses its end.
     """
     data = response.render() if data is None else data
     found = redactor.redact(data.decode())
@@ -76,14 +76,14 @@ def redacted_response(
     known = replace(response, body="")
     with contextlib.suppress(BadMessage):
         clean = parse_response(data)
-        if replace(clean, body="") == known:
+        if len(data) <= limit and replace(clean, body="") == known:
             return clean, data, found.counts
     reason = response.reason
     if reason is not None and redactor.redact(reason).total:
         reason = "peer-failed"
     body = redactor.redact(response.body).text
     clean = replace(response, body=body, reason=reason)
-    room = MAX_BYTES - len(clean.render())
+    room = limit - len(clean.render())
     if room < 0:
         cut = body.encode()[: room - 64].decode("utf-8", "ignore")
         clean = replace(clean, body=cut + "\n[... cut here: redacted, it was too large]")

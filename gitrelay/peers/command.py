@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript, answer_of_text
+from gitrelay.process.capture import MARGIN, first_part, last_part
 from gitrelay.protocol import frontmatter
 from gitrelay.text import quote
 
@@ -19,6 +21,7 @@ Answer the request below: print your answer, or write it to the file that its Re
 that its Format block shows.
 
 """
+_LAST_WORDS: Final = 4096  # bytes of what a failed program printed that are kept
 _FIELD = re.compile(r"\{(prompt-file|prompt|model|cwd)\}")
 
 
@@ -75,7 +78,9 @@ class _Printed:
     def transcript(self, exit_code: int | None) -> Transcript:
         data = bytes(self._data)
         if exit_code != 0:
-            return Transcript(text=data[-4096:].decode("utf-8", "replace"))
+            if self._size > len(data):
+                data = first_part(data, len(data) - MARGIN)
+            return Transcript(text=_end_of(data))
         if self._size > frontmatter.MAX_BYTES:
             return Transcript(fault=f"it printed {self._size} bytes; a message has at most {frontmatter.MAX_BYTES}")
         try:
@@ -83,7 +88,11 @@ class _Printed:
         except frontmatter.BadMessage as e:
             return Transcript(fault=f"what it printed: {e}")
         answer, fault = answer_of_text(text) if text.startswith("---") else _plain(text)
-        return Transcript(answer, terminal=True, fault=fault, text=text[-4096:])
+        return Transcript(answer, terminal=True, fault=fault, text=_end_of(data))
+
+
+def _end_of(data: bytes) -> str:
+    return last_part(data, _LAST_WORDS).decode("utf-8", "replace")
 
 
 def _plain(text: str) -> tuple[Answer | None, str]:

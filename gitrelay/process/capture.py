@@ -1,65 +1,89 @@
-"""What a command printed, as it stands in a message: the command, its first and last output, how it ended."""
+"""The first and the last bytes of what a command printed, cut so that no secret is cut in two.
+
+Redaction comes later, when the words are recorded, and half of a secret is not known for one. So a cut is made
+between lines if a line ends near, and never through what a redaction rule finds; to see that, some bytes more than
+are wanted are kept on both sides.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from gitrelay.redact import Redactor
+
+_LINE_MAX: Final = 4096  # bytes that are given up to cut between lines, and at most a quarter of what is kept
+MARGIN: Final = 16 * 1024  # bytes kept beyond a cut; redact.OVERLAP, which is not imported before it is needed
 
 
 class Capture:
-    """Keeps the first `head` and the last `tail` bytes of a stream. A Listener for process.run."""
+    """Keeps the first `head` and the last `tail` bytes of a stream. A Listener for process.run.
 
-    def __init__(self, head: int, tail: int) -> None:
+    `redactor` has the user's own patterns; without it only the built-in rules are asked where to cut.
+    """
+
+    def __init__(self, head: int, tail: int, redactor: Redactor | None = None) -> None:
         self.fatal: tuple[str, str] | None = None
         self.finished = False
-        self._head = bytearray()
         self._head_size = head
-        self._tail: deque[bytes] = deque()
         self._tail_size = tail
+        self._redactor = redactor
+        self._first = bytearray()
+        self._last: deque[bytes] = deque()
         self._kept = 0
         self._size = 0
 
     def feed(self, data: bytes) -> bool:
         self._size += len(data)
-        room = self._head_size - len(self._head)
-        self._head += data[:room]
+        room = self._head_size + MARGIN - len(self._first)
+        self._first += data[:room]
         rest = data[room:]
         if rest:
-            self._tail.append(rest)
+            self._last.append(rest)
             self._kept += len(rest)
-            while self._kept - len(self._tail[0]) >= self._tail_size:
-                self._kept -= len(self._tail.popleft())
+            while self._kept - len(self._last[0]) >= self._tail_size + MARGIN:
+                self._kept -= len(self._last.popleft())
         return True
 
     def text(self) -> str:
         """Head and tail, and between them how much was left out; what is not UTF-8 is replaced."""
-        head = bytes(self._head)
-        tail = b"".join(self._tail)[-self._tail_size :] if self._tail_size else b""
-        left_out = self._size - len(head) - len(tail)
-        if left_out:  # cut between lines: half of a secret is not known for one
-            head = head[: _last_line_end(head)]
-            tail = tail[_first_line_end(tail) :]
-            left_out = self._size - len(head) - len(tail)
-        middle = b"\n[... %d bytes left out ...]\n" % left_out if left_out else b""
-        return (head + middle + tail).decode("utf-8", "replace").replace("\0", "\ufffd").strip("\n")
+        first, last = bytes(self._first), b"".join(self._last)
+        if self._size == len(first) + len(last):
+            first = last = first + last
+        if self._size > self._head_size + self._tail_size:
+            first = first_part(first, self._head_size, self._redactor)
+            last = last_part(last, self._tail_size, self._redactor)
+            middle = b"\n[... %d bytes left out ...]\n" % (self._size - len(first) - len(last))
+            first += middle + last
+        return first.decode("utf-8", "replace").replace("\0", "\ufffd").strip("\n")
 
 
-_LINE_MAX: Final = 4096  # bytes; a longer line is cut at a blank, or where it must be
+def first_part(data: bytes, limit: int, redactor: Redactor | None = None) -> bytes:
+    """The first bytes of `data`, at most `limit`, without a piece of a secret at their end."""
+    if len(data) <= limit:
+        return data
+    low = max(0, limit - min(_LINE_MAX, limit // 4))
+    at = next((at for end in (b"\n", b" ") if (at := data.rfind(end, low, limit)) >= 0), limit)
+    return data[: _redactor(redactor).edge(data, at, forward=False)]
 
 
-def _last_line_end(head: bytes) -> int:
-    """How much of `head` is whole lines."""
-    for end in (b"\n", b" "):
-        at = head.rfind(end, -_LINE_MAX if len(head) > _LINE_MAX else 0)
-        if at >= 0:
-            return at
-    return len(head)
+def last_part(data: bytes, limit: int, redactor: Redactor | None = None) -> bytes:
+    """The last bytes of `data`, at most `limit`, without a piece of a secret at their beginning.
+
+    More than `limit` bytes are needed in `data` to see what the cut goes through: `redact.OVERLAP`.
+    """
+    if len(data) <= limit:
+        return data
+    low = len(data) - limit
+    high = low + min(_LINE_MAX, limit // 4)
+    at = next((at + 1 for end in (b"\n", b" ") if (at := data.find(end, low, high)) >= 0), low)
+    return data[_redactor(redactor).edge(data, at, forward=True) :]
 
 
-def _first_line_end(tail: bytes) -> int:
-    """Where the first whole line of `tail` begins."""
-    for end in (b"\n", b" "):
-        at = tail.find(end, 0, _LINE_MAX)
-        if at >= 0:
-            return at + 1
-    return 0
+def _redactor(given: Redactor | None) -> Redactor:
+    if given is not None:
+        return given
+    from gitrelay.redact import Redactor
+
+    return Redactor()

@@ -17,19 +17,21 @@ LOG_TAIL: Final = 256 * 1024
 
 
 class Log:
-    """A file that keeps the first LOG_HEAD and the last LOG_TAIL bytes of a stream, redacted.
+    """A file that keeps the first `head` and the last `tail` bytes of a stream, redacted.
 
-    A line stands in the file once it is whole, so that no secret gets there in two pieces. The tail is in memory
-    until the end, as it came, with a little more before it: a secret may begin there.
+    A line is written once it is whole, so that no secret gets into the file in two pieces. The tail is in memory until
+    the end, as it came, with OVERLAP bytes more before it: a secret may begin there.
     """
 
-    def __init__(self, path: Path, redactor: Redactor) -> None:
+    def __init__(self, path: Path, redactor: Redactor, head: int = LOG_HEAD, tail: int = LOG_TAIL) -> None:
         self._file: IO[bytes] = path.open("wb", buffering=0)
         self._path = path
         self._redactor = redactor
         self._stream = redactor.stream()
         self._lock = threading.Lock()  # the end may come while a reader still waits for a grandchild's words
-        self._room = LOG_HEAD
+        self._head = head
+        self._room = head
+        self._limit = tail
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._left_out = 0
@@ -44,19 +46,19 @@ class Log:
             if data and not self._room:
                 self._tail.append(data)
                 self._tail_size += len(data)
-                while self._tail_size - len(self._tail[0]) >= LOG_TAIL + OVERLAP:
+                while self._tail_size - len(self._tail[0]) >= self._limit + OVERLAP:
                     self._left_out += len(self._tail[0])
                     self._tail_size -= len(self._tail.popleft())
                 if time.monotonic() - self._touched > 1:
                     self._touch()
 
     def _to_file(self, redacted: bytes) -> bytes:
-        """Write what there is room for; what there is none for, and all that the stream holds back then."""
+        """Write what there is room for. Returns the rest, and then all that the stream holds back, as it came."""
         with contextlib.suppress(OSError):  # a full disk must not end the call
             self._file.write(redacted[: self._room])
         rest = redacted[self._room :]
         self._room -= min(self._room, len(redacted))
-        return rest + self._stream.close() if not self._room else b""
+        return rest + self._stream.take() if not self._room else b""
 
     def _touch(self) -> None:
         with contextlib.suppress(OSError):
@@ -69,14 +71,14 @@ class Log:
             tail = self._stream.held() if self._room else self._ending()[0]
             if len(tail) < limit and not self._left_out:
                 with contextlib.suppress(OSError), self._path.open("rb") as f:
-                    f.seek(max(0, LOG_HEAD - self._room - (limit - len(tail))))
+                    f.seek(max(0, self._head - self._room - (limit - len(tail))))
                     tail = f.read() + tail
             return tail[-limit:]
 
     def _ending(self) -> tuple[bytes, int]:
         """(the tail as it is to be written, how many bytes of it are not)."""
         data = b"".join(self._tail)
-        return self._redactor.ending(data, LOG_TAIL if self._left_out else LOG_TAIL + OVERLAP)
+        return self._redactor.ending(data, self._limit if self._left_out else self._limit + OVERLAP)
 
     def close(self) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):
@@ -86,5 +88,5 @@ class Log:
                 tail, cut = self._ending()
                 if self._left_out + cut:
                     self._file.write(b"\n[... %d bytes left out ...]\n" % (self._left_out + cut))
-                self._file.write(tail[-LOG_TAIL - OVERLAP :])
+                self._file.write(tail[-self._limit - OVERLAP :])
             self._file.close()

@@ -18,7 +18,7 @@ import functools
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,7 +94,9 @@ class Redactor:
             if last is None or span.start >= last.end:
                 merged.append(span)
                 continue
-            union = last._replace(end=max(last.end, span.end), begin=min(last.begin, span.begin))
+            union = last._replace(
+                end=max(last.end, span.end), begin=min(last.begin, span.begin), until=max(last.until, span.until)
+            )
             rank = order.get(last, 0)
             if order[span] < rank:
                 union = union._replace(rule=span.rule)
@@ -104,12 +106,28 @@ class Redactor:
 
     def ending(self, data: bytes, limit: int) -> tuple[bytes, int]:
         """(the last `limit` bytes of `data`, redacted, how many before them were cut off); no secret is cut in two."""
+        cut = self.edge(data, len(data) - limit, forward=True) if len(data) > limit else 0
+        return self._redact_bytes(data[cut:]), cut
+
+    def edge(self, data: bytes, at: int, *, forward: bool) -> int:
+        """The place nearest to byte `at`, before it or, if `forward`, behind it, where a cut hides no secret.
+
+        It looks OVERLAP bytes around `at`.
+        """
+        for _ in range(3):  # not inside a character of UTF-8
+            at -= 0 < at < len(data) and data[at] & 0xC0 == 0x80
+        low = max(0, at - OVERLAP)
+        text = data[low : at + OVERLAP].decode("utf-8", "surrogateescape")
+        cut = len(data[low:at].decode("utf-8", "surrogateescape"))
+        spans: Iterable[Span] = self.find(text) if text else ()
+        for span in spans if forward else reversed(list(spans)):
+            if span.begin < cut < span.until:
+                cut = span.until if forward else span.begin
+        return low + len(text[:cut].encode("utf-8", "surrogateescape"))
+
+    def _redact_bytes(self, data: bytes) -> bytes:
         text = data.decode("utf-8", "surrogateescape")
-        cut = len(data[:-limit].decode("utf-8", "surrogateescape")) if len(data) > limit else 0
-        if cut:
-            cut = next((span.end for span in self.find(text) if span.start < cut < span.end), cut)
-        kept = text[cut:].encode("utf-8", "surrogateescape")
-        return self.redact(text[cut:]).text.encode("utf-8", "surrogateescape"), len(data) - len(kept)
+        return self.redact(text).text.encode("utf-8", "surrogateescape")
 
     def stream(self) -> Stream:
         """Redaction of bytes that come in pieces."""
@@ -121,7 +139,7 @@ class Redactor:
             for match in pattern.finditer(text):
                 start, end = match.span(group)
                 if start < end:
-                    yield Span(start, end, CUSTOM, match.start())
+                    yield Span(start, end, CUSTOM, *match.span())
 
 
 class Stream:
@@ -158,6 +176,14 @@ class Stream:
         """What is held back now, redacted; it stays held."""
         return self._redacted("".join(self._parts))
 
+    def take(self) -> bytes:
+        """What was still held back, as it came: the rest of a secret may follow elsewhere."""
+        state, _ = self._decoder.getstate()
+        self._decoder.reset()
+        text = "".join(self._parts)
+        self._keep("")
+        return text.encode("utf-8", "surrogateescape") + state
+
     def _keep(self, text: str) -> None:
         self._parts = [text]
         self._size = len(text)
@@ -175,8 +201,8 @@ class Stream:
             return cut
         cut = len(text) - OVERLAP
         for span in self._redactor.find(text):
-            if span.begin < cut < span.end:
-                cut = span.begin or span.end
+            if span.begin < cut < span.until:
+                cut = span.begin or span.until
         return cut
 
 

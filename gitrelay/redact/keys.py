@@ -47,7 +47,7 @@ def find(text: str) -> Iterator[Span]:
             start = _key_start(text, mark.start(), max(done, marks[i - 1].end() if i else 0))
             if start is not None:
                 done = mark.end()
-                yield Span(start, done, "private-key", start)
+                yield Span(start, done, "private-key", start, done)
             continue
         size, end, whole = _key_body(text, mark.end(), limit)
         if size < _LEAST_KEY:
@@ -59,7 +59,7 @@ def find(text: str) -> Iterator[Span]:
         elif whole and i + 1 < len(marks) and marks[i + 1][1] == "END":
             end = marks[i + 1].end()
         done = end
-        yield Span(start, end, "private-key", mark.start())
+        yield Span(start, end, "private-key", mark.start(), end)
 
 
 def _key_body(text: str, at: int, limit: int) -> tuple[int, int, bool]:

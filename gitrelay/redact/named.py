@@ -12,6 +12,7 @@ from gitrelay.redact.values import Style, is_secret
 
 _VALUE_MAX: Final = 4096  # characters of a quoted value
 _BARE_MAX: Final = 512  # characters of a value without quotes
+_QUOTE_MAX: Final = 6  # characters of a closing quote with its escapes
 _NAME_MAX: Final = 64  # characters of a name that are looked at
 
 # what such a name ends in, in lower case; `key` only with a word before it (`_KEYS`)
@@ -158,7 +159,8 @@ def _judged(text: str, lower: str, at: int, match: re.Match[str], start: int, en
     )
     if not is_secret(value, style):
         return None
-    return Span(start, end, "password" if style.password else "secret", begin)
+    until = end + (_QUOTE_MAX if quoted else 0)
+    return Span(start, end, "password" if style.password else "secret", begin, min(until, len(text)))
 
 
 def _without_scheme(value: str, start: int) -> tuple[str, int]:

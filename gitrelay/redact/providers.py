@@ -12,12 +12,15 @@ from typing import Final, NamedTuple
 from gitrelay.redact.span import Span
 from gitrelay.redact.values import UUID, is_default, is_placeholder, is_template
 
+_LINE_MAX: Final = 1000  # characters of a line that are looked at for the word before a secret
+
 
 class _Rule(NamedTuple):
     """A secret that begins with one of `prefixes` and goes on as `rest`; of a group `s`, only that is redacted.
 
     `back`: characters before the prefix that belong to it. `loose`: anything may stand to the left. `apart`: there
-    may be blanks or quotes between prefix and secret, or it is short; all others are one run (`_run`).
+    may be blanks or quotes between prefix and secret, or it is short; all others are one run (`_run`). `line`: a word
+    that is to be found before it in the same line.
     """
 
     name: str
@@ -26,6 +29,7 @@ class _Rule(NamedTuple):
     back: int = 0
     loose: bool = False
     apart: bool = False
+    line: str = ""
     check: Callable[[re.Match[str]], bool] | None = None
 
 
@@ -58,15 +62,18 @@ def _is_url_password(match: re.Match[str]) -> bool:
     return not (is_template(value) or is_default(value) or is_placeholder(value))
 
 
-def _after_curl(match: re.Match[str]) -> bool:
-    line = match.string[max(0, match.start() - 1000) : match.start()].rpartition("\n")[2]
+def _is_flag_value(match: re.Match[str]) -> bool:
     value = match["s"]
-    return "curl" in line and not (is_template(value) or is_default(value) or is_placeholder(value))
+    return not (is_template(value) or is_default(value) or is_placeholder(value))
 
 
-def _in_cookie(match: re.Match[str]) -> bool:
-    line = match.string[max(0, match.start() - 1000) : match.start()].rpartition("\n")[2]
-    return "ookie:" in line and _mixed(match)
+def _begin(match: re.Match[str], rule: _Rule) -> int:
+    """Where the words begin that give a secret away; -1 if the line does not hold the word that the rule asks for."""
+    if not rule.line:
+        return match.start() - rule.back
+    low = max(0, match.start() - _LINE_MAX)
+    low = max(low, match.string.rfind("\n", low, match.start()))
+    return match.string.rfind(rule.line, low, match.start())
 
 
 def _not_a_word(match: re.Match[str]) -> bool:
@@ -191,7 +198,7 @@ PROVIDERS: Final = (
     _Rule("basic-auth", ("_auth=", "_auth = ", '"auth": "', '"auth":"', '\\"auth\\": \\"', '\\"auth\\":\\"'),
           "(?P<s>[A-Za-z0-9+/]{8,512}={0,2})", loose=True, apart=True, check=_is_basic),
     _Rule("curl-user", (" -u ", " -u", " --user ", " --user="),
-          r"[\"']?[^\s:\"'/]{1,64}:(?P<s>[^\s\"']{3,128})", loose=True, apart=True, check=_after_curl),
+          r"[\"']?[^\s:\"'/]{1,64}:(?P<s>[^\s\"']{3,128})", loose=True, apart=True, line="curl", check=_is_flag_value),
     _Rule("netrc-password", (" login ", "\tlogin ", "\nlogin "),
           r"[^\s]{1,128}\s{1,8}password\s{1,4}(?P<s>[^\s]{4,128})", loose=True, apart=True, check=_is_url_password),
     _Rule("session-cookie",
@@ -199,7 +206,7 @@ PROVIDERS: Final = (
            "user_session="),
           r"(?P<s>[\w%.+/=-]{16,4096})", loose=True, check=_mixed),
     _Rule("session-cookie", ("session=", "sess=", "sid=", "SID="), r"(?P<s>[\w%.+/=-]{20,4096})",
-          loose=True, check=_in_cookie),
+          loose=True, line="ookie:", check=_mixed),
 )  # fmt: skip
 
 
@@ -241,9 +248,10 @@ def find(text: str) -> Iterator[Span]:
             if prefix not in (text if rule.apart else runs):
                 continue
             for match in _compiled(prefix, rule).finditer(text):
-                if check(match):
+                begin = _begin(match, rule)
+                if begin >= 0 and check(match):
                     start, end = match.span("s") if "s" in match.re.groupindex else match.span()
-                    yield Span(start - rule.back, end, rule.name, match.start() - rule.back)
+                    yield Span(start - rule.back, end, rule.name, begin, match.end())
 
 
 def names() -> Iterator[str]:

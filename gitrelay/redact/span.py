@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """What is redacted, `text[start:end]`, and by which rule; `begin` is where the words that gave it away begin."""
+    """What is redacted, `text[start:end]`, and by which rule.
+
+    `text[begin:until]` is all that the rule needs to find it: the name before it, the quote or the `@` after it.
+    A text that is cut inside of that may hide the secret from the rule.
+    """
 
     start: int
     end: int
     rule: str
     begin: int
+    until: int
