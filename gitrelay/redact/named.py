@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.redact.span import Span
-from gitrelay.redact.values import Style, is_secret
+from gitrelay.redact.table import Rule, decide, lazy
+from gitrelay.redact.verdict import Value, verdict
 
+_OPENING: Final = ("(", "[", "{", "<")
 _VALUE_MAX: Final = 4096  # characters of a quoted value
 _BARE_MAX: Final = 512  # characters of a value without quotes
 _QUOTE_MAX: Final = 6  # characters of a closing quote with its escapes
@@ -84,7 +87,7 @@ def find(text: str) -> Iterator[Span]:
                     tries = tries + 1 if start < seen else 0
                     if tries < 8:
                         seen = stop
-                        span = _judged(text, lower, at, match, start, stop, quoted)
+                        span = _judged(_Named(text, lower, at, match, start, stop, quoted))
                         if span is not None:
                             yield span
             at = lower.find(word, end)
@@ -111,56 +114,142 @@ def _value_at(text: str, match: re.Match[str]) -> tuple[int, int, bool] | None:
     return bare.start(), bare.end(), False
 
 
-def _judged(text: str, lower: str, at: int, match: re.Match[str], start: int, end: int, quoted: bool) -> Span | None:
-    begin = at
-    while begin > 0 and at - begin < _NAME_MAX and (text[begin - 1].isalnum() or text[begin - 1] in "_.-"):
-        begin -= 1
-    name = lower[begin : match.start("close")]
-    word = lower[at : match.start()]
-    if word == "key" and not _keys().search(lower[max(0, at - 24) : match.start()]):
+@dataclass(eq=False)
+class _Named:
+    """A name at `begin`, its word at `at`, what `match` is of what follows it, and a value at `start`."""
+
+    text: str
+    lower: str
+    at: int
+    match: re.Match[str]
+    start: int
+    end: int
+    quoted: bool
+
+    @lazy
+    def begin(self) -> int:
+        begin = self.at
+        while (
+            begin > 0
+            and self.at - begin < _NAME_MAX
+            and (self.text[begin - 1].isalnum() or self.text[begin - 1] in "_.-")
+        ):
+            begin -= 1
+        return begin
+
+    @lazy
+    def name(self) -> str:
+        """In lower case."""
+        return self.lower[self.begin : self.match.start("close")]
+
+    @lazy
+    def word(self) -> str:
+        """What of the name says that it is of a secret: pass, key, ..."""
+        return self.lower[self.at : self.match.start()]
+
+    @property
+    def with_word(self) -> str:
+        """The word and what is before it, also behind a blank: api key."""
+        return self.lower[max(0, self.at - 24) : self.match.start()]
+
+    @lazy
+    def bare_pass(self) -> bool:
+        """`pass` and no more, not password or passphrase."""
+        return self.word == "pass" and not self.match["word"]
+
+    @lazy
+    def sep(self) -> str:
+        return self.match["sep"]
+
+    @lazy
+    def kind(self) -> str:
+        """The separator without blanks; '' for a blank."""
+        return self.sep.strip()
+
+    @lazy
+    def said(self) -> bool:
+        """the password is ..."""
+        return self.kind.strip(": ") in ("is", "was", "to")
+
+    @lazy
+    def after(self) -> str:
+        """The character behind a value without quotes."""
+        return "" if self.quoted else self.text[self.end : self.end + 1]
+
+    @lazy
+    def before(self) -> str:
+        """The character before the name."""
+        return self.text[self.begin - 1 : self.begin] if self.begin else ""
+
+    @lazy
+    def env(self) -> bool:
+        """NAME=value"""
+        if self.sep != "=" or self.quoted:
+            return False
+        return self.text[self.begin : self.at].isupper() or self.text[self.at : self.match.start()].isupper()
+
+    @lazy
+    def goes_on(self) -> bool:
+        """NAME=value at the beginning of a line, whose value goes on behind a bracket."""
+        return self.after in (*_OPENING, "&", "|") and self.env and _begins_a_line(self.text, self.begin)
+
+
+def _blank(n: _Named) -> bool:
+    """A blank parts an option from its value, and PASSWORD 'x' in SQL; no other name."""
+    if n.kind or n.name.startswith("--"):
+        return False
+    return not (n.quoted and n.match["word"] and n.text[n.start - 1] != "`")
+
+
+def _call_or_type(n: _Named) -> bool:
+    """token(...), token[...], Token<...>; not the end of an element of XML."""
+    return n.after in _OPENING and not n.goes_on and not (n.after == "<" and n.kind == ">")
+
+
+# why the value of a name is not looked at; all of them say no
+NAME_RULES: Final[tuple[Rule[_Named], ...]] = (
+    Rule("key-of-something-else", lambda n: n.word == "key" and not _keys().search(n.with_word), False),
+    Rule("pass-in-a-word", lambda n: n.bare_pass and not _begins_a_word(n.text, n.at), False),  # bypass
+    Rule("harmless-name", lambda n: _no_secrets().search(n.name) is not None, False),
+    Rule("no-tag", lambda n: n.kind == ">" and n.before not in ("<", "/"), False),
+    Rule("blank", _blank, False),
+    Rule("pass-is", lambda n: n.said and n.bare_pass, False),
+    Rule("list-of-words", lambda n: n.kind == "," and not n.match["close"].strip("]\\"), False),
+    Rule("call-or-type", _call_or_type, False),
+)  # fmt: skip
+
+
+def _judged(n: _Named) -> Span | None:
+    if decide(NAME_RULES, n) is not None:
         return None
-    if word == "pass" and not match["word"] and not _begins_a_word(text, at):
-        return None
-    if _no_secrets().search(name):
-        return None
-    sep = match["sep"]
-    kind = sep.strip()
-    if kind == ">" and (begin == 0 or text[begin - 1] not in "</"):
-        return None
-    if not kind and not name.startswith("--") and not (quoted and match["word"] and text[start - 1] != "`"):
-        return None  # a space parts an option from its value, and PASSWORD 'x' in SQL
-    if kind in ("is", "was", "to") and word == "pass" and not match["word"]:
-        return None
-    if kind == "," and not match["close"].strip("]\\"):
-        return None
-    value = text[start:end]
-    tight = sep == "=" and not quoted
-    env = tight and (text[begin:at].isupper() or text[at : match.start()].isupper())
-    if not quoted:
-        after = text[end : end + 1]
-        if sep == "=" and after in ("(", "[", "{", "<", "&", "|") and _begins_a_line(text, begin) and env:
-            end = _all_of_it().match(text, end, end + _BARE_MAX).end()  # type: ignore[union-attr]
-            value = text[start:end]
-        elif (after and after in "([{") or (after == "<" and kind != ">"):
-            return None  # a call, an index, a type
-        value = value.rstrip(".:!?" if kind.strip(": ") in ("is", "was", "to") else ".:" if kind else "")
-        end = start + len(value)
-    value, start = _without_scheme(value, start)
-    style = Style(
-        phrase=quoted and match["word"] is not None and match["word"].lower() == "phrase",
-        password=word in ("pass", "pwd", "_pw", "psk"),
-        weak=not tight and name.strip("-") in ("token", "tokens", "credential", "credentials"),
-        quoted=quoted or kind == ">",
-        env=env,
-        tight=tight or not kind,
-        line=kind == ":" and _is_whole_line(text, begin, end),
-        said=kind.strip(":") in ("is", "was", "to"),
-        assigned=kind in ("=", ":=", "=="),
+    end = n.end
+    if n.goes_on:
+        end = _all_of_it().match(n.text, end, end + _BARE_MAX).end()  # type: ignore[union-attr]
+    value = n.text[n.start : end]
+    if not n.quoted:
+        value = value.rstrip(".:!?" if n.said else ".:" if n.kind else "")
+        end = n.start + len(value)
+    value, start = _without_scheme(value, n.start)
+    password = n.word in ("pass", "pwd", "_pw", "psk")
+    tight = n.sep == "=" and not n.quoted
+    rule = verdict(
+        Value(
+            value,
+            phrase=n.quoted and n.match["word"] is not None and n.match["word"].lower() == "phrase",
+            password=password,
+            weak=not tight and n.name.strip("-") in ("token", "tokens", "credential", "credentials"),
+            quoted=n.quoted or n.kind == ">",
+            env=n.env,
+            tight=tight or not n.kind,
+            line=n.kind == ":" and _is_whole_line(n.text, n.begin, end),
+            said=n.said,
+            assigned=n.kind in ("=", ":=", "=="),
+        )
     )
-    if not is_secret(value, style):
+    if rule is None or not rule.secret:
         return None
-    until = end + (_QUOTE_MAX if quoted else 0)
-    return Span(start, end, "password" if style.password else "secret", begin, min(until, len(text)))
+    until = min(end + (_QUOTE_MAX if n.quoted else 0), len(n.text))
+    return Span(start, end, "password" if password else "secret", n.begin, until, rule.name)
 
 
 def _without_scheme(value: str, start: int) -> tuple[str, int]:

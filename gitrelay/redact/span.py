@@ -9,7 +9,8 @@ class Span(NamedTuple):
     """What is redacted, `text[start:end]`, and by which rule.
 
     `text[begin:until]` is all that the rule needs to find it: the name before it, the quote or the `@` after it.
-    A text that is cut inside of that may hide the secret from the rule.
+    A text that is cut inside of that may hide the secret from the rule. `why` is the rule of `verdict` that decided,
+    if one did: to tell where a false alarm comes from.
     """
 
     start: int
@@ -17,3 +18,4 @@ class Span(NamedTuple):
     rule: str
     begin: int
     until: int
+    why: str = ""
