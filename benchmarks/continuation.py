@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from model_server import Answer, ModelServer, Shell, Step
-from realcli import claude_env, codex_env
+from support.model_server import Answer, ModelServer, Shell, Step
+from support.realcli import claude_env, codex_env
 
 TASK = "Turn {}: look at the parser again and say what you would change next, in two sentences or so."
 ANSWER = "I would split the tokenizer from the parser, because each of them is tested on its own terms. " * 8

@@ -135,7 +135,7 @@ def measure(folder: Path, work: Path, env: Mapping[str, str], count: int, where:
 def sshd(folder: Path) -> Iterator[str]:
     """An sshd of our own on 127.0.0.1 while the caller needs it; what GIT_SSH_COMMAND is for it."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from sshserver import serving
+    from support.sshserver import serving
 
     with serving(folder / "ssh") as server:
         yield server.command

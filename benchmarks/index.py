@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import make_history  # noqa: E402
-from browser import Browser, started  # noqa: E402
+
+from support.browser import Browser, started  # noqa: E402
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
 OPENED = """

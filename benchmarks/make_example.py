@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from recorded import Files, Recorder, Session
+from support.recorded import Files, Recorder, Session
 
 BEGIN = 1_789_372_800  # 2026-09-14 08:00 UTC
 DAY = 86_400

@@ -21,9 +21,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-import redact_corpus  # noqa: E402
-
 from gitrelay.redact import Redactor  # noqa: E402
+from support import redact_corpus  # noqa: E402
 
 MIB = 1024 * 1024
 

@@ -2,7 +2,7 @@
 
     python benchmarks/screenshots.py [FOLDER]
 
-Needs Chromium and its driver, as tests/browser.py does.
+Needs Chromium and its driver, as tests/support/browser.py does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import make_example  # noqa: E402
-from browser import PHONE, Browser, started  # noqa: E402
+
+from support.browser import PHONE, Browser, started  # noqa: E402
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
 WINDOW = (1200, 860)

@@ -1,159 +1,24 @@
-"""A sealed environment: real git, real processes, nothing of the machine's own configuration or keys."""
+"""The fixtures: a sealed environment, with real git and nothing of the machine's own configuration or keys."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from gitrelay.audit.findings import RULES
-from gitrelay.errors import Code, Reason
-from gitrelay.gate import verdict
+pytest.register_assert_rewrite("support")  # before the first import of one of its modules
+
+from support.repo import Repo, sealed_environment  # noqa: E402
+from support.waiting import eventually, processes_with  # noqa: E402
 
 # A shell's background job is started with Ctrl-C ignored, one under nohup with SIGHUP ignored too, and so would be
 # every process that a test starts.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
-
-GIT_RELAY = (sys.executable, "-P", "-m", "gitrelay")
-BIN = Path(sys.executable).parent
-
-
-def eventually(condition: Callable[[], bool], limit: float = 20.0) -> bool:
-    """Whether `condition` comes true within `limit` seconds; it is asked again every 20 ms."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def processes_with(name: str, value: str) -> list[psutil.Process]:
-    """The live processes that were started with `name=value` in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-# every word that `errors[].code` may be (docs/json.md)
-_DOCUMENTED = frozenset({*Code, *Reason, *RULES, *(state.replace(" ", "-") for state in verdict.STATES)})
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished command. `out` and `err` are text; bytes are in `raw`."""
-
-    code: int
-    raw: bytes
-    err: str
-
-    @property
-    def out(self) -> str:
-        return self.raw.decode()
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value = json.loads(self.raw)
-        assert isinstance(value, dict)
-        strange = {error["code"] for error in value.get("errors", ())} - _DOCUMENTED
-        assert not strange, f"in no document: {strange}"
-        return value
-
-
-@dataclass(frozen=True)
-class Repo:
-    """A repository in a sealed environment, and the commands to use it with."""
-
-    path: Path
-    env: Mapping[str, str]
-
-    def sh(self, script: str, *, check: bool = True, timeout: float = 60) -> str:
-        """Run shell lines at the repository's top; its stdout."""
-        done = subprocess.run(
-            ["sh", "-ec", script],
-            cwd=self.path,
-            env=dict(self.env),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        assert not check or done.returncode == 0, done.stderr
-        return done.stdout
-
-    def git(self, *args: str) -> str:
-        done = subprocess.run(
-            ["git", *args], cwd=self.path, env=dict(self.env), capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, f"git {args}: {done.stderr}"
-        return done.stdout.removesuffix("\n")
-
-    def relay(
-        self,
-        *args: str,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        timeout: float = 90,
-    ) -> Done:
-        """Run git-relay to its end as a process of its own."""
-        done = subprocess.run(
-            [*GIT_RELAY, *args],
-            cwd=cwd or self.path,
-            env={**self.env, **(env or {})},
-            input=b"" if stdin is None else stdin,
-            capture_output=True,
-            timeout=timeout,
-        )
-        return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
-
-    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start git-relay and return at once; the test waits for it or ends it."""
-        return subprocess.Popen(
-            [*GIT_RELAY, *args],
-            cwd=self.path,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def subjects(self, session: str) -> list[str]:
-        """The subjects of a session's commits, oldest first."""
-        return self.git("log", "--reverse", "--format=%s", f"refs/heads/relay/{session}").splitlines()
-
-
-def sealed_environment(home: Path) -> dict[str, str]:
-    """The whole environment of a test's processes: a private HOME, the program's own folder first on PATH."""
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / ".gitconfig"
-    config.write_text("[user]\n\tname = Uma User\n\temail = uma@example.invalid\n[init]\n\tdefaultBranch = main\n")
-    return {
-        "HOME": str(home),
-        "PATH": os.pathsep.join([str(BIN), "/usr/local/bin", "/usr/bin", "/bin"]),
-        "LANG": "C.UTF-8",
-        "GIT_CONFIG_GLOBAL": str(config),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
-    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

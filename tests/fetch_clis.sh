@@ -2,7 +2,7 @@
 # Installs the agent CLIs and the hook runner the tests drive, at the versions pinned here, outside the repository:
 #   tests/fetch_clis.sh [codex] [claude] [gemini] [opencode] [lefthook]   (default: all)
 # Each gets its own npm prefix in $GITRELAY_CLIS; one that is there in the right version is left alone.
-# The table below is the only place with the versions: tests/realcli.py reads it.
+# The table below is the only place with the versions: tests/support/realcli.py reads it.
 set -eu
 
 package() {

@@ -1,6 +1,6 @@
 """What the man page says beside the verbs: settings, environment, examples. Values only.
 
-A setting or a variable that the code reads and that is not here, or the other way round, fails tests/test_docs.py.
+A setting or a variable that the code reads and that is not here, or the other way round, fails tests/cli/test_docs.py.
 """
 
 from __future__ import annotations

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Done, Repo, eventually, processes_with, sealed_environment
-from ledgercheck import assert_sound, assert_valid, sessions
 
 from gitrelay.protocol.message import Request
+from support.ledgercheck import assert_sound, assert_valid, sessions
+from support.places import INJECT
+from support.repo import Done, Repo, sealed_environment
+from support.waiting import eventually, processes_with
 
-INJECT = Path(__file__).parent / "inject"
 SAMPLED = 1 if os.environ.get("FAULTS_EVERY") == "1" else 4
 MOST = 200  # points in one process; a run that has more goes round in circles
 ASK = ("req", "--from", "uma", "--to", "shell")

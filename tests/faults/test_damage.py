@@ -11,9 +11,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Done, Repo, eventually
-from ledgercheck import assert_all_valid, assert_valid
-from test_bad_input import mount_read_only
+
+from support.ledgercheck import assert_all_valid, assert_valid
+from support.mounts import mount_read_only
+from support.places import INJECT
+from support.repo import Done, Repo
+from support.waiting import eventually
 
 ASK = ("req", "--from", "uma", "--to", "shell")
 
@@ -125,7 +128,7 @@ def test_the_worktree_goes_between_request_and_response(two: Repo) -> None:
 @pytest.mark.parametrize("hours", [1, 365 * 24], ids=["hour", "year"])
 def test_the_clock_moves_back(two: Repo, hours: int) -> None:
     """gitrelay's clock, not git's: under libfaketime python's own time.sleep fails with EINVAL."""
-    past = {"PYTHONPATH": str(Path(__file__).parent / "inject"), "FAULT_CLOCK": str(-3600 * hours)}
+    past = {"PYTHONPATH": str(INJECT), "FAULT_CLOCK": str(-3600 * hours)}
     assert two.relay(*ASK, "--session", "s", "-d", "until test -e go; do sleep 0.05; done").code == 0
     status = two.relay("status", "--json", env=past)
     assert [row["address"] for row in status.json["data"]] == ["s/03"], status.err
