@@ -175,7 +175,7 @@ def _commands(peer: Peer, cwd: Path, scratch: Path) -> list[list[str]]:
 def _own_program(environ: Mapping[str, str]) -> Finding:
     path = shutil.which("git-relay", path=environ.get("PATH"))
     if path is None:
-        return Finding("git relay", "warn", "git does not find git-relay on PATH", "pipx install gitrelay")
+        return Finding("git relay", "warn", "git does not find git-relay on PATH", "uv tool install gitrelay-cli")
     return Finding("git relay", "ok", path)
 
 
