@@ -26,8 +26,11 @@ _KEYS = (
     r"|security|subscription|shared_?access|aes|ssh|gpg|vault|bot)[ _.-]?key$"
 )
 _NO_SECRETS = (
-    r"public|csrf|xsrf|hash|digest|encrypted|masked|redact|(?:^|[_.-])(?:page|next|prev|previous|continuation|cursor"
-    r"|pagination|sync|resume|cancel|cancellation|cancelation|abort|stop|fencing|idempotency|max|min|num|n|total|count"
+    r"public|csrf|xsrf|hash|digest|encrypted|masked|redact"
+    r"|(?:^|[_.-])(?:first|second|third|last|final|render|depth|shadow|shader|color|light|lighting|geometry|forward|post"
+    r"|optimizer|compiler|single|multi|one|two|nth)[_.-]?pass(?:es)?$"
+    r"|(?:^|[_.-])(?:page|next|prev|previous|continuation|cursor|forward|backward|start|starting|skip|delta|change|scroll"
+    r"|marker|list|pagination|sync|resume|cancel|cancellation|cancelation|abort|stop|fencing|idempotency|max|min|num|n|total|count"
     r"|input|output|cached|prompt|completion|reasoning|pad|eos|bos|unk|sep|cls|mask|special|design|css|color|partition"
     r"|sort|primary|foreign|cache|object|accept|idempotent|client_request)[_.-]?(?:tokens?|key)$"
 )
@@ -61,6 +64,11 @@ def _quote() -> re.Pattern[str]:
 @functools.cache
 def _keys() -> re.Pattern[str]:
     return re.compile(_KEYS)
+
+
+@functools.cache
+def _hump() -> re.Pattern[str]:
+    return re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @functools.cache
@@ -142,6 +150,12 @@ class _Named:
         """In lower case."""
         return self.lower[self.begin : self.match.start("close")]
 
+    @property
+    def words(self) -> str:
+        """The name in lower case, with its words apart: next_page_token of nextPageToken."""
+        name = self.text[self.begin : self.match.start("close")]
+        return _hump().sub("_", name).lower()
+
     @lazy
     def word(self) -> str:
         """What of the name says that it is of a secret: pass, key, ..."""
@@ -210,7 +224,7 @@ def _call_or_type(n: _Named) -> bool:
 NAME_RULES: Final[tuple[Rule[_Named], ...]] = (
     Rule("key-of-something-else", lambda n: n.word == "key" and not _keys().search(n.with_word), False),
     Rule("pass-in-a-word", lambda n: n.bare_pass and not _begins_a_word(n.text, n.at), False),  # bypass
-    Rule("harmless-name", lambda n: _no_secrets().search(n.name) is not None, False),
+    Rule("harmless-name", lambda n: _no_secrets().search(n.words) is not None, False),
     Rule("no-tag", lambda n: n.kind == ">" and n.before not in ("<", "/"), False),
     Rule("blank", _blank, False),
     Rule("pass-is", lambda n: n.said and n.bare_pass, False),
@@ -244,6 +258,7 @@ def _judged(n: _Named) -> Span | None:
             line=n.kind == ":" and _is_whole_line(n.text, n.begin, end),
             said=n.said,
             assigned=n.kind in ("=", ":=", "=="),
+            result=n.bare_pass,
         )
     )
     if rule is None or not rule.secret:

@@ -35,7 +35,7 @@ _DEFAULTS: Final = frozenset(
     yourpassword password1 password123 123456 1234567 12345678 123456789 1234567890 abc xyz anoncvs anonymous bearer
     basic oauth oauth2 jwt sha1 sha256 sha512 md5 bcrypt argon2 argon2id scrypt pbkdf2 base64 base32 base58 utf8 utf16
     ascii hs256 rs256 es256 aes128 aes256 ed25519 rsa2048 rsa4096 int32 int64 uint8 uint32 uint64 float32 float64 x509
-    oauth1 http2 http3 ipv4 ipv6 i18n l10n k8s web3
+    1password lastpass oauth1 http2 http3 ipv4 ipv6 i18n l10n k8s web3
     """.split()  # noqa: SIM905 - words, to be read as such
 )
 # a name in a program, less its number: arg1, param2, password3
@@ -95,3 +95,50 @@ def is_hash(value: str) -> bool:
 def is_hash_sized(value: str) -> bool:
     """Whether lower-case `value` has the form of a UUID or the length of a hash in hexadecimal."""
     return _hash_like().fullmatch(value) is not None
+
+
+_UNITS = (
+    r"(?:chars?|characters?|letters?|digits?|symbols?|words?|bits?|bytes?|[kmg]i?b|[kmg]?bps|[kmg]?hz|fps|px|k|x"
+    r"|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|am|pm|d|days?|w|weeks?|months?|y|years?|times?|percent|pct"
+    r"|tests?|cases?|checks?|files?|lines?|rows?|pages?|items?|users?|tokens?|jobs?|steps?|rounds?|suites?|specs?"
+    r"|attempts?|tries|retries|calls?|iterations?|machines?|ok|passed|failed|skipped|st|nd|rd|th|fa)"
+)
+_COUNT = rf"[0-9]{{1,5}}(?:of[0-9]{{1,5}})?[%+]?(?:{_UNITS}(?:[0-9]{{1,2}}{_UNITS})?)?"
+_TERM = (
+    r"(?:aes|sha|hs|rs|es|ps|rsa|ed|ecdsa|curve|chacha|blake|hmac|pbkdf|bcrypt|argon|md|crc|base|utf|iso|latin|oauth"
+    r"|http|tls|ssl|ipv|rfc|pkcs|fips|p|v|min|max)[0-9]{1,5}(?:url|encoded|id|[a-z])?(?:max[0-9]{1,4})?"
+)
+
+
+@functools.cache
+def _description() -> re.Pattern[str]:
+    part = rf"(?:[a-z]{{2,}}|{_COUNT}|{_TERM})"
+    between = r"[-_/.,:]"  # not @ or +: Winter@2024 is a password
+    return re.compile(rf"[~<>#+]?(?:{part}(?:{between}{part})+|{_COUNT}|{_TERM})[+.,:]?", re.IGNORECASE)
+
+
+def is_description(value: str) -> bool:
+    """A count, a measure, a term, or some of them joined to words: 12chars, 42of42tests, 24h-valid, HS256-signed."""
+    found = _description().fullmatch(value)
+    return found is not None and re.search("[0-9]", value) is not None and re.search("[A-Za-z]", value) is not None
+
+
+@functools.cache
+def _shortcut() -> re.Pattern[str]:
+    held = "ctrl|control|alt|altgr|option|opt|shift|cmd|command|meta|super|win|fn|hyper|mod"
+    return re.compile(rf"(?:(?:{held})[ ]?[+-][ ]?)+\S{{1,12}}", re.IGNORECASE)
+
+
+def is_shortcut(value: str) -> bool:
+    """Keys that are pressed together: Alt+Shift+7."""
+    return _shortcut().fullmatch(value) is not None
+
+
+@functools.cache
+def _address() -> re.Pattern[str]:
+    return re.compile(r"[a-z0-9._+-]+@(?:[a-z0-9-]+\.)+(?:[a-z]{2,}|[0-9]{1,3})")
+
+
+def is_address(value: str) -> bool:
+    """ann@example.org, root@10.0.0.1"""
+    return _address().fullmatch(value) is not None

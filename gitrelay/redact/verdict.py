@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.redact.table import Rule, decide, lazy
-from gitrelay.redact.values import STEMS, is_default, is_hash, is_hash_sized, is_placeholder, is_template
+from gitrelay.redact.values import (
+    STEMS,
+    is_address,
+    is_default,
+    is_description,
+    is_hash,
+    is_hash_sized,
+    is_placeholder,
+    is_shortcut,
+    is_template,
+)
 
 
 @dataclass(eq=False)
@@ -24,6 +34,7 @@ class Value:
     line: bool = False  # `name: value` is the whole line
     said: bool = False  # "the password is ..."
     assigned: bool = False  # name = value, with or without blanks
+    result: bool = False  # to `pass` and no more, which counts tests too
 
     @lazy
     def letters(self) -> int:
@@ -72,6 +83,11 @@ def _too_short(v: Value) -> bool:
 
 def _several_words(v: Value) -> bool:
     return v.phrase and re.fullmatch(r"[a-z]{3,}(?: [a-z]{3,}){3,}", v.text) is not None
+
+
+def _described(v: Value) -> bool:
+    """24h-valid, AES256-encrypted, 42of42tests: what is said of a password or a test, not the password."""
+    return (not v.env or v.result) and is_description(v.text)
 
 
 def _instruction(v: Value) -> bool:
@@ -150,6 +166,9 @@ RULES: Final[tuple[Rule[Value], ...]] = (
     Rule("placeholder", lambda v: is_placeholder(v.text), False),
     Rule("instruction", _instruction, False),
     Rule("passphrase", _several_words, True),
+    Rule("keyboard-shortcut", lambda v: is_shortcut(v.text), False),
+    Rule("mail-address", lambda v: is_address(v.text), False),
+    Rule("description", _described, False),
     Rule("sentence", lambda v: any(c.isspace() for c in v.text), False),
     Rule("redacted", lambda v: "[redacted:" in v.text, False),
     Rule("hash", lambda v: is_hash(v.text), False),

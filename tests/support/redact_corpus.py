@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
+INNOCENT: Final = next(path for path in Path(__file__).parents if path.name == "tests") / "redact" / "innocent"
 _random = random.Random(20261121)
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _UPPER = _LOWER.upper()
@@ -20,6 +24,10 @@ _HEX = "0123456789abcdef"
 _ALNUM = _UPPER + _LOWER + _DIGITS
 _URL64 = _ALNUM + "-_"
 _B64 = _ALNUM + "+/"
+_ALPHABETS = {
+    "hex": _HEX, "HEX": _HEX.upper(), "digits": _DIGITS, "alnum": _ALNUM, "url64": _URL64, "b64": _B64,
+}  # fmt: skip
+_PLACE = re.compile(r"<<(?:uuid|([A-Za-z0-9]+):([0-9]+))>>")
 
 
 @dataclass(frozen=True)
@@ -232,6 +240,11 @@ def _credentials() -> list[Secret]:
         ("terraform", f'variable "x" {{\n  db_{pw} = "{strong}"\n}}', strong),
         ("github actions", f"env:\n  NPM_TOKEN: {uuid()}\n", ""),
         ("gradle", f"signing.{pw}={strong}", strong),
+        ("env of words", "VAULT_PASSWORD=" + "correct-horse-" + "battery", "correct-horse-" + "battery"),
+        ("env token of a word", "API_TOKEN=" + "starfish" + "99", "starfish" + "99"),
+        ("python word", f'{pw} = "' + "thunder" + 'cloud"', "thunder" + "cloud"),
+        ("json passphrase", '{"passphrase": "' + "correct horse " + 'battery staple"}', "correct horse " + "battery staple"),
+        ("env pin", "PIN_PASS=" + "480" + "1597", "480" + "1597"),
         ("log line", f"level=debug msg=login user=a {pw}={word} took=3ms", word),
     ]  # fmt: skip
     found = []
@@ -247,8 +260,19 @@ def secrets() -> list[Secret]:
 
 
 def look_alikes() -> list[str]:
-    """Texts in which nothing is a secret."""
-    return [*_ids(), *_code(), *_words(), *_files()]
+    """Texts in which nothing is a secret: short ones of this module, and those of real kinds in `INNOCENT`."""
+    return [*_ids(), *_code(), *_words(), *_files(), *(text for kind in innocent().values() for text in kind)]
+
+
+def innocent() -> dict[str, list[str]]:
+    """Kind (the name of a file in INNOCENT) -> its texts; <<hex:40>> and the like become random strings."""
+    return {
+        path.stem: [
+            _PLACE.sub(lambda m: uuid() if m[0] == "<<uuid>>" else some(_ALPHABETS[m[1]], int(m[2])), text)
+            for text in path.read_text("utf-8").removesuffix("\n").split("\n%%\n")
+        ]
+        for path in sorted(INNOCENT.glob("*.txt"))
+    }
 
 
 def _ids() -> list[str]:
