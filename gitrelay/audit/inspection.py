@@ -7,9 +7,6 @@ rest is held to the rules as far as they can be told.
 from __future__ import annotations
 
 import functools
-import gc
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +23,13 @@ from gitrelay.audit.witness import compared, witnessed
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
+from gitrelay.process import pool
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Trailer
 from gitrelay.redact import Redactor
 from gitrelay.text import quote
 
 _MANY: Final = 100  # sessions; fewer are read before a second process has started
-_PROCESSES: Final = 4  # at most
 
 
 @dataclass(frozen=True)
@@ -108,20 +105,8 @@ class _Part:
 
 def _side_by_side(audit_part: Callable[[Sequence[Ref]], _Part], refs: Sequence[Ref]) -> list[_Part]:
     """The sessions, each processor its part of them: the rules cost twice as much time as reading."""
-    count = min(_PROCESSES, os.cpu_count() or 1) if len(refs) >= _MANY and hasattr(os, "fork") else 1
-    if count == 1:
-        return [audit_part(refs)]
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(count, get_context("fork"), _alone) as pool:
-        return list(pool.map(audit_part, [refs[i::count] for i in range(count)]))
-
-
-def _alone() -> None:
-    """In a process of its own: Ctrl-C is for the first one; nothing here refers to itself, so nothing is collected."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.disable()
+    count = pool.workers(len(refs)) if len(refs) >= _MANY else 1
+    return list(pool.each(audit_part, [refs[i::count] for i in range(count)], count, collect=False))
 
 
 def _audit(

@@ -5,10 +5,7 @@ Sessions are read and rendered in batches, in several processes where there are 
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import threading
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.history import batch
 from gitrelay.history.batch import Transcripts
 from gitrelay.ledger.ledger import Ledger
+from gitrelay.process import pool
 from gitrelay.report import folder, listing, turns
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
@@ -30,7 +28,6 @@ from gitrelay.text import quote_path
 FILE_MAX: Final = 2000  # exchanges in one page: some 20 MB, which a browser takes seconds to lay out
 BATCH: Final = 100  # exchanges that are read and rendered at a time
 _MANY: Final = 400  # exchanges; fewer are rendered before other processes have started
-_PROCESSES: Final = 4  # at most
 
 
 @dataclass(frozen=True)
@@ -104,42 +101,8 @@ class _Part:
 def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -> Iterator[_Part]:
     """Write the page of every session, batch by batch."""
     batches = list(_batches(found))
-    many = len(found.exchanges) >= _MANY and hasattr(os, "fork")
-    count = min(_PROCESSES, os.cpu_count() or 1, len(batches)) if many else 1
-    if count <= 1:
-        for batch in batches:
-            yield _render(repo, pages, place, batch)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    alive, ours = os.pipe()
-    try:
-        with ProcessPoolExecutor(count, get_context("fork"), _alone, (alive, ours)) as pool:
-            try:
-                jobs = [pool.submit(_render, repo, pages, place, batch) for batch in batches]
-                for job in jobs:
-                    yield job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)  # without waiting, python complains at its own end
-                raise
-    finally:
-        os.close(alive)
-        os.close(ours)
-
-
-def _alone(alive: int, ours: int) -> None:
-    """In a process of its own: Ctrl-C is for the first one, and this one does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.close(ours)
-    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
-    gc.freeze()  # it ends before there is much to collect
-
-
-def _end_with(alive: int) -> None:
-    """The pipe `alive` ends when the first process does, however that ended."""
-    os.read(alive, 1)
-    os._exit(1)
+    count = pool.workers(len(batches)) if len(found.exchanges) >= _MANY else 1
+    yield from pool.each(functools.partial(_render, repo, pages, place), batches, count)
 
 
 def _batches(found: Transcripts) -> Iterator[list[str]]:
