@@ -6,11 +6,11 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, UsageError
+from gitrelay.setup import shipped
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote, quote_path
 
@@ -46,7 +46,7 @@ def named(given: str | None, environ: Mapping[str, str]) -> str:
 
 def script(shell: str) -> str:
     """The completion script for one of SHELLS."""
-    return files("gitrelay").joinpath("completions", f"git-relay.{shell}").read_text("utf-8")
+    return shipped.path("completions", f"git-relay.{shell}").read_text("utf-8")
 
 
 def place(shell: str, environ: Mapping[str, str]) -> Path:

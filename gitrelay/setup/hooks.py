@@ -8,7 +8,6 @@ the line to add instead. Every hook says in one line which version of it this is
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ from typing import Final
 from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.peers import registry
+from gitrelay.setup import shipped
+from gitrelay.setup.shipped import digest
 from gitrelay.text import quote, quote_path
 
 HOOKS: Final = ("pre-push", "update", "reference-transaction")
@@ -122,17 +123,17 @@ def _look(folder: Path, name: str) -> Hook:
     if mark is None:
         return Hook(name, path, FOREIGN, there)
     plain = _without_hash(data)
-    if mark["hash"] is not None and mark["hash"].decode() != _hash(plain):
+    if mark["hash"] is not None and mark["hash"].decode() != digest(plain):
         return Hook(name, path, EDITED, there)
-    state = INSTALLED if plain == _source(name).read_bytes() and os.access(path, os.X_OK) else OUTDATED
+    state = INSTALLED if plain == shipped.path("hooks", name).read_bytes() and os.access(path, os.X_OK) else OUTDATED
     return Hook(name, path, state, there)
 
 
 def _install(hook: Hook) -> Change:
     if hook.state == INSTALLED:
         return Change(hook, "unchanged")
-    source = _source(hook.name).read_bytes()
-    data = _MARK.sub(lambda m: m[0] + b" " + _hash(source).encode(), source, count=1)
+    source = shipped.path("hooks", hook.name).read_bytes()
+    data = _MARK.sub(lambda m: m[0] + b" " + digest(source).encode(), source, count=1)
     new = hook.path.with_name(f".{hook.name}.{os.getpid()}.tmp")
     try:
         new.write_bytes(data)
@@ -220,7 +221,11 @@ def _refuse_tracked(repo: Repository, folder: Path, names: Sequence[str]) -> Non
 
 def _line(name: str) -> str:
     """What somebody adds to a hook of theirs."""
-    return 'git relay pre-push "$@"' if name == "pre-push" else f'sh {quote_path(_source(name))} "$@" || exit'
+    return (
+        'git relay pre-push "$@"'
+        if name == "pre-push"
+        else f'sh {quote_path(shipped.path("hooks", name))} "$@" || exit'
+    )
 
 
 def _check_reviewer(repo: Repository, reviewer: str | None) -> None:
@@ -252,18 +257,3 @@ def _cannot(folder: Path, error: OSError) -> CannotRecord:
 
 def _without_hash(data: bytes) -> bytes:
     return _MARK.sub(lambda m: b"# gitrelay-hook: " + m["version"], data, count=1)
-
-
-def _hash(plain: bytes) -> str:
-    return hashlib.sha256(plain).hexdigest()[:16]
-
-
-def _source(name: str) -> Path:
-    """The hook as it is shipped: package data in a wheel, the folder `hooks/` in a checkout."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "hooks", package.parent / "hooks"):
-        if (folder / name).is_file():
-            return folder / name
-    raise CannotRecord(
-        "this installation of gitrelay has no hooks in it", hint="install gitrelay again", code=Code.BROKEN
-    )

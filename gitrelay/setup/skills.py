@@ -12,7 +12,6 @@ somebody, and is theirs.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,8 @@ from typing import Final
 
 from gitrelay import __version__
 from gitrelay.errors import CannotRecord, Code, UsageError
+from gitrelay.setup import shipped
+from gitrelay.setup.shipped import digest
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote_path
 
@@ -84,11 +85,11 @@ def skills(agents: Sequence[str], environ: Mapping[str, str], top: Path | None =
         claude, shared = top / ".claude", top / ".agents"
     for_claude, for_others = (folder / "skills" / "relay" / "SKILL.md" for folder in (claude, shared))
     if os.path.realpath(for_claude) == os.path.realpath(for_others):  # one folder by a link: the common text
-        targets = [Target("skill", AGENTS, for_others, _source("agents"), 1, top)]
+        targets = [Target("skill", AGENTS, for_others, source("agents"), 1, top)]
     else:
         targets = [
-            Target("skill", ("claude",), for_claude, _source("claude"), 1, top),
-            Target("skill", _SHARING, for_others, _source("agents"), 1, top),
+            Target("skill", ("claude",), for_claude, source("claude"), 1, top),
+            Target("skill", _SHARING, for_others, source("agents"), 1, top),
         ]
     return [target for target in targets if set(target.agents) & set(agents)]
 
@@ -144,7 +145,7 @@ def look(target: Target) -> Found:
         return Found("current", said, made)
     if version is None:
         return Found("foreign")
-    return Found("outdated" if stamp and stamp["hash"] == _hash(plain) else "edited", said, made)
+    return Found("outdated" if stamp and stamp["hash"] == digest(plain.encode()) else "edited", said, made)
 
 
 def install(targets: Sequence[Target], *, force: bool = False) -> list[Change]:
@@ -158,7 +159,7 @@ def install(targets: Sequence[Target], *, force: bool = False) -> list[Change]:
             continue
         try:
             made = max(old.made, _make_folders(target.path.parent))
-            write_whole(target.path, _stamped(target.text, made).encode())
+            write_whole(target.path, stamped(target.text, made).encode())
         except OSError as e:
             raise _failed("write", target.path, e) from e
         changes.append(Change(target, "installed" if old.state == "absent" else "updated"))
@@ -242,23 +243,13 @@ def _remove_folders(folder: Path, count: int) -> None:
             folder = folder.parent
 
 
-def _stamped(text: str, made: int) -> str:
-    return _VERSION.sub(lambda m: f'{m[0]}{m["lead"]}gitrelay-stamp: "{_hash(text)} {made}"\n', text, count=1)
+def stamped(text: str, made: int) -> str:
+    return _VERSION.sub(lambda m: f'{m[0]}{m["lead"]}gitrelay-stamp: "{digest(text.encode())} {made}"\n', text, count=1)
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _source(name: str) -> str:
-    """The skill as it is shipped: package data in a wheel, the folder `skills/` in a checkout."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "skills", package.parent / "skills"):
-        with contextlib.suppress(FileNotFoundError):
-            return (folder / name / "relay" / "SKILL.md").read_text("utf-8")
-    raise CannotRecord(
-        "this installation of gitrelay has no skills in it", hint="install gitrelay again", code=Code.BROKEN
-    )
+def source(name: str) -> str:
+    """The skill as it is shipped."""
+    return shipped.path("skills", name, "relay", "SKILL.md").read_text("utf-8")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

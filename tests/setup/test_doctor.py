@@ -217,8 +217,8 @@ def test_a_skewed_skill_names_its_version(machine: Machine) -> None:
     machine.give("claude")
     machine.repo.relay("install", "--agent", "claude")
     path = Path(machine.repo.env["HOME"]) / ".claude/skills/relay/SKILL.md"
-    older = skills._source("claude").replace(f'"{__version__}"', '"0.0.9"')
-    path.write_text(skills._stamped(older, 1))
+    older = skills.source("claude").replace(f'"{__version__}"', '"0.0.9"')
+    path.write_text(skills.stamped(older, 1))
     row = machine.rows()["skill for claude"]
     assert row["state"] == "warn" and "of gitrelay 0.0.9" in row["found"]
     assert row["fix"] == "git relay install --agent claude"

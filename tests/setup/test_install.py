@@ -186,8 +186,8 @@ def test_an_older_version_is_updated_and_a_copy_by_hand_is_known(repo: Repo, hom
     repo.relay("install", "--agent", "claude")
     path = home / ".claude/skills/relay/SKILL.md"
     older = "from gitrelay.setup import skills as install; import sys; " + (
-        'text = install._source("claude").replace(f\'"{install.__version__}"\', \'"0.0.9"\'); '
-        "open(sys.argv[1], 'w').write(install._stamped(text + 'old words\\n', 3))"
+        'text = install.source("claude").replace(f\'"{install.__version__}"\', \'"0.0.9"\'); '
+        "open(sys.argv[1], 'w').write(install.stamped(text + 'old words\\n', 3))"
     )
     subprocess.run([sys.executable, "-c", older, str(path)], cwd=ROOT, check=True, timeout=60)
     assert '"0.0.9"' in path.read_text()
