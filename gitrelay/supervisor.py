@@ -91,7 +91,7 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     except Exception as e:
         _print_traceback(ledger)
         kill.stop_descendants()
-        outcome = failed(call, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
+        outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     with contextlib.suppress(OSError):
         folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
     with locked(ledger, call.session) as session:

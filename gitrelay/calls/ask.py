@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from gitrelay.calls import inflight, plan, recording
 from gitrelay.calls.launch import Launched, launched
+from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.plan import Plan
-from gitrelay.calls.settings import Given
-from gitrelay.errors import Busy, Code, Interrupted, UsageError
+from gitrelay.errors import Busy, Code, Interrupted, Reason, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -28,6 +27,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.message import Request
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
+from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.text import quote
 
@@ -44,108 +44,57 @@ class Asked:
     replayed: bool = False  # it was recorded before, under the same key
 
 
-def ask(
-    folder: Path,
-    *,
-    task: str,
-    to: str,
-    from_: str | None = None,
-    session: str | None = None,
-    name: str | None = None,
-    files: Sequence[str] = (),
-    given: Given = Given(),  # noqa: B008 - a frozen value
-    key: str | None = None,
-    invoke: bool = True,
-    binding: Mapping[str, str] = MappingProxyType({}),
-    bound: str = "",
-) -> tuple[Ledger, Asked]:
-    """Record a request in the repository that `folder` is in and, with `invoke`, set its peer to work.
+def ask(folder: Path, order: Order) -> tuple[Ledger, Asked]:
+    """Record a request to one peer in the repository that `folder` is in and, with `invoke`, set the peer to work.
 
     With a `key` that an exchange of this repository already has, that exchange is returned and nothing
-    is started; an exchange that gitrelay had to end itself does not hold its key. `binding` are trailers
-    that bind the request to commits (`ledger.BINDING`) of the branch `bound`; its answer repeats them. Raises
-    UsageError, Busy, CannotRecord, Interrupted; where one is raised before the request was recorded, nothing was.
+    is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError, Busy,
+    CannotRecord, Interrupted; if one is raised before the request was recorded, nothing was.
     """
-    starting = launched(folder) if invoke else contextlib.nullcontext()
-    asked: Asked | None = None
-    try:
-        with starting as waiting:
-            ledger = Ledger(Repository.open(folder))
-            request = plan.make(
-                ledger.repo, task=task, to=to, from_=from_, files=files, given=given, key=key, invoke=invoke
-            )
-            if session is not None:
-                names.check_session(session, "--session")
-            one_shot_name = names.check_slug(name, "--name") if name is not None else _name_of(ledger, task)
-            with _key_held(ledger, key) as recorded:
-                if recorded is not None:
-                    return ledger, Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
-                with _open_session(ledger, session, one_shot_name, request.from_) as (held, tip):
-                    asked = _record_request(
-                        held, tip, request, binding, bound, one_shot=session is None, waiting=waiting
-                    )
-        return ledger, asked
-    except KeyboardInterrupt:
-        if asked is None or not invoke:
-            raise
-        # the call runs already, and the locks are being given back
-        inflight.cancel(ledger, asked.address, "Ctrl-C")
-        raise Interrupted("interrupted", hint=f"git relay show {asked.address}") from None
+    with _launched(folder, order) as waiting:  # its imports overlap with the checks
+        ledger = Ledger(Repository.open(folder))
+        (wanted,) = plan.make(ledger.repo, order)
+        return ledger, _ask(ledger, wanted, waiting)
 
 
-def ask_each(
-    folder: Path,
-    *,
-    task: str,
-    to: Sequence[str],
-    from_: str | None = None,
-    session: str | None = None,
-    name: str | None = None,
-    files: Sequence[str] = (),
-    given: Given = Given(),  # noqa: B008 - a frozen value
-    key: str | None = None,
-) -> tuple[Ledger, list[Asked]]:
-    """Ask several peers the same, side by side: one exchange each, in a session named after each.
+def ask_each(folder: Path, order: Order) -> tuple[Ledger, list[Asked]]:
+    """Ask several peers the same, at the same time: one exchange each, in a session named after each.
 
-    The sessions are `<session>-<peer>`, the one-shots `<name>-<peer>`, the keys `<key> <peer>`. Every
-    peer is checked before the first is asked; where one cannot be asked after all, those that run are
+    Every peer is checked before the first is asked; if one cannot be asked after all, those that run are
     cancelled. Raises what `ask` raises.
     """
-    if len(set(to)) < len(to):
-        raise UsageError(f"--to {quote(' '.join(to))} names a peer twice", hint="ask each once", code=Code.TWICE)
-    repo = Repository.open(folder)
-    for peer in to:
-        plan.make(repo, task=task, to=peer, from_=from_, files=files, given=given, key=key, invoke=True)
-        if session is not None:
-            names.check_session(f"{session}-{peer}", "--session")
-        if name is not None:
-            names.check_slug(f"{name}-{peer}", "--name")
+    ledger = Ledger(Repository.open(folder))
     asked: list[Asked] = []
-    ledger = Ledger(repo)
     try:
-        for peer in to:
-            ledger, one = ask(
-                folder,
-                task=task,
-                to=peer,
-                from_=from_,
-                session=None if session is None else f"{session}-{peer}",
-                name=None if session is not None else f"{name or _name_of(ledger, task)}-{peer}",
-                files=files,
-                given=given,
-                key=None if key is None else f"{key} {peer}",
-            )
-            asked.append(one)
+        for wanted in plan.make(ledger.repo, order):
+            with _launched(folder, order) as waiting:
+                asked.append(_ask(ledger, wanted, waiting))
     except BaseException:
         for one in asked:
-            inflight.cancel(ledger, one.address, "a call beside it that could not be made")
+            inflight.cancel(ledger, one.address, "a call of the same request that could not be made")
         raise
     return ledger, asked
 
 
-def _name_of(ledger: Ledger, task: str) -> str:
-    """The default name of a one-shot; a task may begin with a secret, and the name becomes a branch."""
-    return names.name_of_task(ledger.redactor.redact(task).text)
+def _launched(folder: Path, order: Order) -> contextlib.AbstractContextManager[Launched | None]:
+    return launched(folder) if order.invoke else contextlib.nullcontext()
+
+
+def _ask(ledger: Ledger, wanted: Plan, waiting: Launched | None) -> Asked:
+    asked: Asked | None = None
+    try:
+        with _key_held(ledger, wanted.key) as recorded:
+            if recorded is not None:
+                return Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
+            with _open_session(ledger, wanted) as (held, tip):
+                asked = _record_request(held, tip, wanted, waiting)
+        return asked
+    except KeyboardInterrupt:
+        if asked is None or waiting is None:
+            raise
+        # the call runs already, and the locks are being given back
+        inflight.cancel(ledger, asked.address, "Ctrl-C")
+        raise Interrupted("interrupted", hint=f"git relay show {asked.address}") from None
 
 
 @contextlib.contextmanager
@@ -160,16 +109,17 @@ def _key_held(ledger: Ledger, key: str | None) -> Iterator[Exchange | None]:
         found = exchanges.by_key(ledger, key)
         if found is not None and found.response is None:
             found = inflight.look(ledger, found.address)
-        failed = found is not None and found.recorded == "gitrelay"
-        yield None if failed else found
+        without_answer = found is not None and found.recorded == Recorded.GITRELAY
+        yield None if without_answer else found
 
 
 @contextlib.contextmanager
-def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -> Iterator[tuple[Session, Tip]]:
+def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]:
     """(the session under its lock, its tip): a named session, opened where it is new, or a new one-shot.
 
     A session that was opened here is taken back where the request could not be recorded in it.
     """
+    session, name = wanted.session, wanted.name
     if session is not None:
         with locked(ledger, session) as held:
             tip, archived = _ready(held)
@@ -182,7 +132,7 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
                     hint=f"git relay archive --restore {session}",
                     code=Code.ARCHIVED,
                 )
-            with _opened(held, caller) as root:
+            with _opened(held, wanted.from_) as root:
                 if root is None:
                     raise Busy(f"session {session} was opened by another process just now", hint="try again")
                 yield held, root
@@ -192,7 +142,7 @@ def _open_session(ledger: Ledger, session: str | None, name: str, caller: str) -
         candidate = names.one_shot_id(name, datetime.now(), again)
         if candidate in taken:
             continue
-        with locked(ledger, candidate) as held, _opened(held, caller) as root:
+        with locked(ledger, candidate) as held, _opened(held, wanted.from_) as root:
             if root is not None:
                 yield held, root
                 return
@@ -236,21 +186,13 @@ def _busy(session: str, call: Call | None) -> Busy:
     )
 
 
-def _record_request(
-    held: Session,
-    tip: Tip,
-    wanted: Plan,
-    binding: Mapping[str, str],
-    bound: str,
-    *,
-    one_shot: bool,
-    waiting: Launched | None,
-) -> Asked:
+def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | None) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
-    request = Request(held.name if one_shot else tip.next_id, wanted.from_, wanted.to, wanted.task, held.name)
+    id_ = held.name if wanted.one_shot else tip.next_id
+    request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
-    trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **binding}
+    trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **wanted.binding}
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
@@ -264,17 +206,17 @@ def _record_request(
         access=chosen.access,
         started=time.time(),
         limits=chosen.limits,
-        one_shot=one_shot,
+        one_shot=wanted.one_shot,
         model=chosen.model,
         effort=chosen.effort,
         checks=wanted.checks,
         check_limit=wanted.check_limit,
-        bound=bound,
+        bound=wanted.bound,
     )
     folder = ledger.state.call(held.name)
     folder.create(call)
     try:
-        tip = held.append_request(tip, request, trailers, files=files, synchronise=not one_shot)
+        tip = held.append_request(tip, request, trailers, files=files, synchronise=not wanted.one_shot)
         call = replace(call, request_commit=tip.commit)
         folder.save(call)
         if not waiting.hand_over(folder.path):
@@ -292,5 +234,6 @@ def _give_up(held: Session, folder: CallFolder, call: Call) -> None:
     """Ctrl-C while the request was being recorded: a started supervisor is told to stop; else the end is recorded."""
     with contextlib.suppress(OSError):
         folder.request_cancel("Ctrl-C")
-        folder.keep_answer(failed(call, "cancelled", "cancelled by Ctrl-C before the peer was started").to_json())
+        outcome = failed(call.parties, Reason.CANCELLED, "cancelled by Ctrl-C before the peer was started")
+        folder.keep_answer(outcome.to_json())
     recording.heal(held, folder)

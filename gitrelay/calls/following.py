@@ -25,6 +25,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, Trailer, name_of
+from gitrelay.protocol.words import Status, Verify
 from gitrelay.state.calls import Call
 from gitrelay.text import plain
 
@@ -253,14 +254,15 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
         asked = replace(s, turns=turns, from_=from_, to=to, status="pending", verify=None, reason=None)
         return asked, where, "request", words
     if kind == "res":
-        status, verify = trailers.get(Trailer.STATUS, "error"), trailers.get(Trailer.VERIFY, "skip")
+        status = trailers.get(Trailer.STATUS, Status.ERROR)
+        verify = trailers.get(Trailer.VERIFY, Verify.SKIP)
         reason, seconds = trailers.get(Trailer.REASON), trailers.get(Trailer.DURATION)
         facts = [words, *([reason] if reason else []), *([f"{seconds}s"] if seconds else [])]
         return replace(s, status=status, verify=verify, reason=reason), where, "response", ", ".join(facts)
     check = parse_trailer(trailers.get(Trailer.CHECK, "")) if kind == "chk" else None
     if check is None:
         return None
-    return replace(s, verify=s.verify if check[0] == "pass" else "fail"), where, "check", ": ".join(check)
+    return replace(s, verify=s.verify if check[0] == Verify.PASS else Verify.FAIL), where, "check", ": ".join(check)
 
 
 def _in_order(recorded: Sequence[Event], done: Sequence[Event]) -> list[Event]:

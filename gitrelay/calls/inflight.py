@@ -17,9 +17,10 @@ from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
-from gitrelay.process.values import Limits
+from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import Call, CallFolder
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
@@ -108,19 +109,10 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
     with locked(ledger, address.session) as held:
         tip = held.tip()
         if tip is not None and tip.pending == address.id:
-            call = Call(
-                address.session,
-                address.id,
-                found.from_,
-                found.to,
-                str(ledger.repo.place),
-                "write",
-                time.time(),
-                Limits(),
-            )
-            outcome = failed(call, "cancelled", f"cancelled by {by}; no peer was running")
+            parties = Parties(address.id, found.from_, found.to)
+            outcome = failed(parties, "cancelled", f"cancelled by {by}; no peer was running")
             files = snapshot.take(ledger.repo, address.session)
-            held.append_response(tip, outcome.response, {Trailer.RECORDED: "gitrelay"}, files=files)
+            held.append_response(tip, outcome.response, {Trailer.RECORDED: Recorded.GITRELAY}, files=files)
     return exchanges.exchange(ledger, address)
 
 

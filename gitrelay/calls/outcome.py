@@ -16,8 +16,9 @@ from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.peers.base import Answer, Transcript, reason_of_status
 from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import BadMessage
-from gitrelay.protocol.message import Response, parse_response, response_file
+from gitrelay.protocol.message import Parties, Response, parse_response, response_file
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Recorded, Status, Verify
 from gitrelay.state.calls import Call
 
 if TYPE_CHECKING:
@@ -116,13 +117,13 @@ def judge(ledger: Ledger, call: Call, ending: Ending, transcript: Transcript, pr
             return _answered(call, answer)
 
     def no_answer(reason: str, what: str) -> Outcome:
-        return failed(call, reason, what, exit_code=ending.exit_code, stderr=last_words, said=transcript.text)
+        return failed(call.parties, reason, what, exit_code=ending.exit_code, stderr=last_words, said=transcript.text)
 
     if ending.stopped is not None:
         trouble = transcript.error if ending.stopped in ("timeout", "idle", "no-output") else None
         return no_answer(ending.stopped, ending.detail + (f"; its last error: {trouble[1]}" if trouble else ""))
     if ending.exit_code is None:
-        return failed(call, "unavailable", f"the peer did not start: {program}: {ending.error}")
+        return failed(call.parties, "unavailable", f"the peer did not start: {program}: {ending.error}")
     if file_fault:
         return no_answer("bad-output", f"the reply file is not valid: {file_fault}")
     if transcript.error is not None:
@@ -146,9 +147,9 @@ def _answered(call: Call, answer: Answer) -> Outcome:
         parsed = parse_response(data)
         problem = _mismatch(call, parsed)
         if problem:
-            return failed(call, "bad-output", f"the answer is not valid: {problem}", said=answer.body)
+            return failed(call.parties, "bad-output", f"the answer is not valid: {problem}", said=answer.body)
         response = parsed
-    return Outcome(response, "peer", data=data)
+    return Outcome(response, Recorded.PEER, data=data)
 
 
 def reply_file(ledger: Ledger, call: Call) -> tuple[Outcome | None, str]:
@@ -166,7 +167,7 @@ def reply_file(ledger: Ledger, call: Call) -> tuple[Outcome | None, str]:
         problem = "the body is empty"
     if problem:
         return None, problem
-    return Outcome(response, "peer", data=data if data.endswith(b"\n") else data + b"\n"), ""
+    return Outcome(response, Recorded.PEER, data=data if data.endswith(b"\n") else data + b"\n"), ""
 
 
 def _mismatch(call: Call, response: Response) -> str:
@@ -183,14 +184,14 @@ def _mismatch(call: Call, response: Response) -> str:
 def violated(call: Call, changed: Sequence[str], outcome: Outcome) -> Outcome:
     """The response to a call with read access under which something was changed; what the peer said is kept in it."""
     what = f"{call.to} had read access, and yet something has changed while it worked: {'; '.join(changed)}"
-    return replace(failed(call, "sandbox", what, said=outcome.response.body), notes=outcome.notes)
+    return replace(failed(call.parties, "sandbox", what, said=outcome.response.body), notes=outcome.notes)
 
 
 def failed(
-    call: Call, reason: str, what: str, *, exit_code: int | None = None, stderr: str = "", said: str = ""
+    parties: Parties, reason: str, what: str, *, exit_code: int | None = None, stderr: str = "", said: str = ""
 ) -> Outcome:
     """The response that gitrelay writes where the peer gave none: what happened, the evidence, what to do next."""
-    parts = [f"No answer from {call.to}: {what.rstrip('.')}."]
+    parts = [f"No answer from {parties.to}: {what.rstrip('.')}."]
     if exit_code is not None:
         parts.append(f"Exit code: {exit_code}")
     lines = stderr.strip().splitlines()[-_STDERR_LINES:]
@@ -200,7 +201,9 @@ def failed(
         parts.append("What it said:\n\n" + _fenced(said.strip()))
     parts.append(_ADVICE.get(reason, "Call again."))
     body = "\n\n".join(parts).replace("\0", "\ufffd")
-    return Outcome(Response(call.id, call.to, call.from_, "error", "skip", body, reason), "gitrelay")
+    return Outcome(
+        Response(parties.id, parties.to, parties.from_, Status.ERROR, Verify.SKIP, body, reason), Recorded.GITRELAY
+    )
 
 
 def _fenced(text: str) -> str:

@@ -1,13 +1,14 @@
-"""A request whose every word has been checked: what `call` works with, so that nothing half-right is recorded."""
+"""An order whose every word has been checked, so that nothing half-right is recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.calls import settings
-from gitrelay.calls.settings import CallSettings, Given
+from gitrelay.calls.order import Order
+from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
@@ -15,6 +16,7 @@ from gitrelay.peers import registry
 from gitrelay.process.values import Limits
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
 
 KEY_MAX: Final = 200
@@ -23,58 +25,83 @@ CHECK_MAX: Final = 1000  # it stands in a trailer
 
 @dataclass(frozen=True)
 class Plan:
-    """A request whose every word has been checked."""
+    """A request to one peer whose every word has been checked; without a `session` it is a one-shot called `name`."""
 
     task: str
     to: str
     from_: str
+    session: str | None
+    name: str
     chosen: CallSettings
     key: str | None
     checks: tuple[str, ...]
     check_limit: float | None
+    binding: Mapping[str, str]
+    bound: str
+
+    @property
+    def one_shot(self) -> bool:
+        return self.session is None
 
 
-def make(
-    repo: Repository,
-    *,
-    task: str,
-    to: str,
-    from_: str | None,
-    files: Sequence[str],
-    given: Given,
-    key: str | None,
-    invoke: bool,
-) -> Plan:
-    if invoke and repo.top is None:
+def make(repo: Repository, order: Order) -> list[Plan]:
+    """One plan for each peer of `order`, in its order, so that none is asked before all can be.
+
+    With several peers the sessions are `<session>-<peer>`, the one-shots `<name>-<peer>`, the keys `<key> <peer>`.
+    Raises UsageError that quotes the word at fault.
+    """
+    if len(set(order.to)) < len(order.to):
+        raise UsageError(f"--to {quote(' '.join(order.to))} names a peer twice", hint="ask each once", code=Code.TWICE)
+    if order.invoke and repo.top is None:
         raise UsageError(
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
             code=Code.BARE_REPOSITORY,
         )
-    if invoke:
-        chosen = settings.for_call(repo, registry.find(repo, to), given)
-        settings.peer_environment(repo, to)  # a bad one is a usage error now, not a failed call later
-    else:
-        chosen = CallSettings(given.access or "write", given.model, given.effort, Limits())
-    if key is not None and (plain(key) != key or not key or len(key) > KEY_MAX):
+    chosen = [_chosen(repo, peer, order) for peer in order.to]
+    _check_key(repo, order.key)
+    task = _task(order.task, order.files)
+    from_ = settings.caller(repo, order.from_)
+    checks = tuple(checked(command) for command in order.given.checks)
+    limit = settings.check_limit(repo) if checks else None
+    several = len(order.to) > 1
+    name = order.name or ""
+    if order.session is None and order.name is None:  # a task may begin with a secret, and the name becomes a branch
+        name = names.name_of_task(redaction.redactor(repo).redact(order.task).text)
+    plans = []
+    for peer, its in zip(order.to, chosen, strict=True):
+        names.check_slug(peer, "--to")
+        suffix = f"-{peer}" if several else ""
+        session = None if order.session is None else names.check_session(order.session + suffix, "--session")
+        one_shot = names.check_slug(name + suffix, "--name") if session is None else name
+        key = f"{order.key} {peer}" if several and order.key is not None else order.key
+        plans.append(Plan(task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound))
+    return plans
+
+
+def _chosen(repo: Repository, peer: str, order: Order) -> CallSettings:
+    given = order.given
+    if not order.invoke:
+        access = settings.access_of(Choice(given.access or Access.WRITE, "--access"))
+        return CallSettings(access, given.model, given.effort, Limits())
+    chosen = settings.for_call(repo, registry.find(repo, peer), given)
+    settings.peer_environment(repo, peer)  # a bad one is a usage error now, not a failed call later
+    return chosen
+
+
+def _check_key(repo: Repository, key: str | None) -> None:
+    if key is None:
+        return
+    if plain(key) != key or not key or len(key) > KEY_MAX:
         raise UsageError(
             f"--key {quote(key)} is not a key",
             hint=f"one line of at most {KEY_MAX} printable characters",
             code=Code.BAD_KEY,
         )
-    if key is not None and redaction.redactor(repo).redact(key).total:
+    if redaction.redactor(repo).redact(key).total:
         raise UsageError(
             "--key looks like a secret, and a key is recorded", hint="use a word of your own", code=Code.BAD_KEY
         )
-    return Plan(
-        task=_task(task, files),
-        to=names.check_slug(to, "--to"),
-        from_=settings.caller(repo, from_),
-        chosen=chosen,
-        key=key,
-        checks=tuple(checked(command) for command in given.checks),
-        check_limit=settings.check_limit(repo) if given.checks else None,
-    )
 
 
 def checked(command: str) -> str:

@@ -21,9 +21,6 @@ from gitrelay.errors import RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.worktree import FOLDER
 
-HELD: Final = "held"
-VIOLATED: Final = "violated"
-UNKNOWN: Final = "unknown"
 _FILES_MAX: Final = 2_000_000  # beyond this the walk would take minutes and gigabytes
 _NAMED_MAX: Final = 20
 _OWN_REFS: Final = ("refs/heads/relay/", "refs/relay/", "refs/remotes/", "refs/prefetch/")

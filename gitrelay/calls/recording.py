@@ -176,7 +176,7 @@ def _kept_outcome(folder: CallFolder) -> Outcome | None:
 def _lost(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     found, _ = reply_file(ledger, call)
     return found or failed(
-        call, "lost", "its supervisor died before the answer was recorded", stderr=_tail(folder.err_log)
+        call.parties, "lost", "its supervisor died before the answer was recorded", stderr=_tail(folder.err_log)
     )
 
 

@@ -17,9 +17,9 @@ from gitrelay.git.repository import Repository
 from gitrelay.peers.base import Peer
 from gitrelay.process.values import Limits
 from gitrelay.protocol import names
+from gitrelay.protocol.words import Access
 from gitrelay.text import quote
 
-ACCESS: Final = ("read", "write", "full")
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
 DEFAULT_CHECK: Final = 900.0
 DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
@@ -50,7 +50,7 @@ class Given:
 
 @dataclass(frozen=True)
 class CallSettings:
-    access: str
+    access: Access
     model: str | None
     effort: str | None
     limits: Limits
@@ -80,14 +80,9 @@ def for_call(
         choice = resolve(repo, name, key, value, option)
         return default if choice is None else duration.parse_limit(choice.value, choice.source)
 
-    chosen = resolve(repo, name, "access", given.access, "--access") or Choice("write", "default")
-    if chosen.value not in ACCESS:
-        raise UsageError(
-            f"access {quote(chosen.value)} ({chosen.source})",
-            hint="it is read, write or full",
-            code=Code.BAD_ACCESS,
-        )
-    if chosen.value not in able.access:
+    chosen = resolve(repo, name, "access", given.access, "--access") or Choice(Access.WRITE, "default")
+    access = access_of(chosen)
+    if access not in able.access:
         raise UsageError(
             f"peer {name} cannot be held to {chosen.value} access ({chosen.source})",
             hint=f"it knows {', '.join(able.access)}",
@@ -104,7 +99,7 @@ def for_call(
             )
         words[key] = word.value if word else None
     return CallSettings(
-        access=chosen.value,
+        access=access,
         model=words["model"],
         effort=words["effort"],
         limits=Limits(
@@ -113,6 +108,15 @@ def for_call(
             first_output=limit("firstoutput", given.first_output, "--first-output", able.first_output),
         ),
     )
+
+
+def access_of(chosen: Choice) -> Access:
+    """Raises UsageError that quotes the word and names its source."""
+    if chosen.value not in tuple(Access):
+        raise UsageError(
+            f"access {quote(chosen.value)} ({chosen.source})", hint="it is read, write or full", code=Code.BAD_ACCESS
+        )
+    return Access(chosen.value)
 
 
 def check_limit(repo: Repository) -> float | None:

@@ -14,7 +14,7 @@ from gitrelay import environment
 from gitrelay.calls import continuation, readonly, settings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
-from gitrelay.errors import RelayError
+from gitrelay.errors import Reason, RelayError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
@@ -25,6 +25,7 @@ from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Access, Sandbox
 from gitrelay.state.calls import Call, CallFolder
 
 
@@ -34,17 +35,19 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     folder.reserve()
     if environment.depth(os.environ) >= settings.max_depth(ledger.repo):
         chain = " -> ".join([*environment.chain(os.environ), str(call.address)])
-        return failed(call, "recursion", f"agents calling agents, too deep: {chain}")
+        return failed(call.parties, Reason.RECURSION, f"agents calling agents, too deep: {chain}")
     try:
         turn = _prepare(ledger, folder, call)
     except RelayError as e:
-        return failed(call, "unavailable", f"{e.message}. {e.hint}".rstrip(". "))
+        return failed(call.parties, Reason.UNAVAILABLE, f"{e.message}. {e.hint}".rstrip(". "))
     except OSError as e:
-        return failed(call, "unavailable", f"the call could not be prepared: {e}")
+        return failed(call.parties, Reason.UNAVAILABLE, f"the call could not be prepared: {e}")
     if turn.program.path is None:
-        return failed(call, "unavailable", f"the peer did not start: {probe.missing(turn.peer.capabilities.program)}")
+        return failed(
+            call.parties, Reason.UNAVAILABLE, f"the peer did not start: {probe.missing(turn.peer.capabilities.program)}"
+        )
     if turn.version is not None and not turn.version.supported:
-        return failed(call, "unavailable", turn.version.complaint(turn.peer))
+        return failed(call.parties, Reason.UNAVAILABLE, turn.version.complaint(turn.peer))
     cancelled = cancellation(folder)
     resumed = turn.conversation
     before = _state_before(ledger, call)
@@ -67,10 +70,10 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     }
     _tidy(turn, call)
     outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
-    if call.access == "read":
+    if call.access == Access.READ:
         kept, changed = _access_kept(ledger, call, before)
         trailers[Trailer.SANDBOX] = kept
-        if kept == readonly.VIOLATED:
+        if kept == Sandbox.VIOLATED:
             outcome = violated(call, changed, outcome)
         elif changed:
             notes.append(f"changed while it worked, and by whom cannot be told: {'; '.join(changed)}")
@@ -142,23 +145,23 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
 
 
 def _state_before(ledger: Ledger, call: Call) -> readonly.Print | None:
-    return readonly.take(ledger.repo) if call.access == "read" else None
+    return readonly.take(ledger.repo) if call.access == Access.READ else None
 
 
-def _access_kept(ledger: Ledger, call: Call, before: readonly.Print | None) -> tuple[str, list[str]]:
+def _access_kept(ledger: Ledger, call: Call, before: readonly.Print | None) -> tuple[Sandbox, list[str]]:
     """(held, violated or unknown; what has changed). Beside a call that may write, nobody can tell who wrote."""
     after = readonly.take(ledger.repo)
     if before is None or after is None:
-        return readonly.UNKNOWN, []
+        return Sandbox.UNKNOWN, []
     changed = readonly.differences(before, after)
     if not changed:
-        return readonly.HELD, []
+        return Sandbox.HELD, []
     if call.bound:  # a review in the background: people work on beside it
-        return readonly.UNKNOWN, changed
+        return Sandbox.UNKNOWN, changed
     others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
-    if any(other is not None and other.access != "read" and other.top == call.top for other in others):
-        return readonly.UNKNOWN, changed
-    return readonly.VIOLATED, changed
+    if any(other is not None and other.access != Access.READ and other.top == call.top for other in others):
+        return Sandbox.UNKNOWN, changed
+    return Sandbox.VIOLATED, changed
 
 
 def _tidy(turn: _Turn, call: Call) -> None:

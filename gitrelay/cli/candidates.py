@@ -138,9 +138,9 @@ def turns(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 
 
 def access(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from gitrelay.calls.settings import ACCESS
+    from gitrelay.protocol.words import Access
 
-    return [word for word in ACCESS if word.startswith(incomplete)]
+    return [word for word in Access if word.startswith(incomplete)]
 
 
 def shells(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

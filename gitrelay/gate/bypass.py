@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.calls import ask, inflight
+from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given, caller
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.gate import review
@@ -22,6 +23,7 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.text import plain, quote
 
 GATE: Final = "gate"  # who asks
@@ -36,23 +38,23 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
     reason = checked(reason)
     person = caller(repo, from_)
     try:
-        ledger, asked = ask.ask(
-            folder,
+        order = Order(
             task=f"May {change.head[:12]} of branch {quote(change.branch)} be pushed without a verdict?",
-            to=person,
+            to=(person,),
             from_=GATE,
             session=change.session,
-            given=Given(access="read"),
+            given=Given(access=Access.READ),
             invoke=False,
             binding=review.question(change, None).binding,
         )
+        ledger, asked = ask.ask(folder, order)
     except Busy as e:
         hint = "'git relay status' shows what runs; 'git relay cancel ADDRESS' stops a review"
         raise Busy(f"the exception cannot be recorded now: {e.message}", hint=hint) from e
     signed = f"{repo.identity.name} <{repo.identity.email}>"
     body = f"It may, without a verdict.\n\nReason: {reason}\n\nSigned-off-by: {signed}"
-    response = Response(asked.address.id, person, GATE, "done", "skip", body)
-    trailers = {Trailer.RECORDED: "peer", BYPASS: reason, "Signed-off-by": signed}
+    response = Response(asked.address.id, person, GATE, Status.DONE, Verify.SKIP, body)
+    trailers = {Trailer.RECORDED: Recorded.PEER, BYPASS: reason, "Signed-off-by": signed}
     try:
         with locked(ledger, change.session) as held:
             tip = held.tip()

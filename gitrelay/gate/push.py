@@ -8,7 +8,6 @@ review goes on in its supervisor, and the push is to be tried again.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Final
 
 from gitrelay import duration, environment
 from gitrelay.calls import ask, inflight
+from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, RelayError
@@ -27,9 +27,10 @@ from gitrelay.gate.verdict import Verdict
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
-from gitrelay.process.values import Limits
+from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Access, Recorded
 from gitrelay.state.calls import Call
 from gitrelay.text import quote
 
@@ -166,30 +167,21 @@ class _Waits:
         """The review could not be asked for: recorded as a call without an answer, where that can be done."""
         why = f"{reviewer} could not be asked: {error.message}"
         with contextlib.suppress(RelayError):
-            ledger, asked = ask.ask(
-                self.folder,
+            order = Order(
                 task=review.task(self.ledger.repo, self.change, None),
-                to=reviewer,
+                to=(reviewer,),
                 session=self.change.session,
-                given=Given(access="read"),
+                given=Given(access=Access.READ),
                 invoke=False,
                 binding=review.question(self.change, reviewer).binding,
             )
+            ledger, asked = ask.ask(self.folder, order)
             exchange = exchanges.exchange(ledger, asked.address)
-            told = Call(
-                asked.address.session,
-                asked.address.id,
-                exchange.from_,
-                exchange.to,
-                os.fspath(ledger.repo.place),
-                "read",
-                time.time(),
-                Limits(),
-            )
-            outcome = failed(told, "unavailable", f"{error.message}. {error.hint}".rstrip(". "))
+            parties = Parties(asked.address.id, exchange.from_, exchange.to)
+            outcome = failed(parties, "unavailable", f"{error.message}. {error.hint}".rstrip(". "))
             with locked(ledger, self.change.session) as held:
                 tip = held.tip()
                 if tip is not None:
-                    held.append_response(tip, outcome.response, {Trailer.RECORDED: "gitrelay"})
+                    held.append_response(tip, outcome.response, {Trailer.RECORDED: Recorded.GITRELAY})
             return Verdict(verdict.UNEVALUATED, why=f"{why} ({asked.address})")
         return Verdict(verdict.UNEVALUATED, why=f"{why}; this could not be recorded")

@@ -15,6 +15,7 @@ from typing import Final
 
 from gitrelay.calls import ask as calling
 from gitrelay.calls.ask import Asked
+from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, UsageError
 from gitrelay.gate import outgoing, verdict
@@ -23,6 +24,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.process.capture import first_part
+from gitrelay.protocol.words import Access
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote
@@ -55,16 +57,16 @@ def ask(
             code=Code.NOTHING_NEW,
         )
     patch = _put_patch(repo, change)
-    return calling.ask(
-        folder,
+    order = Order(
         task=task(repo, change, patch),
-        to=reviewer,
+        to=(reviewer,),
         from_=from_,
         session=change.session,
-        given=Given(access="read", timeout=timeout, checks=checks),
+        given=Given(access=Access.READ, timeout=timeout, checks=checks),
         binding=question(change, reviewer).binding,
         bound=change.branch,
     )
+    return calling.ask(folder, order)
 
 
 def _put_patch(repo: Repository, change: Change) -> str | None:

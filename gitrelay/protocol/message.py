@@ -15,14 +15,24 @@ from typing import Final
 
 from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage, cut_header, decode, expect, split_header
+from gitrelay.protocol.words import Status, Verify
 from gitrelay.text import quote
 
 PROTOCOL: Final = "4"
-STATUSES: Final = ("done", "error")
-VERDICTS: Final = ("pass", "fail", "skip")
+STATUSES: Final = tuple(Status)
+VERDICTS: Final = tuple(Verify)
 # the files of a session: <id>.req.md, <id>.res.md, <id>.check.md, <id>.check-2.md
 FILE: Final = re.compile(r"(.+)\.(req|res|check(?:-[1-9][0-9]*)?)\.md")
 _FOOTER = re.compile(r"^---\nReply:", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Whose exchange it is: its id, who asks and who is asked."""
+
+    id: str
+    from_: str
+    to: str
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ def parse_response(data: bytes) -> Response:
     expect(fields, "relay", (PROTOCOL,))
     status = expect(fields, "status", STATUSES)
     reason = fields.get("reason")
-    if reason is not None and status != "error":
+    if reason is not None and status != Status.ERROR:
         raise BadMessage(reason.line, "a reason stands only where status is error")
     return Response(
         re=expect(fields, "re", names.is_id),

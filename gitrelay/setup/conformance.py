@@ -22,6 +22,7 @@ import psutil
 
 from gitrelay import environment
 from gitrelay.calls import ask, inflight, readonly, settings
+from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.git.repository import Repository, create_repository
@@ -94,9 +95,8 @@ class _Bench:
         return inflight.wait(ledger, address, None)
 
     def start(self, task: str, access: str, session: str) -> tuple[Ledger, Address]:
-        ledger, asked = ask.ask(
-            self.place, task=task, to=self.peer.name, from_=_CALLER, session=session, given=self.given(access)
-        )
+        order = Order(task, (self.peer.name,), from_=_CALLER, session=session, given=self.given(access))
+        ledger, asked = ask.ask(self.place, order)
         return ledger, asked.address
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gitrelay.process.values import Limits
+from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
 from gitrelay.state.files import cannot_write, write_whole
 from gitrelay.state.lock import Lock, is_held
@@ -45,6 +46,10 @@ class Call:
     @property
     def address(self) -> Address:
         return Address(self.session, self.id)
+
+    @property
+    def parties(self) -> Parties:
+        return Parties(self.id, self.from_, self.to)
 
     @property
     def mark(self) -> str:

@@ -29,6 +29,7 @@ def command(keep: str | None, as_json: bool) -> int:
     The embedded peer 'shell' needs no account: its task is a command, its exit code the verdict.
     """
     from gitrelay.calls import ask, inflight
+    from gitrelay.calls.order import Order
     from gitrelay.cli import output
     from gitrelay.errors import CannotRecord, UsageError
     from gitrelay.git.repository import create_repository, session_log
@@ -48,7 +49,7 @@ def command(keep: str | None, as_json: bool) -> int:
         create_repository(place)
         for task, expected in _TURNS:
             output.say(f'$ git relay req --from demo --to shell --session demo "{task}"')
-            ledger, asked = ask.ask(place, task=task, to="shell", from_="demo", session="demo")
+            ledger, asked = ask.ask(place, Order(task, ("shell",), from_="demo", session="demo"))
             found = inflight.wait(ledger, asked.address, 60.0)
             output.say(f"  {found.address}: {found.status}, verify {found.verify}")
             if found.verify != expected:

@@ -128,6 +128,7 @@ def command(
     text = read_text(task, "TASK")
 
     from gitrelay.calls import ask
+    from gitrelay.calls.order import Order
     from gitrelay.calls.settings import Given
     from gitrelay.cli import output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
@@ -137,31 +138,11 @@ def command(
         raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
+    order = Order(text, to, from_, session, name, files, given, key, invoke=not no_invoke)
     if len(to) > 1:
-        ledger, asked = ask.ask_each(
-            Path.cwd(),
-            task=text,
-            to=to,
-            from_=from_,
-            session=session,
-            name=name,
-            files=files,
-            given=given,
-            key=key,
-        )
+        ledger, asked = ask.ask_each(Path.cwd(), order)
     else:
-        ledger, one = ask.ask(
-            Path.cwd(),
-            task=text,
-            to=to[0],
-            from_=from_,
-            session=session,
-            name=name,
-            files=files,
-            given=given,
-            key=key,
-            invoke=not no_invoke,
-        )
+        ledger, one = ask.ask(Path.cwd(), order)
         asked = [one]
     for one in asked:
         output.note(one.notes)

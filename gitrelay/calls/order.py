@@ -1,0 +1,30 @@
+"""What a caller wants of its peers, as the words were typed: one value from the verb to the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gitrelay.calls.settings import Given
+
+
+@dataclass(frozen=True)
+class Order:
+    """One request to one peer, or the same to several. `plan.make` checks it; nothing else does.
+
+    `session` continues or opens a session; without it the call is a one-shot called `name`. `key` makes a call
+    idempotent. `invoke` False only records. `binding` are trailers that bind the request to commits
+    (`record.BINDING`) of the branch `bound`; its answer repeats them.
+    """
+
+    task: str
+    to: tuple[str, ...]
+    from_: str | None = None
+    session: str | None = None
+    name: str | None = None
+    files: tuple[str, ...] = ()
+    given: Given = field(default_factory=Given)
+    key: str | None = None
+    invoke: bool = True
+    binding: Mapping[str, str] = field(default_factory=dict)
+    bound: str = ""
