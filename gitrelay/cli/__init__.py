@@ -129,7 +129,7 @@ class Verbs(click.Group):
     no_args_is_help=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes and the JSON envelope: docs/exit-codes.md, docs/json.md.",
+    epilog="Words, exit codes and the JSON envelope: docs/words.md, docs/exit-codes.md, docs/json.md.",
 )
 @click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
 @click.option("--no-pager", is_flag=True, help="Do not page what is read on a terminal.")
