@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
+from support.newgit import require as require_newgit  # noqa: E402
 from support.repo import Repo, sealed_environment  # noqa: E402
 from support.waiting import eventually, processes_with  # noqa: E402
 
@@ -46,6 +48,21 @@ def mark() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     return sealed_environment(tmp_path / "home")
+
+
+@pytest.fixture
+def newgit(env: dict[str, str]) -> Path:
+    """The folder of a git of 2.48 or newer, which is the one that the test's processes find."""
+    folder = require_newgit()
+    env["PATH"] = os.pathsep.join([str(folder), env["PATH"]])
+    return folder
+
+
+@pytest.fixture(params=["git", "newgit"])
+def each_git(request: pytest.FixtureRequest) -> None:
+    """Runs a test twice: with the system's git, and with the newer one."""
+    if request.param == "newgit":
+        request.getfixturevalue("newgit")
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.repo import Repo
 
 
+@pytest.mark.usefixtures("each_git")
 def test_a_session_of_two_turns(repo: Repo) -> None:
     first = repo.relay("req", "--from", "uma", "--to", "shell", "--session", "smoke", "echo one")
     assert first.code == 0, first.err
@@ -31,6 +34,7 @@ def test_a_session_of_two_turns(repo: Repo) -> None:
     assert repo.git("-C", ".relay/smoke", "status", "--porcelain") == ""
 
 
+@pytest.mark.usefixtures("each_git")
 def test_a_one_shot_leaves_a_branch_and_no_worktree(repo: Repo) -> None:
     done = repo.relay("req", "--to", "shell", "--name", "look", "--json", "cat app.py")
     assert done.code == 0, done.err

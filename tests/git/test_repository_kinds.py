@@ -128,6 +128,7 @@ def made(path: Path, env: Mapping[str, str], script: str) -> Repo:
 # -- kinds of repository ---------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_git")
 def test_sha256(tmp_path: Path, env: dict[str, str]) -> None:
     repo = made(tmp_path / "r", env, "git init -q --object-format=sha256; echo 1 > a; git add a; git commit -qm one")
     turns(repo)
@@ -151,6 +152,7 @@ def test_shallow_clone(repo: Repo) -> None:
     assert clone.git("rev-list", "--count", "HEAD") == "1"
 
 
+@pytest.mark.usefixtures("each_git")
 def test_submodule(repo: Repo, tmp_path: Path, env: dict[str, str]) -> None:
     outer = made(tmp_path / "outer", env, "git init -q; git commit -q --allow-empty -m one")
     outer.sh(f"git -c protocol.file.allow=always submodule --quiet add {repo.path} sub; git commit -qm sub")
@@ -161,6 +163,7 @@ def test_submodule(repo: Repo, tmp_path: Path, env: dict[str, str]) -> None:
     assert not (repo.path / ".relay").exists()
 
 
+@pytest.mark.usefixtures("each_git")
 @pytest.mark.parametrize("mode", ["--cone", "--no-cone"])
 def test_sparse_checkout(repo: Repo, mode: str) -> None:
     repo.sh("mkdir in out; echo 1 > in/a; echo 2 > out/b; git add .; git commit -qm more")
@@ -175,6 +178,7 @@ def test_sparse_checkout(repo: Repo, mode: str) -> None:
     assert repo.git("status", "--porcelain") == ""
 
 
+@pytest.mark.usefixtures("each_git")
 def test_linked_worktree(repo: Repo) -> None:
     repo.sh("git worktree add -q -b linked '../linked tree'")
     linked = Repo(repo.path.parent / "linked tree", repo.env)
@@ -184,6 +188,7 @@ def test_linked_worktree(repo: Repo) -> None:
     assert not (repo.path / ".git/worktrees/linked tree/relay").exists()
 
 
+@pytest.mark.usefixtures("each_git")
 def test_an_idle_session_moves_between_working_trees(repo: Repo) -> None:
     repo.sh("git worktree add -q ../linked")
     linked = repo.path.parent / "linked"
@@ -260,6 +265,7 @@ def test_a_path_that_is_not_utf8(tmp_path: Path, env: dict[str, str]) -> None:
     assert repo.relay("show", "s").code == 0
 
 
+@pytest.mark.usefixtures("each_git")
 def test_bare_repository(repo: Repo) -> None:
     repo.sh("git clone -q --bare . ../bare.git")
     bare = Repo(repo.path.parent / "bare.git", repo.env)
@@ -284,6 +290,7 @@ def test_bare_repository(repo: Repo) -> None:
     assert "looked" in bare.relay("show", "s").out
 
 
+@pytest.mark.usefixtures("each_git")
 def test_a_linked_worktree_of_a_bare_repository(repo: Repo) -> None:
     repo.sh("git clone -q --bare . ../bare.git; git -C ../bare.git worktree add -q ../linked main")
     turns(Repo(repo.path.parent / "linked", repo.env))
@@ -325,6 +332,7 @@ def test_reftable(tmp_path: Path, env: dict[str, str]) -> None:
     turns(repo)
 
 
+@pytest.mark.usefixtures("each_git")
 def test_packed_refs(repo: Repo) -> None:
     turns(repo)
     repo.sh("git pack-refs --all --prune; git gc -q --prune=now")
@@ -792,3 +800,10 @@ def test_the_seal_holds(repo: Repo) -> None:
     }
     assert "PYTHONPATH" not in repo.env and Path(sys.executable).is_absolute()
     assert eventually(lambda: True)
+
+
+def test_the_newer_git_is_the_one_that_is_used(newgit: Path, repo: Repo) -> None:
+    version = repo.git("--version")
+    assert version == subprocess.run([newgit / "git", "--version"], capture_output=True, text=True).stdout.strip()
+    said = repo.relay("doctor").out
+    assert version.removeprefix("git version ") in said

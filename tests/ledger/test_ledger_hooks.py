@@ -87,6 +87,7 @@ def test_everything_else_goes_on(kept: Repo) -> None:
     assert_sound(kept)
 
 
+@pytest.mark.usefixtures("each_git")
 def test_gitrelay_moves_its_own_branches_as_before(kept: Repo) -> None:
     assert kept.relay("archive", "--restore", "old").code == 0
     assert kept.relay("req", "--to", "shell", "--name", "shot", "true").code == 0
@@ -122,6 +123,7 @@ def clones(repo: Repo, tmp_path: Path) -> tuple[Repo, Repo, Repo]:
     return a, b, server
 
 
+@pytest.mark.usefixtures("each_git")
 def test_turns_from_two_clones_are_taken(clones: tuple[Repo, Repo, Repo]) -> None:
     a, b, server = clones
     assert b.relay("req", "--to", "shell", "--session", "s", "exit 1").code == 1

@@ -143,6 +143,7 @@ def test_diff_shows_what_the_call_changed_and_nothing_else(repo: Repo) -> None:
     assert repo.relay("diff", "s/01", "--", "a b.txt").out.count("diff --git") == 1
 
 
+@pytest.mark.usefixtures("each_git")
 def test_the_trees_survive_garbage_collection(repo: Repo) -> None:
     assert repo.relay(*SHELL, "echo 1 > a; git add a").code == 0
     assert repo.relay(*SHELL, "echo 2 > a").code == 0
@@ -177,6 +178,7 @@ def called(repo: Repo) -> Repo:
     return repo
 
 
+@pytest.mark.usefixtures("each_git")
 def test_apply_brings_the_changes_into_another_checkout(called: Repo) -> None:
     called.sh("git worktree add -q ../other elsewhere; cd ../other; sed -i.bak 's/^2$/two/' lines; rm lines.bak")
     other = Repo(called.path.parent / "other", called.env)
