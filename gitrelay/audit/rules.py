@@ -194,7 +194,7 @@ def _bytes(record: _Record) -> _Said:
     if not record.data.endswith(b"\n"):
         yield "bytes", f"{record.file} does not end with a newline"
     if isinstance(record.value, BadMessage):
-        code = "reason" if record.value.why.startswith("a reason stands") else "bytes"
+        code = "reason" if record.value.why.startswith("a reason is allowed") else "bytes"
         yield code, f"{record.file}: {record.value}"
 
 

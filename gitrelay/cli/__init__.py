@@ -34,10 +34,10 @@ VERBS: Final[dict[str, str]] = {
     "show": "Print a message, an exchange or a whole session.",
     "export": "Write sessions as a site to read in a browser, or as one file.",
     "web": "Serve the sessions as a site on this machine, live.",
-    "stats": "Say what the calls came to, in figures.",
+    "stats": "Print figures of the calls: outcomes, durations, tokens, cost.",
     "diff": "Show what changed in the caller's files between request and response.",
     "apply": "Bring what a call changed into this working tree.",
-    "check-again": "Run the checks of an exchange anew, and append what they come to.",
+    "check-again": "Run the checks of an exchange again, and record the results.",
     "fsck": "Hold the sessions to every rule of the protocol.",
     "scan": "Look for secrets in what is recorded.",
     "review": "Have a change reviewed before it is pushed.",
@@ -49,7 +49,7 @@ VERBS: Final[dict[str, str]] = {
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
     "peers": "List the peers and what was found of them.",
-    "doctor": "Check what calls need, and name the command that mends what is missing.",
+    "doctor": "Check what calls need, and name the command that fixes what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
     "uninstall": "Remove what 'install' wrote: skills, codex's rule, folders made for them.",
     "completion": "Print or install completion for bash, zsh or fish.",
@@ -190,7 +190,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _note_git_dir(git_dir: str) -> None:
-    """Say aloud that GIT_DIR does not choose the repository, where it names another one than this folder's."""
+    """Say aloud that GIT_DIR does not choose the repository, if it names another one than this folder's."""
     here = os.path.abspath(git_dir)
     if not os.path.exists(".git") or os.path.realpath(here) != os.path.realpath(".git"):
         click.echo(f"git-relay: GIT_DIR={git_dir!r} is ignored; the folder decides (-C DIR)", err=True)

@@ -38,7 +38,7 @@ def report_bug(error: BaseException, args: Sequence[str]) -> tuple[str, str]:
 
 
 def _redactor() -> Redactor:
-    """With the user's own patterns where they can be had."""
+    """With the user's own patterns if they can be read."""
     from gitrelay.redact import Redactor
 
     with contextlib.suppress(Exception):

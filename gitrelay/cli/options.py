@@ -41,7 +41,7 @@ class GroupedCommand(click.Command):
 
 
 def option_groups(command: click.Command, ctx: click.Context) -> dict[str, list[click.Option]]:
-    """heading -> options, in the order of the help; what stands under no heading is under `Options`."""
+    """heading -> options, in the order of the help; what is under no heading is under `Options`."""
     options = [p for p in command.get_params(ctx) if isinstance(p, click.Option)]
     wanted = command.groups if isinstance(command, GroupedCommand) else {}
     of_name = {name: heading for heading, names in wanted.items() for name in names}

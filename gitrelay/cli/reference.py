@@ -1,4 +1,4 @@
-"""What the man page says beside the verbs: settings, environment, examples. Values only.
+"""What the man page says besides the verbs: settings, environment, examples. Values only.
 
 A setting or a variable that the code reads and that is not here, or the other way round, fails tests/cli/test_docs.py.
 """
@@ -22,12 +22,12 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.resume": "Whether the peer's own conversation is continued. Default: true.",
     "relay.checkTimeout": "The limit of each --check. Default: 15m.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
-    "relay.from": "Who asks, where no agent does. Default: your name.",
+    "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
     "relay.gate": "What the hook pre-push does with a change that has not passed: block, or warn. Default: block.",
     "relay.gatePeer": "Who reviews what is pushed. Default: nobody is asked, and anybody's verdict counts.",
-    "relay.gateUnevaluated": "The same where a review ended without a verdict. Default: warn.",
+    "relay.gateUnevaluated": "The same if a review ended without a verdict. Default: warn.",
     "relay.gateBudget": "How long a push waits for its review. Default: 4m.",
     "relay.gateTags": "Whether tags are reviewed too. Default: false.",
     "pager.relay": "false: no pager; a command: that one for relay alone. Default: core.pager.",
@@ -48,11 +48,11 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "GIT_COMMITTER_NAME": "The committer of relay commits, with GIT_COMMITTER_EMAIL. Default: git's user.name.",
     "GIT_COMMITTER_EMAIL": "See GIT_COMMITTER_NAME.",
     "GIT_PAGER": "The pager for what is read on a terminal; before pager.relay, core.pager and PAGER. cat: none.",
-    "GIT_PAGER_IN_USE": "Set by git where it has started the pager: what it is given is drawn as on a terminal.",
+    "GIT_PAGER_IN_USE": "Set by git if it has started the pager: output is then drawn as on a terminal.",
     "PAGER": "See GIT_PAGER. Default: less.",
     "NO_COLOR": "Where it is not empty there are no colours.",
     "TERM": "dumb: no colours, no pager, and 'watch' prints lines.",
-    "COLUMNS": "The width of the terminal, where it is not to be asked.",
+    "COLUMNS": "The width of the output, instead of the terminal's own.",
     "SHELL": "Your shell, for 'completion'.",
     "ZDOTDIR": "Where zsh's files are, for 'completion'. Default: your home.",
     "BASH_COMPLETION_USER_DIR": "Where bash-completion looks for scripts of your own, for 'completion'.",

@@ -15,7 +15,7 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def outcome(status: str, verify: str | None, reason: str | None) -> str:
-    """How an exchange stands, in words: `done pass`, `error timeout`, `pending`."""
+    """The state of an exchange, in words: `done pass`, `error timeout`, `pending`."""
     if status == "done":
         return f"done {verify}"
     return f"error {reason}" if status == "error" and reason else status

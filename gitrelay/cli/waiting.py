@@ -18,7 +18,7 @@ from gitrelay.protocol.names import Address
 def until_answered(
     ledger: Ledger, addresses: Sequence[Address], limit: float | None, *, own: bool = True
 ) -> list[Exchange]:
-    """The exchanges once all are answered, or as they stand after `limit` seconds.
+    """The exchanges once all are answered, or as they are after `limit` seconds.
 
     `own`: the calls were started here, so on a terminal the peers' events are shown meanwhile.
     """

@@ -1,4 +1,4 @@
-"""What a check came to, as a value and as the file `<id>.check.md`. Pure, no I/O."""
+"""The result of a check, as a value and as the file `<id>.check.md`. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class CheckResult:
 
 
 def parse_trailer(text: str) -> tuple[str, str] | None:
-    """`Relay-Check` -> (word, command), None where it is not one."""
+    """`Relay-Check` -> (word, command), None if it is not one."""
     found = _TRAILER.fullmatch(text)
     return (found[1], found[2] or "") if found else None

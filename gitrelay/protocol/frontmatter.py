@@ -29,7 +29,7 @@ class BadMessage(ValueError):
 
 
 class _Field(NamedTuple):
-    """A front matter value as written, None where it is not text, and the line of the file it stands on."""
+    """A front matter value as written, None if it is not text, and the line of the file it is on."""
 
     value: str | None
     line: int
@@ -109,9 +109,7 @@ def _load_yaml(header: str) -> dict[str, _Field]:
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         if (getattr(e, "context", None) or "").startswith("while scanning"):
-            mark = (
-                getattr(e, "context_mark", None) or mark
-            )  # where a quote was opened, not where the text ended without its end
+            mark = getattr(e, "context_mark", None) or mark  # the place of the opening quote, not the end of the text
         problem = getattr(e, "problem", None) or "a character that YAML does not allow"
         line = _line(header, mark.index if mark else getattr(e, "position", 0))
         raise BadMessage(line, f"front matter: {problem}") from None
@@ -121,7 +119,7 @@ def _load_yaml(header: str) -> dict[str, _Field]:
 
 
 def _line(header: str, index: int) -> int:
-    """The line of the file that `header[index]` stands on, behind the opening fence.
+    """The line of the file that `header[index]` is on, behind the opening fence.
 
     Counted here: YAML 1.1 also ends a line at U+0085, U+2028, U+2029 and a lone CR.
     """
@@ -129,7 +127,7 @@ def _line(header: str, index: int) -> int:
 
 
 def _events(text: str, yaml: Any) -> Iterator[tuple[int, Any]]:
-    """PyYAML's events, each with its line. Raises BadMessage where PyYAML itself trips over a number."""
+    """PyYAML's events, each with its line. Raises BadMessage if PyYAML itself trips over a number."""
     line = 2
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -170,7 +168,7 @@ def _flat_mapping(text: str, yaml: Any) -> dict[str, _Field]:
         if key is None:
             assert value is not None
             if value in fields:
-                raise BadMessage(line, f"key {quote(value)} stands twice")
+                raise BadMessage(line, f"key {quote(value)} is there twice")
             key = (value, line)
         else:
             fields[key[0]] = _Field(value, line)

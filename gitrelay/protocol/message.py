@@ -28,7 +28,7 @@ _FOOTER = re.compile(r"^---\nReply:", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Parties:
-    """Whose exchange it is: its id, who asks and who is asked."""
+    """The parties of an exchange: its id, the caller and the peer."""
 
     id: str
     from_: str
@@ -68,7 +68,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What a peer answers: `<id>.res.md`. `reason` only where status is error."""
+    """What a peer answers: `<id>.res.md`. `reason` only if status is error."""
 
     re: str
     from_: str
@@ -121,7 +121,7 @@ def task_of(data: bytes) -> str:
 
 
 def _task(body: str, line: int) -> str:
-    """What stands before the last Reply block; earlier ones are the task's own."""
+    """What is before the last Reply block; earlier ones are the task's own."""
     starts = [footer.start() for footer in _FOOTER.finditer(body)]
     if not starts:
         raise BadMessage(line, "no '---' line followed by 'Reply:' after the task")
@@ -138,7 +138,7 @@ def parse_response(data: bytes) -> Response:
     status = expect(fields, "status", STATUSES)
     reason = fields.get("reason")
     if reason is not None and status != Status.ERROR:
-        raise BadMessage(reason.line, "a reason stands only where status is error")
+        raise BadMessage(reason.line, "a reason is allowed only if status is error")
     return Response(
         re=expect(fields, "re", names.is_id),
         from_=expect(fields, "from", names.is_slug),
@@ -151,9 +151,9 @@ def parse_response(data: bytes) -> Response:
 
 
 def parse_structured(text: str) -> tuple[str, str, str] | None:
-    """(status, verify, body) from a peer's final message that is a JSON object, None where it is not one.
+    """(status, verify, body) from a peer's final message that is a JSON object, None if it is not one.
 
-    Raises BadMessage where it is an object but not the answer that the schema asks for.
+    Raises BadMessage if it is an object but not the answer that the schema asks for.
     """
     if not text.lstrip().startswith("{"):
         return None

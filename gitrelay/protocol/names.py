@@ -49,7 +49,7 @@ def is_object_id(text: str) -> bool:
 
 
 def slugify(text: str, *, default: str, limit: int = SLUG_MAX) -> str:
-    """A slug near to `text`: accents folded, everything else a hyphen; `default` where nothing is left."""
+    """A slug near to `text`: accents folded, everything else a hyphen; `default` if nothing is left."""
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:limit].rstrip("-")
     return slug or default
@@ -93,7 +93,7 @@ def name_of_task(task: str) -> str:
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """Where an exchange stands: the session and the id in it."""
+    """The name of an exchange: the session and the id in it."""
 
     session: str
     id: str

@@ -54,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of a session. `time` is the committer's, seconds since the epoch, 0 where it has none."""
+    """One commit of a session. `time` is the committer's, seconds since the epoch, 0 if it has none."""
 
     oid: str
     time: int

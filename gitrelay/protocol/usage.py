@@ -16,7 +16,7 @@ def parse(text: str) -> dict[str, Decimal]:
 
 
 def amount(text: str | None) -> Decimal | None:
-    """A number as a trailer says it, None where it is not one: not finite, below zero, beyond 10^15."""
+    """A number as a trailer says it, None if it is not one: not finite, below zero, beyond 10^15."""
     if not text:
         return None
     try:

@@ -1,6 +1,6 @@
 """The words of the record that come from a closed list: statuses, verdicts, access, who recorded, what was seen.
 
-Each is a string, so that it is compared with and written as what stands in a trailer. Pure, no I/O.
+Each is a string, so that it is compared with and written as what is in a trailer. Pure, no I/O.
 """
 
 from __future__ import annotations

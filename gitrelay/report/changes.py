@@ -80,7 +80,7 @@ def read(repo: Repository, pairs: Sequence[Pair]) -> dict[Pair, Changes]:
 
 
 def _reasons(blobs: Sequence[Blobs], sizes: Mapping[str, int]) -> list[str]:
-    """Why each of the first files is not shown, empty where it is."""
+    """Why each of the first files is not shown, empty if it is."""
     reasons = []
     room = TURN_LINES
     for b in blobs[:FILES_MAX]:

@@ -78,7 +78,7 @@ def outcomes_by_group(groups: Sequence[Figures]) -> Markup:
 
 
 def claims_by_group(groups: Sequence[Figures]) -> Markup:
-    """A bar for each group that has checks: what was claimed beside what the checks came to."""
+    """A bar for each group that has checks: what was claimed, and what the checks found."""
     checked = [f for f in groups if f.checks.checked][:ROWS_MAX]
     return _bars("Claims and checks", [(_name(f), _parts(f, CLAIMS), f"{f.checks.checked:,}") for f in checked])
 

@@ -1,7 +1,7 @@
 """Where an export is written: whole files, and never over anything that no export of ours wrote.
 
 An exported folder names its own files in MARKER, with `complete`: false from before the first page is written until
-the last one is. So an export that was interrupted is told from a whole one, and what an earlier export left
+the last one is. So an interrupted export can be recognised, and what an earlier export left
 is taken away, and nothing else.
 """
 
@@ -126,7 +126,7 @@ def _is_ours(name: str) -> bool:
 
 
 def check_file(path: Path, *, force: bool) -> None:
-    """Raises UsageError where a file at `path` was not written by an export, unless `force`."""
+    """Raises UsageError if a file at `path` was not written by an export, unless `force`."""
     if force and not path.is_dir():
         return
     try:

@@ -6,7 +6,7 @@ status as a place in STATUSES, verify in VERDICTS, `asked` in seconds since the 
 
 Words: {"words": "a b c", "hits": "1.2 5 *"}: each different word of the messages, lower-cased and in
 order, and for each the exchanges that hold it: their numbers in the order of the rows, each as its distance from
-the one before, base 36; `*` where more than half of at least COMMON exchanges hold it. A word is what stands
+the one before, base 36; `*` where more than half of at least COMMON exchanges hold it. A word is what is
 between blanks and punctuation, of WORD_MIN to WORD_MAX characters.
 """
 
@@ -135,7 +135,7 @@ def _base36(number: int) -> str:
 
 
 def embedded(value: object) -> str:
-    """JSON in which nothing can end the script element that it stands in."""
+    """JSON in which nothing can end the script element that it is in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")

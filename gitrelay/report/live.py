@@ -1,4 +1,4 @@
-"""The site as it stands now: pages made when they are asked for, and kept as long as what they show is the same.
+"""The site as it is now: pages made when they are asked for, and kept as long as what they show is the same.
 
 Nothing is written, not even the end of a call whose supervisor has died. One question at a time is put to git; `state`
 answers with what it knew last while another one takes long.
@@ -88,7 +88,7 @@ class Live:
         return self._ask(lambda refs: self._page("figures", refs.version, made))
 
     def session(self, name: str) -> str | None:
-        """The page of one session, None where there is none of that name."""
+        """The page of one session, None if there is none of that name."""
 
         def made(pages: Pages) -> tuple[str, bool]:
             (conversation,), _ = turns.read(self._ledger, [name])
@@ -101,15 +101,15 @@ class Live:
         return self._ask(answer)
 
     def _ask(self, answer: Callable[[_Refs], _T]) -> _T:
-        """The answer by the refs as they are; once more where a session has gone since they were looked at."""
+        """The answer by the refs as they are; once more if a session has gone since they were read."""
         with self._asking:
             try:
                 return answer(self._look())
             except UsageError:
-                return answer(self._look(anew=True))
+                return answer(self._look(again=True))
 
-    def _look(self, *, anew: bool = False) -> _Refs:
-        if anew or time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
+    def _look(self, *, again: bool = False) -> _Refs:
+        if again or time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
             text = batch.listing(self._ledger)
             tips: dict[str, str] = {}
             for line in text.splitlines():
@@ -130,7 +130,7 @@ class Live:
         return listing.latest_first(entry for _, entry in self._entries.values())
 
     def _page(self, page: str, of: str, make: Callable[[Pages], tuple[str, bool]]) -> str:
-        """The page, made anew where what it shows is no longer `of`; it says which state of the whole it belongs to.
+        """The page, made again if what it shows is no longer `of`; it says which state of the whole it belongs to.
 
         `make` says too whether all of it could be read: what is damaged is read again at the next question.
         """
@@ -169,7 +169,7 @@ class Live:
 
 
 def _words(call: Call, folder: CallFolder, last: str) -> str:
-    """How a running call stands, in one line; `last` is what its peer said last."""
+    """The state of a running call, in one line; `last` is what its peer said last."""
     now = time.time()
     parts = [f"{call.to} has been at work for {duration.render(max(0.0, now - call.started))}"]
     spoke = folder.last_output()

@@ -54,7 +54,7 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def inline(text: str) -> Markup:
-    """A line in which what stands between backticks is code, and all else is as it is."""
+    """A line in which what is between backticks is code, and all else is as it is."""
     pieces = re.split(r"`([^`]+)`", text)
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(pieces))
 
@@ -72,7 +72,7 @@ def render(text: str) -> Markup:
 
 
 def code(text: str, language: str = "") -> Markup:
-    """A piece of code as spans of pygments' short classes, or escaped where it has no colours."""
+    """A piece of code as spans of pygments' short classes, or escaped if it has no colours."""
     lexer = _lexer(language.lower()) if len(text) <= CODE_MAX else None
     if lexer is None:
         return escape(text)
@@ -163,7 +163,7 @@ def _link_open(self: object, tokens: Sequence[Token], at: int, options: Any, env
 
 
 def _heading(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    """A message's headings stand below the page's own: its first level is the page's fourth."""
+    """A message's headings are below the page's own: its first level is the page's fourth."""
     level = min(6, int(tokens[at].tag[1:]) + 3)
     return f"<h{level}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
 

@@ -19,7 +19,7 @@ from gitrelay.state.folder import State
 
 @contextlib.contextmanager
 def opened(state: State, url: str, none: Callable[[], None]) -> Iterator[None]:
-    """A browser is started beside the block, and `none` is called where there is none. Raises CannotRecord.
+    """A browser is started while the block runs, and `none` is called if there is none. Raises CannotRecord.
 
     A browser of the terminal runs until it is left, so nobody waits for it. The file stays until the end of
     the block, because a browser may take its time.

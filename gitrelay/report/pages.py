@@ -1,6 +1,6 @@
 """The pages: values into templates, with the policy under which a browser shows them.
 
-Style and scripts stand in the page itself and are named by their hashes, so that a page is whole wherever it
+Style and scripts are in the page itself and are named by their hashes, so that a page is whole wherever it
 is put, also opened from `file://`; under that policy no other style or script is in force, and nothing is loaded.
 """
 
@@ -38,7 +38,7 @@ _CHANGE_WORDS: Final = {"A": "added", "D": "deleted", "M": "changed", "T": "chan
 
 @dataclass(frozen=True)
 class State:
-    """How a turn stands, as a badge shows it: a tone of style.css, a sign and words."""
+    """The state of a turn, as a badge shows it: a tone of style.css, a sign and words."""
 
     tone: str
     sign: str
@@ -64,7 +64,7 @@ def state_of(turn: Turn) -> State:
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of one site. `site` is its title; `version` is what a live site stands at, empty for a static one."""
+    """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one."""
 
     site: str
     version: str = ""
@@ -85,7 +85,7 @@ class Pages:
         return self._conversations([conversation], root="../", alone=False)
 
     def figures_page(self, exchanges: Sequence[Exchange]) -> str:
-        """What these calls came to, as charts and tables. Days are local ones."""
+        """The figures of these calls, as charts and tables. Days are local ones."""
         from gitrelay.history import figures
         from gitrelay.report import charts
 
@@ -236,7 +236,7 @@ _USAGE: Final = {"input": "input tokens", "cached": "of them cached", "output": 
 
 
 def _facts(turn: Turn) -> list[tuple[str, str]]:
-    """What the trailers say beside the outcome: (label, value)."""
+    """What the trailers say besides the outcome: (label, value)."""
     request = turn.exchange.request.trailers
     response = turn.exchange.response.trailers if turn.exchange.response else {}
     facts = [("access", request.get(Trailer.ACCESS, ""))]

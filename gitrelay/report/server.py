@@ -1,12 +1,12 @@
 """The live site over HTTP, for the person on this machine alone: read-only, on 127.0.0.1, below a secret path.
 
-The secret stands in the path and not in a cookie: a browser sends the cookies of 127.0.0.1 to every port, also to
-another user's server. Who does not know it is told nothing. A name that somebody's DNS points to this machine is
+The secret is in the path and not in a cookie: a browser sends the cookies of 127.0.0.1 to every port, also to
+another user's server. A client that does not know it learns nothing. A name that somebody's DNS points here is
 refused by the Host header; no other site may read or frame a page.
 
 The library's own server, with bounds: so long to ask and to be answered, so many bytes of an address, so many
-connections. Where there are more, the longest of those that have not named the secret is cut off: by being slow it
-keeps nobody out, and who has named the secret is not cut off for those who have not.
+connections. If there are more, the longest of those that have not named the secret is cut off: by being slow it
+keeps nobody out, and a client that has named the secret is not cut off for one that has not.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _html(text: str, template: str) -> _Answer:
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Serves `live` below `/<token>/`. Raises UsageError where the port cannot be had; port 0 is any free one."""
+    """Serves `live` below `/<token>/`. Raises UsageError if the port cannot be had; port 0 is any free one."""
 
     daemon_threads = True  # Ctrl-C does not wait for a reader
     allow_reuse_address = True
@@ -71,7 +71,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, live: Live, token: str, port: int = 0) -> None:
         self.live = live
         self.token = token
-        self._strangers: dict[socket.socket, float] = {}  # who has not named the secret, since when, oldest first
+        self._strangers: dict[
+            socket.socket, float
+        ] = {}  # clients that have not named the secret, since when, oldest first
         self._known: dict[socket.socket, None] = {}  # who has
         self._lock = threading.Lock()
         try:
@@ -134,7 +136,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             request.shutdown(socket.SHUT_RDWR)  # its thread then ends by itself
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader that went away or was too slow is no news; anything else is told, and the others are served."""
+        """A reader that went away or was too slow is not reported; anything else is, and the others are served."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

@@ -1,6 +1,6 @@
 """The static site: an index, a page for each session, the figures; or one page that holds a few sessions.
 
-Sessions are read and rendered in batches, in several processes where there are many.
+Sessions are read and rendered in batches, in several processes if there are many.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MANY: Final = 400  # exchanges; fewer are rendered before other processes have 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written where: `files` are below `place`, or one, `place` itself. `damaged` could not be read."""
+    """What was written: `files` below `place`, or one file, `place` itself. `damaged` could not be read."""
 
     place: Path
     files: int
@@ -64,7 +64,7 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
 
 
 def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
-    """Write these sessions, or all, to one page. Raises UsageError where they are too many, or see folder.py."""
+    """Write these sessions, or all, to one page. Raises UsageError if they are too many, or see folder.py."""
     folder.check_file(place, force=force)
     found = batch.read(ledger, sessions)
     count = len(found.exchanges)

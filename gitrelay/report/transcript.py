@@ -1,6 +1,6 @@
 """A transcript in markdown, to read in an editor or to paste into a review.
 
-What agents wrote stands in quotes, line by line, so that no message can pass for another turn.
+What agents wrote is in quotes, line by line, so that no message can pass for another turn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A session as it is read: its turns with everything that was recorded of them, ready for a page or a transcript.
 
 Built in batches: for any number of sessions the messages, the checks' output and the changes of the caller's
-files are read by a fixed number of git processes, and a few more where changes are large.
+files are read by a fixed number of git processes, and a few more if changes are large.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_TREES: Final = ("", "")
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One run of a check. `output` is markdown: a console block and how it ended, empty where it cannot be read."""
+    """One run of a check. `output` is markdown: a console block and how it ended, empty if it cannot be read."""
 
     command: str
     word: str
@@ -41,7 +41,7 @@ class CheckRun:
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange. `task` and `body` are markdown; `changes` is None where they are not recorded, or not here."""
+    """One exchange. `task` and `body` are markdown; `changes` is None if they are not recorded, or not here."""
 
     exchange: Exchange
     task: str
@@ -60,7 +60,7 @@ class Turn:
 
     @property
     def contradicted(self) -> bool:
-        """Whether the peer claimed pass, and a check of gitrelay's own did not."""
+        """Whether the peer claimed pass, and a check of gitrelay itself did not."""
         return self.exchange.verify == "pass" and bool(self.exchange.failed_checks)
 
 
@@ -84,7 +84,7 @@ class Conversation:
 
     @property
     def last(self) -> int:
-        """When the session last said something, seconds since the epoch; 0 where it never did."""
+        """When the session last said something, seconds since the epoch; 0 if it never did."""
         if not self.turns:
             return 0
         e = self.turns[-1].exchange

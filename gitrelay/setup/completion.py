@@ -50,7 +50,7 @@ def script(shell: str) -> str:
 
 
 def place(shell: str, environ: Mapping[str, str]) -> Path:
-    """Where the shell looks for a script of the user's own; for zsh a folder that may have to be told to it."""
+    """Where the shell looks for a script of the user's own; zsh may have to be told about that folder."""
     home = Path(environ.get("HOME") or Path.home())
     if shell == "fish":
         return _xdg(environ, "XDG_CONFIG_HOME", home / ".config") / "fish/conf.d/git-relay.fish"
@@ -63,7 +63,7 @@ def place(shell: str, environ: Mapping[str, str]) -> Path:
 
 
 def install(shell: str, environ: Mapping[str, str]) -> Installed:
-    """Write the script where the shell looks. Raises UsageError where another's file is there, CannotRecord."""
+    """Write the script where the shell looks. Raises UsageError if another's file is there, CannotRecord."""
     path, text = place(shell, environ), script(shell)
     try:
         before = None
@@ -93,7 +93,7 @@ def _advice(shell: str, path: Path, environ: Mapping[str, str]) -> str:
 
 
 def _function_path(environ: Mapping[str, str]) -> list[Path]:
-    """The folders in which the person's own zsh looks for functions; none where it cannot say."""
+    """The folders in which the person's own zsh looks for functions; none if it cannot say."""
     try:
         said = subprocess.run(
             ["zsh", "-ic", "print -rl -- $fpath"],

@@ -1,6 +1,6 @@
 """What calls need, checked one by one: git, this repository, the peers, the skills, codex's rule, the hooks.
 
-Nothing is changed: what is missing comes with the command that mends it. Only what would stop every call
+Nothing is changed: what is missing comes with the command that fixes it. Only what would stop every call
 fails the whole; what stops some, or only an agent's, is a warning.
 """
 
@@ -39,7 +39,7 @@ _SHELL_LIMIT: Final = 20.0  # seconds for a login shell and the user's profile
 
 @dataclass(frozen=True)
 class Finding:
-    """One row: `state` is ok, warn or fail; `fix` the command, or the words, that mend it."""
+    """One row: `state` is ok, warn or fail; `fix` the command, or the words, that fix it."""
 
     check: str
     state: str
@@ -66,7 +66,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 
 def exit_code(rows: list[Finding]) -> int:
-    """0 where a call to at least one peer besides `shell` can work, as the last row says; else that of such a call."""
+    """0 if a call to at least one peer besides `shell` can work, as the last row says; else that of such a call."""
     return OK if rows[-1].check == "calls" and rows[-1].state == "ok" else NO_ANSWER
 
 
@@ -85,7 +85,7 @@ def _git() -> Iterator[Finding]:
 
 
 def _repository(folder: Path, scratch: Path) -> tuple[Repository, State, Finding]:
-    """The repository, where its state is, and the row; outside of one, what git says everywhere."""
+    """The repository, the folder of its state, and the row; outside of a repository, git's global settings."""
     check = "repository"
     try:
         repo = Repository.open(folder)
@@ -149,18 +149,18 @@ def _peer(repo: Repository, state: State, environ: Mapping[str, str], scratch: P
     )
     ours = peer is registry.BUILT_IN.get(name)
     package = _PACKAGES.get(name)
-    mend = f"npm install -g {package}@latest" if ours and package else f"git config relay.{name}.command"
+    cure = f"npm install -g {package}@latest" if ours and package else f"git config relay.{name}.command"
     if program.path is None:
-        return Finding(check, "warn" if ours else "fail", probe.missing(peer.capabilities.program), mend)
+        return Finding(check, "warn" if ours else "fail", probe.missing(peer.capabilities.program), cure)
     if not peer.capabilities.minimum:
         return Finding(check, "ok", str(program.path))
     version = probe.version(state, program, peer.capabilities)
     text = version.text if version and version.text else "of unknown version"
     if version is not None and not version.supported:
-        return Finding(check, "fail", version.complaint(peer), mend)
+        return Finding(check, "fail", version.complaint(peer), cure)
     missing = probe.missing_flags(state, program, _commands(peer, repo.top or Path.cwd(), scratch))
     if missing:
-        return Finding(check, "fail", f"{name} {text} has no {', '.join(missing)}", mend)
+        return Finding(check, "fail", f"{name} {text} has no {', '.join(missing)}", cure)
     return Finding(check, "ok", f"{text}, {program.path}")
 
 
@@ -180,7 +180,7 @@ def _own_program(environ: Mapping[str, str]) -> Finding:
 
 
 def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
-    """Codex runs commands in a login shell, whose profile sets PATH anew."""
+    """Codex runs commands in a login shell, whose profile sets its own PATH."""
     check = "codex's shell"
     shell = _users_shell()
     here = environ.get("PATH")
@@ -219,7 +219,7 @@ def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
 
 
 def _users_shell() -> str:
-    """The shell of the user's account, as codex takes it; bash where that is none that codex knows."""
+    """The shell of the user's account, as codex takes it; bash if codex does not know it."""
     import pwd
 
     with contextlib.suppress(KeyError):  # a user id without an account, as containers have
@@ -244,7 +244,7 @@ def _rule(environ: Mapping[str, str]) -> Finding:
 
 
 def _skills(environ: Mapping[str, str], top: Path | None, agents: set[str]) -> Iterator[Finding]:
-    """A row for each copy of the skill that an agent which is here reads; a project's copy where it has one."""
+    """A row for each copy of the skill that an agent which is here reads; a project's copy if it has one."""
     readers = [name for name in skills.AGENTS if name in agents]
     for target in skills.skills(readers, environ):
         here = ", ".join(name for name in target.agents if name in agents)
@@ -269,7 +269,7 @@ def _skills(environ: Mapping[str, str], top: Path | None, agents: set[str]) -> I
 
 
 def _hooks(repo: Repository) -> Iterator[Finding]:
-    """A row for each hook of gitrelay's that is here."""
+    """A row for each of gitrelay's hooks that is installed."""
     try:
         found = hooks.listing(repo)
     except RelayError:
@@ -286,16 +286,16 @@ def _hooks(repo: Repository) -> Iterator[Finding]:
 def _skill(target: skills.Target, readers: str, option: str) -> Finding:
     check = f"skill for {readers}"
     found = skills.look(target)
-    mend = f"git relay install --agent {target.agents[0]}{option}"
+    cure = f"git relay install --agent {target.agents[0]}{option}"
     if found.state == "current":
         return Finding(check, "ok", str(target.path))
     if found.state == "absent":
-        return Finding(check, "warn", "not installed", mend)
+        return Finding(check, "warn", "not installed", cure)
     if found.state == "outdated":
-        return Finding(check, "warn", f"{target.path} is of gitrelay {found.version}", mend)
+        return Finding(check, "warn", f"{target.path} is of gitrelay {found.version}", cure)
     if found.state == "link":
         return Finding(check, "warn", f"{target.path} is behind a symbolic link; it is left alone")
-    return Finding(check, "warn", f"{target.path} was edited, or is not gitrelay's", f"{mend} --force")
+    return Finding(check, "warn", f"{target.path} was edited, or is not gitrelay's", f"{cure} --force")
 
 
 def _plugin(version: str) -> Finding:
@@ -311,4 +311,4 @@ def _calls(rows: list[Finding], works: list[str]) -> Finding:
         return Finding("calls", "fail", f"no call can work: {', '.join(stopped)}", "see above")
     if not works:
         return Finding("calls", "fail", "no peer besides shell can be called", "install one of those above, and log in")
-    return Finding("calls", "ok", f"{', '.join(works)} can be called, where logged in")
+    return Finding("calls", "ok", f"{', '.join(works)} can be called, if logged in")

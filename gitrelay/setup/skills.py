@@ -45,7 +45,7 @@ _MAX_BYTES: Final = 1024 * 1024  # a file of ours has about 6 kB
 class Target:
     """One file of ours: `text` belongs at `path`, where `agents` read it.
 
-    `own` is how many of the folders it stands in have no other use; `top` is the root of the working tree
+    `own` is how many of the folders it is in have no other use; `top` is the root of the working tree
     for a file in one, below which no link is followed.
     """
 
@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Found:
-    """What stands at a target: `state` is absent, current, outdated, edited, foreign or link.
+    """What is at a target: `state` is absent, current, outdated, edited, foreign or link.
 
     outdated: written by gitrelay, of another version; edited: by gitrelay once; foreign: by somebody else.
     """
@@ -100,7 +100,7 @@ def codex_rule(environ: Mapping[str, str]) -> Target:
 
 
 def codex_double(environ: Mapping[str, str]) -> Path | None:
-    """A skill named relay in codex's own folder: beside the one in ~/.agents it makes codex load neither."""
+    """A skill named relay in codex's own folder: with the one in ~/.agents, codex loads neither."""
     path = codex_home(environ) / "skills" / "relay" / "SKILL.md"
     return path if path.exists() else None
 
@@ -124,7 +124,7 @@ def codex_home(environ: Mapping[str, str]) -> Path:
 
 
 def look(target: Target) -> Found:
-    """What stands at the target now."""
+    """What is at the target now."""
     if _links(target):
         return Found("link")
     try:

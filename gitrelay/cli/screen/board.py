@@ -30,7 +30,7 @@ _NEARLY: Final = 60.0  # seconds left of a limit that are shown as few
 
 
 class Board:
-    """The state of the display. `press` returns False where the person wants to leave."""
+    """The state of the display. `press` returns False if the person wants to leave."""
 
     def __init__(self, following: Following, title: str, *, colours: bool) -> None:
         self.following = following

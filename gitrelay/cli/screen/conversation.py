@@ -80,7 +80,7 @@ def _check(check: Check, e: Exchange, width: int, colours: bool) -> Iterator[str
 
 
 def _rule(kind: str, who: str, outcome: tuple[str, str], width: int, colours: bool) -> str:
-    """`── request s/01  claude -> codex ───`, and at the right end how it stands."""
+    """`── request s/01  claude -> codex ───`, and at the right end its state."""
     end = clean(outcome[0])
     room = width - (cells_of(end) + 2 if end else 0)
     title = cut(f"{clean(kind)}  {clean(who)}", room - 4)

@@ -28,8 +28,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 class _Row:
     """A figure: `key` on a pipe, `label` on a terminal; `value` bare, `shown` for people; of how many calls.
 
-    `part` is the length of its bar, 0 to 1, None where it has none; `per_cent`: that is also its share; `beside`
-    are the words that stand on a terminal instead. `key` is '' for a heading, which only a terminal shows.
+    `part` is the length of its bar, 0 to 1, None if it has none; `per_cent`: that is also its share; `beside`
+    are the words that are on a terminal instead. `key` is '' for a heading, which only a terminal shows.
     """
 
     key: str
@@ -155,7 +155,7 @@ def _tokens(amount: Amount) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """`bare` is its cell on a pipe, `shown` on a terminal; where that is narrow, the highest `rank` goes first."""
+    """`bare` is its cell on a pipe, `shown` on a terminal; if that is narrow, the highest `rank` goes first."""
 
     head: str
     bare: Callable[[Figures], str]
@@ -168,7 +168,7 @@ def _same(head: str, cell: Callable[[Figures], object], rank: int) -> _Column:
 
 
 def _at_least(amount: Amount, answered: int, text: str) -> str:
-    """`text` with a + where not every call has said its part; - where none has."""
+    """`text` with a + if some calls did not report their part; - if none did."""
     return "-" if amount.total is None else text + ("+" if amount.known < answered else "")
 
 

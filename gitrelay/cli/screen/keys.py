@@ -76,7 +76,7 @@ class Screen:
         return max(20, columns), max(4, rows)
 
     def keys(self, limit: float) -> list[str]:
-        """The names of the keys that come within `limit` seconds; none where time is up or the size has changed."""
+        """The names of the keys that come within `limit` seconds; none if time is up or the size has changed."""
         ready, _, _ = select.select([self._in, self._wake], [], [], limit)
         if self._wake in ready:
             os.read(self._wake, 512)

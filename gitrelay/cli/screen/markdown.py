@@ -1,6 +1,6 @@
 """A message's markdown as lines for a terminal, by rich. Messages are untrusted.
 
-Nothing a message holds is lost or acts: HTML and reference definitions stand as text, a link's target stands
+Nothing in a message is lost or acts: HTML and reference definitions are shown as text, a link's target is shown
 behind its words and no terminal hyperlink is made, an image is its words and its target. The parts of a line are
 made safe after rich has laid them out, so that no entity (`&#x202e;`) and no library can bring a control
 character in.
@@ -82,7 +82,7 @@ class _PlainHeading(Heading):
 
 
 class _Code(CodeBlock):
-    """Indented by two, highlighted where its language is known, without a background."""
+    """Indented by two, highlighted if its language is known, without a background."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).rstrip()

@@ -62,14 +62,14 @@ def of_exchange(e: Exchange, now: float) -> list[Cell]:
 
 
 def standing(e: Exchange) -> Cell:
-    """How an exchange stands, in words and in colour; a failed check is said beside what the peer claims."""
+    """The state of an exchange, in words and in colour; a failed check is shown next to what the peer claims."""
     failed = e.status == "done" and bool(e.failed_checks)
     words = outcome(e.status, e.verify, e.reason) + (", check fail" if failed else "")
     return words, of_outcome(e.status, e.verify, check_failed=failed)
 
 
 def took(e: Exchange) -> str:
-    """How long the call took, as recorded; empty where it was not."""
+    """How long the call took, as recorded; empty if it was not."""
     try:
         return render(float(e.response.trailers[Trailer.DURATION])) if e.response else ""
     except (KeyError, ValueError):

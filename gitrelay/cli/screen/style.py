@@ -18,12 +18,12 @@ _LOOKS: Final = {
 
 
 def paint(text: str, look: str, colours: bool) -> str:
-    """`text` in one of the looks; as it is where there are no colours. `text` must be safe already."""
+    """`text` in one of the looks; unchanged if there are no colours. `text` must be safe already."""
     return f"\x1b[{_LOOKS[look]}m{text}\x1b[m" if colours and look and text else text
 
 
 def of_outcome(status: str, verify: str | None, *, check_failed: bool = False) -> str:
-    """The look of how an exchange stands; the words beside it say the same."""
+    """The look of the state of an exchange; the words next to it say the same."""
     if status in ("error", "damaged") or verify == "fail" or check_failed:
         return "bad"
     if status == "done":

@@ -24,7 +24,7 @@ Cell = tuple[str, str]  # the text, and one of the looks of `style`
 class Column:
     """`rank` 0 is never left out; of the others the highest goes first. `least`: the cells it can be cut to, 0: uncut.
 
-    `tail`: what stands from the last of these on stays when the text is cut: an address keeps its id, `a -> b` its b.
+    `tail`: the text from the last of these on stays when it is cut: an address keeps its id, `a -> b` its b.
     """
 
     head: str
@@ -47,7 +47,7 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, width: int, *, tail: str = "") -> str:
-    """`text` in at most `width` cells, an ellipsis where something is missing."""
+    """`text` in at most `width` cells, an ellipsis if something is missing."""
     if cells_of(text) <= width:
         return text
     if width <= 1:

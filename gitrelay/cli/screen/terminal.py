@@ -1,7 +1,7 @@
 """The terminal that an answer is drawn on: how wide it is, whether it has colours, and the pager before it.
 
 The pager is chosen as git chooses it: GIT_PAGER, then `pager.relay`, `core.pager`, PAGER, `less`; `git --no-pager`
-and `pager.relay=false` mean none. Where git itself has started one (`git -p relay ls`, `pager.relay=true`), stdout
+and `pager.relay=false` mean none. If git itself has started one (`git -p relay ls`, `pager.relay=true`), stdout
 is a pipe and GIT_PAGER_IN_USE is set.
 """
 
@@ -22,7 +22,7 @@ from gitrelay.git.repository import Repository
 
 _NARROWEST: Final = 20
 _BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False}
-# what git sets for its pager: quit where one screen is enough, keep colours, leave the text on the screen
+# what git sets for its pager: quit if one screen is enough, keep colours, leave the text on the screen
 _PAGER_ENVIRONMENT: Final = {"LESS": "FRX", "LV": "-c"}
 
 
@@ -36,7 +36,7 @@ class Terminal:
     _encoding: str = "utf-8"
 
     def print(self, lines: Iterable[str]) -> None:
-        """Lines of text, each with its end added. Raises BrokenPipeError where the reader has gone."""
+        """Lines of text, each with its end added. Raises BrokenPipeError if the reader has gone."""
         for line in lines:
             self._out.write((line + "\n").encode(self._encoding, "replace"))
         self._out.flush()
@@ -80,7 +80,7 @@ def has_colours(environ: Mapping[str, str], color_ui: str | None = None) -> bool
 
 
 def pager(environ: Mapping[str, str], repo: Repository | None) -> str | None:
-    """The command line of the pager, for a shell; None where there is to be none."""
+    """The command line of the pager, for a shell; None if there is to be none."""
     if environ.get("TERM", "dumb") in ("", "dumb"):
         return None
     own = _own(repo, "pager.relay")
@@ -98,7 +98,7 @@ def _own(repo: Repository | None, name: str) -> str | None:
 
 
 def _started(command: str) -> subprocess.Popen[bytes] | None:
-    """The pager, run by a shell as git does; None where it does not start."""
+    """The pager, run by a shell as git does; None if it does not start."""
     env = {**_PAGER_ENVIRONMENT, **os.environ, "GIT_PAGER_IN_USE": "true"}
     try:
         return subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE, env=env)

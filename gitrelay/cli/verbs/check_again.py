@@ -16,7 +16,7 @@ from gitrelay.protocol import names
 @json_option
 @click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
 def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
-    """Run the checks of an exchange anew, and append what they come to.
+    """Run the checks of an exchange again, and record the results.
 
     They run here and now, in this working tree; what was recorded before stays. Exit code 1 where one
     does not pass.

@@ -14,7 +14,7 @@ from click.shell_completion import ShellComplete
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
-# what a shell reads as one word as it stands; nothing else is offered
+# what a shell reads as one word as it is; nothing else is offered
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/@%+=-][A-Za-z0-9._/@:%+=-]*")
 
 

@@ -12,7 +12,7 @@ import click
 from gitrelay.cli.options import json_option
 from gitrelay.errors import Code
 
-# (task, the verdict it must come to): a change, a check that fails, the mend
+# (task, the verdict it must come to): a change, a check that fails, the fix
 _TURNS = (
     ("echo hello > greeting.txt", "pass"),
     ("grep world greeting.txt", "fail"),

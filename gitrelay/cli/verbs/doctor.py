@@ -1,4 +1,4 @@
-"""`git relay doctor`: what is missing or skewed, and the command that mends it."""
+"""`git relay doctor`: what is missing or skewed, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gitrelay.errors import Code
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> int:
-    """Check what calls need, and name the command that mends what is missing.
+    """Check what calls need, and name the command that fixes what is missing.
 
     Exit code 0 means that a call to at least one peer besides shell can work here; 4 that none can.
     Warnings are about single peers and agents and do not change it. Logins are not tried: that

@@ -17,7 +17,7 @@ def command(folder: str, as_json: bool) -> int:
     """Take sessions out of a '.relay' folder of the original file protocol.
 
     One-shots and sessions become branches, byte for byte; DIR stays as it is. A session that is broken
-    or exists already is listed and left out, whole. Exit code 1 where one was.
+    or exists already is listed and left out, whole. Exit code 1 if one was.
     """
     from gitrelay.calls import settings
     from gitrelay.cli import output

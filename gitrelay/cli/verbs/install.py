@@ -77,14 +77,14 @@ def say_changes(changes: Sequence[Change]) -> None:
 
 
 def wanted_agents(given: Sequence[str]) -> tuple[str, ...]:
-    """The agents that were named; all of them where none was."""
+    """The agents that were named; all of them if none was."""
     from gitrelay.setup import skills
 
     return skills.AGENTS if not given or "all" in given else tuple(given)
 
 
 def top_of(project: bool) -> Path | None:
-    """The working tree for --project. Raises UsageError where there is none."""
+    """The working tree for --project. Raises UsageError if there is none."""
     if not project:
         return None
     from gitrelay.errors import UsageError

@@ -26,7 +26,7 @@ def command(words: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
 
     'peers test NAME' tries on this peer what any must be able to do, in a throw-away repository: it
     answers, continues, keeps to its access, writes, ends when cancelled. The calls are real, and paid
-    for like any other. Exit code 1 where a case fails.
+    for like any other. Exit code 1 if a case fails.
     """
     if not words:
         if timeout is not None:

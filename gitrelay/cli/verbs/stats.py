@@ -1,4 +1,4 @@
-"""`git relay stats`: what the calls came to, in figures."""
+"""`git relay stats`: figures of the calls."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @json_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
 def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_json: bool) -> int:
-    """Say what the calls came to, in figures.
+    """Print figures of the calls: outcomes, durations, tokens, cost.
 
     Of all sessions, archived ones too, or of those named: calls by outcome and reason, what peers claimed
-    beside what the checks found, durations, tokens and cost. A percentile is the nearest rank, a value that
+    next to what the checks found, durations, tokens and cost. A percentile is the nearest rank, a value that
     occurred; days are those of the local time zone. What was not recorded is unknown, never 0: in a table
     '-' is unknown, and '+' behind a sum says that some calls did not report their part.
 

@@ -20,7 +20,7 @@ from gitrelay.cli.options import json_option
 def command(port: int, open_: bool, as_json: bool) -> int:
     """Serve the sessions as a site on this machine, live.
 
-    What 'export' writes, as it stands now; pages follow what is recorded while they are open. The
+    What 'export' writes, as it is now; pages follow what is recorded while they are open. The
     address is printed: it holds a secret, and without it nobody on this machine is shown anything.
     Nothing can be changed through it. Ctrl-C ends it, with exit code 130; SIGTERM with 143.
     """

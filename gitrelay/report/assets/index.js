@@ -1,5 +1,5 @@
 "use strict";
-// The index: search and filters over all exchanges; only a window of what is found stands in the page.
+// The index: search and filters over all exchanges; only a window of what is found is in the page.
 const index = (() => {
   const STATUSES = ["done", "error", "pending"];
   const VERDICTS = ["pass", "fail", "skip", ""];
@@ -114,7 +114,7 @@ const index = (() => {
     return made;
   }
 
-  // a line in which what stands between backticks is code
+  // a line in which what is between backticks is code
   function said(className, text) {
     const made = element("bdi", className);
     made.append(...text.split(/`([^`]+)`/).map((piece, i) => (i % 2 ? element("code", "", piece) : piece)));
@@ -196,7 +196,7 @@ const index = (() => {
     return true;
   }
 
-  // what is asked stands in the address, so that it can be sent to somebody and survives a reload
+  // the query is in the address, so that it can be sent to somebody and survives a reload
   function remember() {
     const asked = new URLSearchParams(fields.map((id) => [id, field(id).value]).filter(([, value]) => value));
     try { history.replaceState(null, "", `#${asked}`); } catch { /* some browsers forbid it from file:// */ }
@@ -225,7 +225,7 @@ const index = (() => {
   const near = new IntersectionObserver((entries) => {
     if (!entries.some((e) => e.isIntersecting) || shown >= found.length) return;
     more();
-    near.unobserve(field("more")); // told anew, also where it is still near
+    near.unobserve(field("more")); // reported again, also if it is still near
     near.observe(field("more"));
   }, { rootMargin: "600px" });
   near.observe(field("more"));
