@@ -2,15 +2,20 @@
 
 Git exports its own variables into hooks and aliases (`GIT_DIR`, `GIT_INDEX_FILE`, ...), and an inherited
 `GIT_DIR` beats `git -C`; GitPython can add variables to git's environment but never take one away. So
-`main` scrubs `os.environ` before anything imports git, by an allow-list, and peers inherit the result.
+`main` scrubs `os.environ` before anything imports git: gitrelay's own git gets what an allow-list names. A peer
+gets back all of the user's variables but those that say which repository to work in.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
+
+from gitrelay.errors import UsageError
 
 # Every kept name is about how git reaches the network, where it is installed, or settings that the
 # person gave on the command line or in the environment; none says which repository to work in.
@@ -43,6 +48,38 @@ _KEPT: Final = frozenset(
     }
 )
 _KEPT_PATTERN = re.compile(r"GIT_CONFIG_(KEY|VALUE)_[0-9]+")
+# What says which repository, or which part of one, git works in (`git rev-parse --local-env-vars`), and what belongs
+# to the one git process that has set it. A peer works in the caller's tree, whatever these say; all other variables
+# of git are the user's own: identity, ssh, configuration.
+_OF_A_REPOSITORY: Final = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_COMMON_DIR",
+        "GIT_WORK_TREE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_PREFIX",
+        "GIT_INDEX_FILE",
+        "GIT_INDEX_VERSION",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_CONFIG",
+        "GIT_GRAFT_FILE",
+        "GIT_SHALLOW_FILE",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_ATTR_SOURCE",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REFLOG_ACTION",
+        "GIT_PAGER_IN_USE",
+        "GIT_LITERAL_PATHSPECS",
+        "GIT_GLOB_PATHSPECS",
+        "GIT_NOGLOB_PATHSPECS",
+        "GIT_ICASE_PATHSPECS",
+    }
+)
+_OF_A_REPOSITORY_PATTERN = re.compile(r"GIT_(INTERNAL|PUSH_OPTION|PROTOCOL_FROM)_\w+|GIT_PUSH_OPTION_COUNT")
+_FOR_PEERS: Final = "GITRELAY_GIT"  # variables of git that only peers get, as JSON; from `scrub` to `for_peer`
 
 # Set by an agent for the commands it runs. A peer must not believe that it is nested in the caller:
 # claude up to 2.1.70 refuses to start with CLAUDECODE set.
@@ -71,19 +108,84 @@ AGENT_MARKERS: Final = frozenset(
 
 
 def scrub() -> dict[str, str]:
-    """Remove git's variables that are not on the allow-list from os.environ; returns what was removed."""
+    """Remove git's variables that are not on the allow-list from os.environ; returns what was removed.
+
+    What a peer gets all the same stays in one variable that git does not know.
+    """
     removed = {
         name: os.environ.pop(name)
         for name in list(os.environ)
         if name.startswith("GIT_") and name not in _KEPT and not _KEPT_PATTERN.fullmatch(name)
     }
+    kept = _carried(os.environ) | {name: value for name, value in removed.items() if not _names_a_repository(name)}
+    if kept:
+        os.environ[_FOR_PEERS] = json.dumps(kept)
+    _found.clear()
+    _found.update({name: os.path.abspath(removed[name]) for name in ("GIT_DIR", "GIT_WORK_TREE") if removed.get(name)})
     return removed
 
 
+_found: dict[str, str] = {}
+
+
+def named_repository() -> Mapping[str, str]:
+    """GIT_DIR and GIT_WORK_TREE as this program was given them, made absolute."""
+    return _found
+
+
 def for_peer(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment without git's variables and agent markers, then the peer's own settings."""
-    kept = {k: v for k, v in environ.items() if not k.startswith("GIT_") and k not in AGENT_MARKERS}
+    """The caller's environment without what names a repository and agent markers, then the peer's own settings."""
+    kept = {k: v for k, v in environ.items() if k not in AGENT_MARKERS and k != _FOR_PEERS}
+    kept = {k: v for k, v in (kept | _carried(environ)).items() if not _names_a_repository(k)}
     return kept | dict(extra)
+
+
+def _names_a_repository(name: str) -> bool:
+    return name in _OF_A_REPOSITORY or bool(_OF_A_REPOSITORY_PATTERN.fullmatch(name))
+
+
+def _carried(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an earlier `scrub` has kept for peers; anything else under that name counts as nothing."""
+    try:
+        kept = json.loads(environ.get(_FOR_PEERS, "{}"))
+    except ValueError:
+        return {}
+    if not isinstance(kept, dict):
+        return {}
+    return {k: v for k, v in kept.items() if k.startswith("GIT_") and isinstance(v, str) and "\0" not in v}
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """The user's home. Without a HOME that is an absolute path, the one of the user's account."""
+    named = environ.get("HOME", "")
+    if os.path.isabs(named):
+        return Path(named)
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a user id without an account, as containers have
+        raise UsageError(
+            f"HOME is {named!r}, and this user has no account that would name a home", hint="export HOME=/your/home"
+        ) from None
+
+
+def folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    """The folder that the variable `name` names, `default` if it is unset or blank.
+
+    `~` is the home, as a shell would have it: a service file or a `.env` hands it over as it is. Raises UsageError
+    for a relative path: it would mean another folder wherever the command runs.
+    """
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    if value == "~" or value.startswith("~/"):
+        return home(environ) / value[2:]
+    if not os.path.isabs(value):
+        raise UsageError(
+            f"{name}={value!r} is not an absolute path", hint=f'export {name}="$PWD/{value}", or unset {name}'
+        )
+    return Path(value)
 
 
 def calling_agent(environ: Mapping[str, str]) -> str | None:

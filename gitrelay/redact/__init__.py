@@ -2,7 +2,8 @@
 
 What is found, in this order, so that a span that two rules claim has the more telling name: private keys (`keys`);
 what a provider's own prefix gives away, and credentials in URLs and headers (`providers`, one table); the user's
-patterns; the value of a name that says `password`, `token`, `secret` or the like (`named`, `values`). Nothing is
+patterns; the value of an option that takes a password (`flags`); the value of a name that says `password`, `token`,
+`secret` or the like (`named`, `verdict`). Nothing is
 guessed from entropy: an object id, a UUID, a hash or a lock-file line has no name and no prefix that speaks against
 it, and stays.
 
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gitrelay.redact import keys, named, providers
+from gitrelay.redact import flags, keys, named, providers
 from gitrelay.redact.span import Span
 
 _HOLD: Final = 256 * 1024  # characters of a line without an end that a stream keeps
@@ -84,7 +85,8 @@ class Redactor:
 
     def find(self, text: str) -> list[Span]:
         """The spans to redact, in order; none overlaps another or an earlier redaction."""
-        spans = [*keys.find(text), *providers.find(text), *self._of_user(text), *named.find(text)]
+        spans = [*keys.find(text), *providers.find(text), *self._of_user(text)]
+        spans += [*flags.find(text), *named.find(text)]
         if not spans:
             return []
         order = {span: number for number, span in reversed(list(enumerate(spans)))}
@@ -212,7 +214,7 @@ _MARK = r"\[redacted:([a-z0-9-]{1,40})\]"
 @functools.cache
 def rules() -> frozenset[str]:
     """The names of all rules."""
-    return frozenset({"private-key", "password", "secret", CUSTOM, *providers.names()})
+    return frozenset({"private-key", "password", "secret", CUSTOM, *providers.names(), *flags.names()})
 
 
 def _custom(pattern: str) -> re.Pattern[str]:

@@ -215,6 +215,11 @@ def _blank(n: _Named) -> bool:
     return not (n.quoted and n.match["word"] and n.text[n.start - 1] != "`")
 
 
+def _listed(n: _Named) -> bool:
+    """A comma behind a name that is not in quotes, or behind "pass" alone: no key and its value."""
+    return n.kind == "," and (n.name == "pass" or not n.match["close"].strip("]\\"))
+
+
 def _call_or_type(n: _Named) -> bool:
     """token(...), token[...], Token<...>; not the end of an element of XML."""
     return n.after in _OPENING and not n.goes_on and not (n.after == "<" and n.kind == ">")
@@ -228,7 +233,7 @@ NAME_RULES: Final[tuple[Rule[_Named], ...]] = (
     Rule("no-tag", lambda n: n.kind == ">" and n.before not in ("<", "/"), False),
     Rule("blank", _blank, False),
     Rule("pass-is", lambda n: n.said and n.bare_pass, False),
-    Rule("list-of-words", lambda n: n.kind == "," and not n.match["close"].strip("]\\"), False),
+    Rule("list-of-words", _listed, False),
     Rule("call-or-type", _call_or_type, False),
 )  # fmt: skip
 

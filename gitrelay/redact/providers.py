@@ -62,11 +62,6 @@ def _is_url_password(match: re.Match[str]) -> bool:
     return not (is_template(value) or is_default(value) or is_placeholder(value))
 
 
-def _is_flag_value(match: re.Match[str]) -> bool:
-    value = match["s"]
-    return not (is_template(value) or is_default(value) or is_placeholder(value))
-
-
 def _begin(match: re.Match[str], rule: _Rule) -> int:
     """Where the words begin that give a secret away; -1 if the line does not hold the word that the rule asks for."""
     if not rule.line:
@@ -197,8 +192,6 @@ PROVIDERS: Final = (
           loose=True, apart=True, check=_not_a_word),
     _Rule("basic-auth", ("_auth=", "_auth = ", '"auth": "', '"auth":"', '\\"auth\\": \\"', '\\"auth\\":\\"'),
           "(?P<s>[A-Za-z0-9+/]{8,512}={0,2})", loose=True, apart=True, check=_is_basic),
-    _Rule("curl-user", (" -u ", " -u", " --user ", " --user="),
-          r"[\"']?[^\s:\"'/]{1,64}:(?P<s>[^\s\"']{3,128})", loose=True, apart=True, line="curl", check=_is_flag_value),
     _Rule("netrc-password", (" login ", "\tlogin ", "\nlogin "),
           r"[^\s]{1,128}\s{1,8}password\s{1,4}(?P<s>[^\s]{4,128})", loose=True, apart=True, check=_is_url_password),
     _Rule("session-cookie",

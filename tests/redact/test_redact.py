@@ -124,6 +124,21 @@ def test_the_users_own_patterns_are_redacted_too() -> None:
     assert caught.value.pattern == "(" and "unterminated" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'args = ["mysql", "-p"], "name"',
+        'FLAGS = (("7z", "unrar"), ("-p", "-hp"), "")',
+        "ssh -p 2222 web1 docker ps -p; mkdir -p hunter2/out; cp -p hunter2 out; python -m http.server -p hunter2",
+        "mysqldump shop | ssh web1 -p hunter2",  # the option of another command
+        "sshpass -e scp -p hunter2 web1:",
+        "docker run -p hunter2 nginx",
+    ],
+)
+def test_an_option_of_another_program_takes_no_password(text: str) -> None:
+    assert alarms(text) == []
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from([(), ("red",), (r"\w+",), ("custom",)]))
 def test_what_is_redacted_is_not_redacted_again(text: str, patterns: tuple[str, ...]) -> None:
@@ -169,6 +184,9 @@ HOSTILE = (
     "authorization: ", "curl", "curl -u a:b", " -u a:", "://", "://a:", "://a:b@", "Cookie: sid=", "sid=", "Q~", "-us1",
     "12345678:AA", ".atlasv1.", "-" * 40, "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----",
     "-----END PRIVATE KEY-----\n", "a" * 40 + "\n-----END PRIVATE KEY-----\n", "Private-Lines: 9\n", "QUJD" * 16 + "\n",
+    "mysql -p", "docker login -p", "docker -p x ", "docker\"login\",\"-p\",\"", "curl -u a:", "sshpass -p ",
+    "echo a | sudo -S ", "htpasswd -b a ", "redis-cli AUTH ", "password: 1of1of1", "password: a.a.a@",
+    "password: ctrl+alt+",
     "-----BEGIN PRIVATE KEY-----\n" + "QUJD" * 16 + "\n", "[redacted:", "[redacted:secret]", "\\", "\\n", '"', "=", "A",
 )  # fmt: skip
 
@@ -270,7 +288,7 @@ CUT = [
     (f"DB_PASSWORD={PASSWORD} ", PASSWORD),
     (f'password = "{PASSWORD}" ', PASSWORD),
     (f"postgres://app:{PASSWORD}@db/x ", PASSWORD),
-    (f"curl https://api.invalid -u admin:{PASSWORD} ", PASSWORD),
+    (f" curl https://api.invalid -u admin:{PASSWORD} ", PASSWORD),
     (f"Cookie: a=b; theme=dark; sid={TOKEN[4:]}0a ", TOKEN[4:]),
     (f"{KEY}\n", KEY.splitlines()[2]),
 ]

@@ -256,7 +256,67 @@ def _credentials() -> list[Secret]:
 
 
 def secrets() -> list[Secret]:
-    return [*_tokens(), *_keys(), *_credentials()]
+    return [*_tokens(), *_keys(), *_credentials(), *_command_lines()]
+
+
+def _command_lines() -> list[Secret]:
+    """Passwords that programs are given as an option, an operand or on their standard input."""
+    one, two, mixed = "hunt" + "er2", "Winter" + "@2024", some(_ALNUM, 18)
+    lines = {
+        "mysql": "mysql -h db.internal -u app -p{} shop -e 'select 1'",
+        "mysqldump quoted": "mysqldump --all-databases -uroot -p'{}' | gzip > dump.sql.gz",
+        "mariadb in docker": "docker exec -i db mariadb -uroot -p{} < schema.sql",
+        "mysqladmin with a path": "+ /usr/bin/mysqladmin -u root -p{} ping",
+        "sshpass": "sshpass -p {} ssh -o StrictHostKeyChecking=no -p 2222 deploy@web1 uptime",
+        "sshpass attached": "sshpass -p'{}' scp -P 2222 app.tar deploy@web1:/srv/",
+        "sshpass in a list of words": '["sshpass", "-p", "{}", "ssh", "web1"]',
+        "docker login": "docker login -u ci -p {} registry.internal:5000",
+        "docker login first": "$ docker --config /tmp/d login registry.internal -p '{}' -u ci",
+        "podman login": 'RUN podman login -u ci -p "{}" quay.invalid && podman pull quay.invalid/a/b',
+        "skopeo creds": "skopeo copy --src-creds ci:{} docker://a/b:1 oci:out",
+        "helm login": "helm registry login r.invalid -u ci -p {}",
+        "redis-cli": "redis-cli -h cache -p 6379 -a {} --no-auth-warning info",
+        "redis-cli auth": "redis-cli -h cache AUTH {}",
+        "redis environment": "REDISCLI_AUTH={} redis-cli ping",
+        "curl attached": "curl -fsS -uadmin:{} https://api.invalid/v1",
+        "curl quoted": "curl --user 'admin:{}' -X POST https://api.invalid/v1",
+        "curl proxy": "curl -U me:{} -x http://proxy:3128 https://api.invalid",
+        "curl in a list of words": 'subprocess.run(["curl", "-u", "admin:{}", url])',
+        "httpie": "http -a admin:{} GET https://api.invalid/v1",
+        "mongo": "mongosh --host db -u root -p {} --authenticationDatabase admin",
+        "mongodump quoted": 'mongodump -u root -p "{}" --archive=out',
+        "sqlcmd": "/opt/mssql-tools/bin/sqlcmd -S localhost -U sa -P {} -Q 'select 1'",
+        "ldapsearch": "ldapsearch -x -D cn=admin,dc=example -w {} -b dc=example",
+        "openssl": "openssl pkcs12 -in s.p12 -passin pass:{} -nokeys",
+        "openssl out": "openssl genrsa -aes256 -passout pass:{} 4096",
+        "zip": "zip -r -P {} out.zip data/",
+        "7z": "7z a -p{} out.7z data/",
+        "keytool": "keytool -list -keystore a.jks -storepass {}",
+        "plink": "plink -ssh deploy@web1 -pw {} uptime",
+        "rdp": "xfreerdp /u:ann /p:{} /v:10.0.0.9",
+        "smbclient": "smbclient //srv/share -U 'ann%{}' -c ls",
+        "lftp": "lftp -u ann,{} sftp://files.invalid",
+        "ipmitool": "ipmitool -I lanplus -H bmc7 -U admin -P {} power status",
+        "twine": "twine upload -u ann -p {} dist/*",
+        "htpasswd": "htpasswd -bc /etc/nginx/users ann {}",
+        "htpasswd without a file": "htpasswd -nbB ann {}",
+        "rabbitmqctl": "rabbitmqctl add_user app {}",
+        "sqlplus": "sqlplus -s scott/{}@//db:1521/orcl",
+        "minio": "mc alias set local http://minio:9000 admin {}",
+        "sudo": "echo {} | sudo -S apt-get install -y jq",
+        "docker login on stdin": "echo '{}' | docker login -u ci --password-stdin registry.internal",
+        "passwd on stdin": "echo {} | passwd --stdin deploy",
+        "chpasswd": 'echo "deploy:{}" | sudo chpasswd',
+        "gh on stdin": "printf '%s' '{}' | gh auth login --with-token",
+        "aws configure": "aws configure set aws_secret_access_key {}",
+        "in json": '{{"type":"command","command":"bash -lc \\"mysql -uroot -p{} -e 1\\""}}',
+        "in a trace": "++ mysql -h127.0.0.1 -P3306 -uroot -p{} -N -B",
+    }
+    secrets = (one, two, mixed)
+    return [
+        Secret(f"command {kind}", text.format(secrets[i % 3]), secrets[i % 3])
+        for i, (kind, text) in enumerate(lines.items())
+    ]
 
 
 def look_alikes() -> list[str]:
