@@ -196,7 +196,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
-        return Asked(Address(held.name, request.id), held.worktree.path / request.file, tuple(held.notes))
+        return Asked(Address(held.name, request.id), held.worktree.path / request.file, (*held.notes, *wanted.notes))
     call = Call(
         session=held.name,
         id=request.id,
@@ -227,7 +227,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     except BaseException:
         recording.heal(held, folder)
         raise
-    return Asked(call.address, held.worktree.path / request.file, tuple(held.notes))
+    return Asked(call.address, held.worktree.path / request.file, (*held.notes, *wanted.notes))
 
 
 def _give_up(held: Session, folder: CallFolder, call: Call) -> None:

@@ -12,7 +12,8 @@ from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
-from gitrelay.peers import registry
+from gitrelay.peers import command, registry
+from gitrelay.peers.base import Peer
 from gitrelay.process.values import Limits
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.frontmatter import BadMessage
@@ -38,6 +39,7 @@ class Plan:
     check_limit: float | None
     binding: Mapping[str, str]
     bound: str
+    notes: tuple[str, ...] = ()  # for the person who asks
 
     @property
     def one_shot(self) -> bool:
@@ -62,7 +64,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     _check_key(repo, order.key)
     task = _task(order.task, order.files)
     from_ = settings.caller(repo, order.from_)
-    checks = tuple(checked(command) for command in order.given.checks)
+    checks = tuple(checked(check) for check in order.given.checks)
     limit = settings.check_limit(repo) if checks else None
     several = len(order.to) > 1
     name = order.name or ""
@@ -75,8 +77,25 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         session = None if order.session is None else names.check_session(order.session + suffix, "--session")
         one_shot = names.check_slug(name + suffix, "--name") if session is None else name
         key = f"{order.key} {peer}" if several and order.key is not None else order.key
-        plans.append(Plan(task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound))
+        notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
+        plans.append(
+            Plan(task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound, notes)
+        )
     return plans
+
+
+def _notes(peer: Peer, chosen: CallSettings, task: str) -> tuple[str, ...]:
+    """What to tell the person who asks. Raises UsageError for a task that the peer's command line cannot take."""
+    able, name = peer.capabilities, peer.name
+    size = len(task.encode())
+    if able.prompt_max is not None and size > able.prompt_max:
+        raise command.too_long(name, size)
+    if chosen.access not in able.unheld:
+        return ()
+    return (
+        f"{name} is not told that it has {chosen.access} access: what it changes is only seen afterwards; tell it with "
+        f"{{access}} in relay.{name}.command, or set relay.{name}.{chosen.access}",
+    )
 
 
 def _chosen(repo: Repository, peer: str, order: Order) -> CallSettings:

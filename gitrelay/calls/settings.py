@@ -82,10 +82,10 @@ def for_call(
 
     chosen = resolve(repo, name, "access", given.access, "--access") or Choice(Access.WRITE, "default")
     access = access_of(chosen)
-    if access not in able.access:
+    if access not in (*able.access, *able.unheld):
         raise UsageError(
             f"peer {name} cannot be held to {chosen.value} access ({chosen.source})",
-            hint=f"it knows {', '.join(able.access)}",
+            hint=f"it knows {', '.join((*able.access, *able.unheld))}",
             code=Code.BAD_ACCESS,
         )
     words = {}

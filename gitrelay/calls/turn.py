@@ -14,7 +14,7 @@ from gitrelay import environment
 from gitrelay.calls import continuation, readonly, settings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
-from gitrelay.errors import Reason, RelayError
+from gitrelay.errors import Reason, RelayError, UsageError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
@@ -43,15 +43,17 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     except OSError as e:
         return failed(call.parties, Reason.UNAVAILABLE, f"the call could not be prepared: {e}")
     if turn.program.path is None:
-        return failed(
-            call.parties, Reason.UNAVAILABLE, f"the peer did not start: {probe.missing(turn.peer.capabilities.program)}"
-        )
+        why = probe.missing(turn.peer.capabilities.program_for(call.access))
+        return failed(call.parties, Reason.UNAVAILABLE, f"the peer did not start: {why}")
     if turn.version is not None and not turn.version.supported:
         return failed(call.parties, Reason.UNAVAILABLE, turn.version.complaint(turn.peer))
     cancelled = cancellation(folder)
     resumed = turn.conversation
     before = _state_before(ledger, call)
-    ran = _run_once(ledger, turn, folder, call, cancelled)
+    try:
+        ran = _run_once(ledger, turn, folder, call, cancelled)
+    except UsageError as e:
+        return failed(call.parties, Reason.UNAVAILABLE, f"{e.message}. {e.hint}".rstrip(". "))
     notes = []
     if resumed is not None and ran.has_lost(turn.peer.capabilities.gone):
         notes.append(f"the conversation {resumed.id} is gone; the peer was given the turns as files")
@@ -66,6 +68,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         Trailer.PEER_SESSION: ran.transcript.peer_session or "",
         Trailer.DURATION: f"{time.monotonic() - begin:.1f}",
         Trailer.USAGE: " ".join(f"{name}={used}" for name, used in usage.items()),
+        Trailer.DENIED: str(len(ran.transcript.denied) or ""),
         **continued,
     }
     _tidy(turn, call)
@@ -107,9 +110,10 @@ class _Ran:
 
     def has_lost(self, gone: tuple[str, ...]) -> bool:
         """Whether it ended because the conversation that it was to resume does not exist."""
-        if self.ending.stopped is not None or self.ending.exit_code in (0, None) or self.transcript.answer is not None:
+        found = self.transcript
+        if self.ending.stopped is not None or self.ending.exit_code is None or found.answer is not None:
             return False
-        said = self.last_words + (self.transcript.error[1] if self.transcript.error else "")
+        said = "\n".join([self.last_words, found.printed, found.error[1] if found.error else ""]).lower()
         return any(words in said for words in gone)
 
 
@@ -138,7 +142,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
         resume=conversation.id if conversation else None,
         unseen=tuple(f".relay/{call.session}/{id_}.*.md" for id_ in unseen),
     )
-    program = probe.find(peer.capabilities.program, env)
+    program = probe.find(peer.capabilities.program_for(call.access), env)
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
     litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.top) / name))
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
@@ -199,8 +203,5 @@ def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cance
     for log in (out_log, err_log):
         if log is not None:
             log.close()
-    transcript = reader.transcript(ending.exit_code)
-    if ending.stopped is not None and not reader.finished:
-        # what it had said when it was stopped is no answer, unless its own final event came before
-        transcript = replace(transcript, answer=None, terminal=False)
-    return _Ran(ending, transcript, last_words)
+    by_itself = ending.stopped is None and not ending.lingered
+    return _Ran(ending, reader.transcript(ending.exit_code if by_itself else None), last_words)

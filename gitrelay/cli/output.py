@@ -101,6 +101,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "peer": trailers.get(Trailer.PEER),
         "model": trailers.get(Trailer.MODEL),
         "peer_session": trailers.get(Trailer.PEER_SESSION),
+        "denied": _number(trailers.get(Trailer.DENIED, "")),
         "usage": _usage(trailers.get(Trailer.USAGE, "")),
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
     }
@@ -147,6 +148,9 @@ def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, s
             say(f"{e.address}: {e.to}")
         if e.response is not None:
             write(e.response_data)
+        denied = _number(e.response.trailers.get(Trailer.DENIED, "")) if e.response else 0
+        if denied:
+            say(f"{denied} tool call{'' if denied == 1 else 's'} of {e.to} were refused")
         for check in e.checks:
             if check.word == "pass":
                 say(f"check pass: {check.command}")
@@ -160,6 +164,10 @@ def worst(codes: Sequence[int]) -> int:
     """The exit code that stands for several: the one that a caller must not miss."""
     order = (7, 4, 5, 3, 6, 8, 1, 0)
     return min(codes, key=lambda c: order.index(c) if c in order else -1, default=OK)
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _usage(text: str) -> dict[str, float]:

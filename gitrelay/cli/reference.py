@@ -10,7 +10,14 @@ from typing import Final
 # git config name -> meaning; PEER stands for a peer's name, and without it the setting holds for all peers
 SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.command": "The program that is the peer PEER, its words split as a shell splits them and run without "
-    "a shell; {prompt-file}, {prompt}, {model} and {cwd} are filled in.",
+    "a shell; {prompt-file}, {prompt}, {model}, {cwd} and {access} are filled in.",
+    "relay.PEER.read": "The same for calls with read access; also .write and .full.",
+    "relay.PEER.write": "See relay.PEER.read.",
+    "relay.PEER.full": "See relay.PEER.read.",
+    "relay.PEER.plain": "Whether the words that a configured program prints are its answer, although they are no "
+    "response. Default: false.",
+    "relay.PEER.verdict": "exit: the exit code of a configured program is its verdict, 0 pass and 1 fail, and what "
+    "it prints is the body.",
     "relay.PEER.model": "The model that is handed to the peer. Default: the peer's own.",
     "relay.PEER.effort": "The reasoning effort that is handed to the peer. Default: the peer's own.",
     "relay.PEER.access": "read, write or full. Default: write.",

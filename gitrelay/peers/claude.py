@@ -8,24 +8,14 @@ trip in every permission mode. Exit 0 proves nothing: an API error comes as `sub
 from __future__ import annotations
 
 import json
+import re
 import uuid
-from typing import Any
+from typing import Any, Final
 
-from gitrelay.peers.base import (
-    ANSWER_SCHEMA,
-    STRUCTURED_LEAD,
-    Answer,
-    Capabilities,
-    Command,
-    EventReader,
-    Invocation,
-    Transcript,
-    answer_of_text,
-    count_of,
-    reason_of_status,
-    text_of,
-)
-from gitrelay.protocol import frontmatter, message
+from gitrelay.peers import voice
+from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Address, Said
+from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
+from gitrelay.peers.events import EventReader, count_of, text_of
 
 _ACCESS = {
     # plan mode refuses edits; --tools takes the other tools away (--allowedTools would only pre-approve)
@@ -47,7 +37,7 @@ class Claude:
         minimum=(2, 1),
         resumes=True,
         cumulative=("cost_usd",),
-        gone=("No conversation found",),
+        gone=("no conversation found", "session not found"),
         first_output=300.0,
         idle=1200.0,  # its Bash tool ends or backgrounds a command after 600 s
     )
@@ -63,102 +53,186 @@ class Claude:
         return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:
-        return _Events()
+        return _Events(call)
+
+
+_ANSWER_TOOL: Final = "StructuredOutput"
+# words for a subtype that comes without any
+_ENDINGS: Final = {
+    "error_max_turns": "the maximum number of turns was reached",
+    "error_max_budget_usd": "the budget of the call was used up",
+}
+_COMMAND: Final = re.compile(r"<local-command-std(?:err|out)>(.*?)</local-command-std(?:err|out)>", re.DOTALL)
 
 
 class _Events(EventReader):
-    def __init__(self) -> None:
+    """Everything is kept until the end: a later result that is an error or blank takes nothing back."""
+
+    def __init__(self, call: Invocation) -> None:
         super().__init__()
-        self._result: dict[str, Any] | None = None
+        self._said = Said(Address.of(call))
+        self._own: list[str] = []  # what claude itself says
+        self._results: list[dict[str, Any]] = []
+        self._partial: dict[int, list[str]] = {}  # the input of a structured-output call, as it is streamed
+        self._message = ""
         self._session: str | None = None
         self._version: str | None = None
         self._model: str | None = None
-        self._said = ""
         self._retry: tuple[int | None, str] | None = None
+        self._reset = ""
+        self._refusal = False
 
     def event(self, event: dict[str, Any]) -> bool:
-        kind, subtype = event.get("type"), event.get("subtype")
-        if kind == "system" and subtype == "init":
-            self._session = text_of(event, "session_id")
+        kind = event.get("type")
+        if kind == "system":
+            self._system(event)
+            return False
+        if kind == "rate_limit_event":
+            limit = event.get("rate_limit_info")
+            if text_of(limit, "status") == "rejected":
+                self._reset = voice.reset_of(limit)
+            return False
+        if kind == "assistant":
+            return self._assistant(event)
+        if kind == "user":
+            self._own += _COMMAND.findall(text_of(event, "message", "content") or "")
+            return True
+        if kind == "stream_event":
+            self._stream(event.get("event"))
+            return True
+        if kind == "result":
+            self._results.append(event)
+            self._session = text_of(event, "session_id") or self._session
+            if _is_success(event):
+                self._said.end(event.get("structured_output"), text_of(event, "result"))
+                self.finished = True
+            return True
+        return False
+
+    def _system(self, event: dict[str, Any]) -> None:
+        subtype = event.get("subtype")
+        if subtype == "init":
+            self._session = text_of(event, "session_id") or self._session
             self._version = text_of(event, "claude_code_version")
             self._model = text_of(event, "model")
-            return False
-        if kind == "system" and subtype == "api_retry":
-            status, words = (
-                count_of(event, "error_status"),
-                text_of(event, "error") or "no answer from the API",
-            )
+        elif subtype == "api_retry":
+            status, words = count_of(event, "error_status"), text_of(event, "error") or "no answer from the API"
             self._retry = (status, words)
             if status in (401, 403):
                 # it would try eleven times, three minutes, and a wrong key does not get better
                 self.fatal = ("auth", f"the API answered {status}: {words}")
+
+    def _assistant(self, event: dict[str, Any]) -> bool:
+        message = event.get("message")
+        model = text_of(message, "model")
+        blocks = _blocks(message)
+        if event.get("error") is not None or model == "<synthetic>":
+            self._own += [text for block in blocks if (text := text_of(block, "text"))]
             return False
-        if kind == "assistant":
-            model = text_of(event, "message", "model")
-            if event.get("error") is not None or model == "<synthetic>":
-                return False  # the CLI's own words about an API error, dressed as an answer
-            self._model = model or self._model
-            self._said = _spoken(event) or self._said
-            return True
-        if kind == "result":
-            self._result = event
-            self._session = text_of(event, "session_id") or self._session
-            self.finished = event.get("is_error") is False
-            return True
-        return kind in ("user", "stream_event")
+        self._model = model or self._model
+        self.finished = False  # it works on: a task in the background has ended
+        self._refusal = text_of(message, "stop_reason") == "refusal"
+        key = text_of(message, "id") or object()
+        for block in blocks:
+            if text_of(block, "name") == _ANSWER_TOOL:
+                self._said.calls.append(block.get("input"))
+            elif text_of(block, "type") == "tool_use":
+                self._said.use_tool()
+            elif text := text_of(block, "text"):
+                self._said.say(text, key)
+        return True
+
+    def _stream(self, event: object) -> None:
+        """Pieces of a message, which come if partial messages are asked for by the user's settings."""
+        kind, index = text_of(event, "type"), count_of(event, "index") or 0
+        self._message = text_of(event, "message", "id") or self._message
+        if text := text_of(event, "delta", "text"):
+            self._said.stream(text, self._message)
+        elif kind == "content_block_start" and text_of(event, "content_block", "name") == _ANSWER_TOOL:
+            self._partial[index] = []
+        elif index in self._partial:
+            self._partial[index].append(text_of(event, "delta", "partial_json") or "")
+            if kind == "content_block_stop":
+                self._said.calls.append("".join(self._partial.pop(index)))
 
     def transcript(self, exit_code: int | None) -> Transcript:
         self.close()
-        answer: Answer | None = None
-        fault = text = ""
-        error: tuple[str, str] | None = None
-        result = self._result
-        if result is None:
-            if self._retry is not None:
-                status, words = self._retry
-                error = (
-                    reason_of_status(status, words),
-                    f"the API did not answer: {status or 'no connection'} {words}",
-                )
-            else:
-                text = self._said
-                answer, fault = answer_of_text(text)
-        else:
-            text = text_of(result, "result") or ""
-            if result.get("is_error") is not False:
-                status = count_of(result, "api_error_status")
-                words = text or " ".join(_words(result.get("errors"))) or text_of(result, "subtype") or "error"
-                error = (reason_of_status(status, words), words)
-                if result.get("subtype") == "error_max_structured_output_retries":
-                    error = ("bad-output", words)
-            elif result.get("structured_output") is not None:
-                try:
-                    answer = Answer(*message.structured(result["structured_output"]))
-                except frontmatter.BadMessage as e:
-                    fault = str(e)
-            elif count_of(result, "num_turns") == 0:
-                error = ("no-output", "no turn was made")
-            else:
-                answer, fault = answer_of_text(text)
+        good = [result for result in self._results if _is_success(result)]
+        answer, fault = self._said.answer(in_words=False)
+        error = None if answer is not None and good else self._error(good)
+        if not good and self._said.final:
+            fault = "it ended without its final event"
         return Transcript(
-            answer=answer,
-            terminal=result is not None,
+            answer=answer if error is None else None,
+            terminal=bool(good),
             error=error,
             fault=fault,
-            text=text,
+            text=self._said.text,
+            printed="\n".join([*self._own, self.printed]),
+            garbled=self.garbled,
+            denied=_denied(self._results),
             model=self._model,
             peer_session=self._session,
             version=self._version,
-            usage=_usage(result),
+            usage=_usage(good[-1] if good else self._results[-1] if self._results else None),
         )
 
+    def _error(self, good: list[dict[str, Any]]) -> tuple[str, str] | None:
+        """(reason, words) if claude itself says why there is no answer."""
+        bad = [result for result in self._results if not _is_success(result)]
+        if bad and not good:
+            return self._failure(bad[0])
+        own = next((words for words in reversed(self._own) if words.strip()), "")
+        said = self._said.final.strip()
+        spoken = voice.own_words(said) or (own and voice.own_words(own))
+        if spoken or (own and said in ("", own.strip())):
+            reason, words = spoken or (voice.reason_of_status(None, own), own.strip())
+            return reason, f"{words}; {self._reset}" if self._reset and reason == "quota" else words
+        if self._refusal or any(text_of(result, "stop_reason") == "refusal" for result in good):
+            return "refused", "the model's provider refused the request by its policy"
+        if good:
+            failed = next((self._failure(result) for result in bad), None)
+            none = not said and not self._said.calls and not self._said.structured
+            if none and count_of(good[-1], "num_turns") == 0:
+                return failed or ("no-output", "no turn was made")
+            return failed if none else None
+        if self._retry is not None:
+            status, words = self._retry
+            reason = voice.reason_of_status(status, words)
+            return reason, f"the API did not answer: {status or 'no connection'} {words}"
+        return None
 
-def _spoken(event: dict[str, Any]) -> str:
-    """The text blocks of an assistant message."""
-    message_ = event.get("message")
-    content = message_.get("content") if isinstance(message_, dict) else None
-    blocks = content if isinstance(content, list) else []
-    return "\n".join(filter(None, (text_of(block, "text") for block in blocks)))
+    def _failure(self, result: dict[str, Any]) -> tuple[str, str]:
+        subtype = text_of(result, "subtype") or ""
+        words = text_of(result, "result") or " ".join(_words(result.get("errors"))) or _ENDINGS.get(subtype) or subtype
+        if subtype == "error_max_structured_output_retries":
+            return "bad-output", words
+        reason = voice.reason_of_status(count_of(result, "api_error_status"), words)
+        words = voice.with_times(words) or "error"
+        return reason, f"{words}; {self._reset}" if self._reset and reason == "quota" else words
+
+
+def _is_success(result: dict[str, Any]) -> bool:
+    """Whether a result ends a turn well; an API error comes as `subtype: success` with `is_error: true`."""
+    good = result.get("is_error") is False or (result.get("is_error") is None and result.get("subtype") == "success")
+    return good and not (text_of(result, "subtype") or "").startswith("error")
+
+
+def _blocks(message: object) -> list[dict[str, Any]]:
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _denied(results: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The tools of the calls that claude refused; a later result may repeat those of an earlier one."""
+    found: dict[object, str] = {}
+    for result in results:
+        denials = result.get("permission_denials")
+        for i, denial in enumerate(denials if isinstance(denials, list) else []):
+            found[text_of(denial, "tool_use_id") or (id(result), i)] = text_of(denial, "tool_name") or "a tool"
+    return tuple(found.values())
 
 
 def _words(errors: object) -> list[str]:

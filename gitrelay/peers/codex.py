@@ -12,20 +12,10 @@ import json
 import re
 from typing import Any
 
-from gitrelay.peers.base import (
-    ANSWER_SCHEMA,
-    STRUCTURED_LEAD,
-    Answer,
-    Capabilities,
-    Command,
-    EventReader,
-    Invocation,
-    Transcript,
-    answer_of_text,
-    count_of,
-    reason_of_status,
-    text_of,
-)
+from gitrelay.peers import voice
+from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Address, Said
+from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
+from gitrelay.peers.events import EventReader, count_of, text_of
 
 _SANDBOX = {"read": "read-only", "write": "workspace-write", "full": "danger-full-access"}
 _STATUS = re.compile(r"\b(?:status|HTTP)[ :]+(\d{3})\b", re.IGNORECASE)
@@ -44,7 +34,7 @@ class Codex:
         resumes=True,
         litter=(".agents", ".aws", ".codex"),
         cumulative=("input", "cached", "output"),
-        gone=("thread/resume failed", "no rollout found"),
+        gone=("thread/resume failed", "no rollout found", "thread not found", "no conversation found"),
         first_output=300.0,
         idle=1200.0,
     )
@@ -63,13 +53,13 @@ class Codex:
         return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:
-        return _Events()
+        return _Events(call)
 
 
 class _Events(EventReader):
-    def __init__(self) -> None:
+    def __init__(self, call: Invocation) -> None:
         super().__init__()
-        self._message = ""
+        self._said = Said(Address.of(call))
         self._session: str | None = None
         self._failed: str | None = None
         self._retry: str | None = None
@@ -77,11 +67,12 @@ class _Events(EventReader):
         self._terminal = False
         self._commands = 0
         self._sandboxless: list[str] = []
+        self._denied: list[str] = []
 
     def event(self, event: dict[str, Any]) -> bool:
         kind = event.get("type")
         if kind == "thread.started":
-            self._session = text_of(event, "thread_id")
+            self._session = text_of(event, "thread_id") or self._session
         elif kind == "turn.completed":
             self._terminal = self.finished = True
             for name, key in (
@@ -94,47 +85,62 @@ class _Events(EventReader):
                     self._usage[name] = str(count)
             return True
         elif kind == "turn.failed":
-            self._terminal = True
             self._failed = text_of(event, "error", "message") or "the turn failed"
         elif kind == "error":
             # "Reconnecting... 1/5 (...)": no progress, and it may go on for ever
             self._retry = text_of(event, "message")
         elif isinstance(kind, str) and kind.startswith("item."):
-            what = text_of(event, "item", "type")
-            if what == "error":
-                return False  # a warning, as "Model metadata for ... not found"
-            if what == "command_execution" and kind == "item.completed":
-                self._commands += 1
-                output = text_of(event, "item", "aggregated_output") or ""
-                if _NO_SANDBOX.search(output):
-                    self._sandboxless.append(output.strip().splitlines()[-1])
-            if what == "agent_message" and kind == "item.completed":
-                self._message = text_of(event, "item", "text") or ""
-            return True
+            return self._item(kind, event.get("item"))
         return False
+
+    def _item(self, kind: str, item: object) -> bool:
+        what = text_of(item, "type")
+        if what == "error":
+            return False  # a warning, as "Model metadata for ... not found"
+        self.finished = False
+        if what == "agent_message":
+            self._said.say(text_of(item, "text") or "", text_of(item, "id") or object())
+        elif what not in (None, "reasoning", "todo_list"):
+            self._said.use_tool()
+        if what == "command_execution" and kind == "item.completed":
+            self._commands += 1
+            output = text_of(item, "aggregated_output") or ""
+            if _NO_SANDBOX.search(output):
+                self._sandboxless.append(output.strip().splitlines()[-1])
+        if kind == "item.completed" and text_of(item, "status") == "declined":
+            self._denied.append(text_of(item, "tool") or what or "a tool")
+        return True
 
     def transcript(self, exit_code: int | None) -> Transcript:
         self.close()
-        answer: Answer | None = None
-        fault = ""
-        error: tuple[str, str] | None = None
-        words = self._failed or (self._retry if not self._terminal else None)
-        if words is not None:
-            status = _STATUS.search(words)
-            error = (reason_of_status(int(status[1]) if status else None, words), words)
-        elif self._sandboxless and len(self._sandboxless) == self._commands:
-            error = ("sandbox", f"codex cannot make its sandbox on this machine: {self._sandboxless[-1]}")
-        else:
-            answer, fault = answer_of_text(self._message)
+        answer, fault = self._said.answer(in_words=False)
+        error = None if answer is not None and self._terminal and not self._powerless else self._error()
         return Transcript(
-            answer=answer,
-            terminal=self._terminal and self._failed is None,
+            answer=answer if error is None else None,
+            terminal=self._terminal,
             error=error,
             fault=fault,
-            text=self._message,
+            text=self._said.text,
+            printed=self.printed,
+            garbled=self.garbled,
+            denied=tuple(self._denied),
             peer_session=self._session,
             usage=self._usage,
         )
+
+    @property
+    def _powerless(self) -> bool:
+        """Whether no command could run, for want of a sandbox."""
+        return bool(self._sandboxless) and len(self._sandboxless) == self._commands
+
+    def _error(self) -> tuple[str, str] | None:
+        words = self._failed or (self._retry if not self._terminal else None)
+        if words is not None:
+            status = _STATUS.search(words)
+            return voice.reason_of_status(int(status[1]) if status else None, words), voice.with_times(words)
+        if self._powerless:
+            return "sandbox", f"codex cannot make its sandbox on this machine: {self._sandboxless[-1]}"
+        return voice.own_words(self._said.final)
 
 
 def describe(event: dict[str, Any]) -> str | None:

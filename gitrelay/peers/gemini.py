@@ -15,19 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from gitrelay.peers.base import (
-    Answer,
-    Capabilities,
-    Command,
-    EventReader,
-    FinalWords,
-    Invocation,
-    Transcript,
-    count_of,
-    reason_of_status,
-    text_of,
-    written_lead,
-)
+from gitrelay.peers import voice
+from gitrelay.peers.answers import Address, Said, written_lead
+from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
+from gitrelay.peers.events import EventReader, count_of, text_of
 
 # auto_edit alone has no shell; yolo would also leave the working tree with its file tools' blessing
 _MODE: Final = {"read": "default", "write": "auto_edit", "full": "yolo"}
@@ -58,7 +49,12 @@ priority = 999
 """,
 }
 _CODE = re.compile(r'"code":\s*(\d{3})\b')
-_NO_LOGIN: Final = 41  # exit code: no way to log in is set up
+# exit codes without a result
+_ENDINGS: Final = {
+    41: ("auth", "it is not logged in"),
+    53: ("peer-failed", "the maximum number of turns was reached"),
+}
+_DENIED: Final = re.compile(r"polic|denied|not allowed|rejected|cancell?ed by user", re.IGNORECASE)
 _SESSION = re.compile(r"^Reply: (\.relay/[a-z0-9-]+)/([a-z0-9-]+)\.res\.md\nContext: ", re.MULTILINE)
 _TURNS_MAX: Final = 512 * 1024  # characters of earlier turns in a prompt; what is older is left out, and said to be
 
@@ -71,7 +67,7 @@ class Gemini:
         events=True,
         minimum=(0, 31),  # the first with --policy; 0.61 is what is tested
         resumes=True,
-        gone=("Invalid session identifier", "No previous sessions found"),
+        gone=("invalid session identifier", "no previous sessions found", "error resuming session"),
         first_output=300.0,  # it gives up by itself after 220 s
         idle=1200.0,
     )
@@ -130,56 +126,89 @@ def _id(path: Path) -> str:
 class _Events(EventReader):
     def __init__(self, call: Invocation) -> None:
         super().__init__()
-        self._words = FinalWords(call)
+        self._said = Said(Address.of(call), glue="\n")
+        self._chunks = 0  # numbers the messages, which have no names
         self._result: dict[str, Any] | None = None
+        self._good = False
         self._session: str | None = None
         self._model: str | None = None
         self._trouble: str | None = None
+        self._denied: list[str] = []
+        self._tools: dict[str, str] = {}
 
     def event(self, event: dict[str, Any]) -> bool:
         kind = event.get("type")
         if kind == "init":
-            self._session, self._model = text_of(event, "session_id"), text_of(event, "model")
+            self._session, self._model = text_of(event, "session_id") or self._session, text_of(event, "model")
         elif kind == "message" and event.get("role") == "assistant":
-            self._words.say(text_of(event, "content") or "")
+            self.finished = False
+            self._say(text_of(event, "content") or "", streamed=event.get("delta") is True)
             return True
         elif kind in ("tool_use", "tool_result"):
-            self._words.use_tool()
+            self._chunks += 1
+            self._said.use_tool()
+            self._tool(event)
             return True
         elif kind == "error":
-            self._trouble = text_of(event, "message")
+            self._trouble = text_of(event, "message") or self._trouble
         elif kind == "result":
-            self._result = event
-            self.finished = event.get("status") == "success"
-            return self.finished
+            good = event.get("status") == "success"
+            if good or not self._good:  # what fails afterwards takes no answer back
+                self._result = event
+            self._good = self._good or good
+            self.finished = self.finished or good
+            return good
         return False
+
+    def _say(self, text: str, *, streamed: bool) -> None:
+        if streamed:
+            self._said.stream(text, self._chunks)
+        else:  # a whole message, perhaps one that was streamed before
+            self._said.say(text, self._chunks)
+            self._chunks += 1
+
+    def _tool(self, event: dict[str, Any]) -> None:
+        id_ = text_of(event, "tool_id") or ""
+        self._tools[id_] = text_of(event, "tool_name") or self._tools.get(id_, "a tool")
+        words = text_of(event, "error", "message") or text_of(event, "output") or ""
+        if event.get("status") == "error" and _DENIED.search(f"{text_of(event, 'error', 'type')} {words[:500]}"):
+            self._denied.append(self._tools[id_])
 
     def transcript(self, exit_code: int | None) -> Transcript:
         self.close()
-        answer: Answer | None = None
-        fault = ""
-        error: tuple[str, str] | None = None
-        if self.finished:
-            answer, fault = self._words.answer()
-        elif self._result is not None:
-            words = text_of(self._result, "error", "message") or self._trouble or "it ended with an error"
-            code = _CODE.search(words)
-            status = int(code[1]) if code else _http_status(exit_code)
-            error = (reason_of_status(status, words), f"{status}: {words}" if status and not code else words)
-        elif exit_code == _NO_LOGIN:
-            error = ("auth", "it is not logged in")
-        elif self._trouble is not None:
-            error = (reason_of_status(None, self._trouble), self._trouble)
+        answer, fault = self._said.answer(in_words=True)
+        error = self._error(exit_code)
+        if error is None and (answer is None or answer.plain):
+            error = voice.own_words(self._said.final)
         return Transcript(
-            answer=answer,
-            terminal=self.finished,
+            answer=answer if error is None else None,
+            terminal=self._good,
             error=error,
             fault=fault,
-            text=self._words.text,
+            text=self._said.text,
+            printed=self.printed,
+            garbled=self.garbled,
+            denied=tuple(self._denied),
             model=_model(self._result) or (None if self._model == "auto" else self._model),
             peer_session=self._session,
             usage=_usage(self._result),
         )
+
+    def _error(self, exit_code: int | None) -> tuple[str, str] | None:
+        if self._good:
+            return None
+        if self._result is not None:
+            words = text_of(self._result, "error", "message") or self._trouble or "it ended with an error"
+            code = _CODE.search(words)
+            status = int(code[1]) if code else _http_status(exit_code)
+            reason = voice.reason_of_status(status, words)
+            return reason, f"{status}: {words}" if status and not code else words
+        if exit_code in _ENDINGS:
+            reason, words = _ENDINGS[exit_code]
+            return reason, f"{words}: {self._trouble}" if self._trouble else words
+        if self._trouble is not None:
+            return voice.reason_of_status(None, self._trouble), self._trouble
+        return None
 
 
 def _http_status(exit_code: int | None) -> int | None:

@@ -11,21 +11,13 @@ An error is retried for a minute or more in silence (a refused key is not), then
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
-from gitrelay.peers.base import (
-    Answer,
-    Capabilities,
-    Command,
-    EventReader,
-    FinalWords,
-    Invocation,
-    Transcript,
-    count_of,
-    reason_of_status,
-    text_of,
-    written_lead,
-)
+from gitrelay.peers import voice
+from gitrelay.peers.answers import Address, Said, written_lead
+from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
+from gitrelay.peers.events import EventReader, count_of, text_of
 
 # the last rule that matches holds; what is named is not left to a rule of the same agent in a project's file
 _PERMISSION: Final[dict[str, dict[str, str]]] = {
@@ -40,6 +32,13 @@ _PERMISSION: Final[dict[str, dict[str, str]]] = {
     "full": {"*": "allow", "question": "deny"},
 }
 _AGENT: Final = "gitrelay"
+# why a model call ended without an answer
+_CUT: Final = {
+    "length": ("bad-output", "the model's answer was cut off at its output limit"),
+    "content-filter": ("refused", "the model ended with content-filter"),
+    "error": ("peer-failed", "the model ended with error"),
+}
+_DENIED: Final = re.compile(r"permission|rejected|prevents you from", re.IGNORECASE)
 
 
 class OpenCode:
@@ -50,7 +49,7 @@ class OpenCode:
         events=True,
         minimum=(1, 1, 1),  # the first in which `permission` rules over every tool; 1.18 is what is tested
         resumes=True,
-        gone=("Session not found",),
+        gone=("session not found", "notfounderror"),
         first_output=300.0,
         idle=1200.0,
     )
@@ -78,57 +77,66 @@ class OpenCode:
 class _Events(EventReader):
     def __init__(self, call: Invocation) -> None:
         super().__init__()
-        self._words = FinalWords(call)
+        self._said = Said(Address.of(call), glue="\n")
         self._error: tuple[str, str] | None = None
+        self._terminal = False
         self._session: str | None = None
         self._tokens: dict[str, int] = {}
         self._cost = 0.0
+        self._denied: list[str] = []
 
     def event(self, event: dict[str, Any]) -> bool:
         self._session = text_of(event, "sessionID") or self._session
-        kind = event.get("type")
+        kind, part = event.get("type"), event.get("part")
         if kind == "text":
-            self._words.say((text_of(event, "part", "text") or "").rstrip("\n") + "\n")
+            self._said.say((text_of(part, "text") or "").rstrip("\n"), text_of(part, "id") or object())
         elif kind == "tool_use":
-            self._words.use_tool()
+            self._said.use_tool()
+            if _DENIED.search(text_of(part, "state", "error") or ""):
+                self._denied.append(text_of(part, "tool") or "a tool")
+        elif kind == "step_start":
+            self.finished = False
         elif kind == "step_finish":
-            self._step(event)
-        elif kind == "error":
+            self._step(part)
+        elif kind == "error" and not self._terminal:  # what fails afterwards takes no answer back
             self._error = _error(event)
         return kind in ("text", "reasoning", "tool_use", "step_start", "step_finish")
 
-    def _step(self, event: dict[str, Any]) -> None:
+    def _step(self, part: object) -> None:
         """The end of one model call; the last one ends the run."""
         for name, path in (("input", ("input",)), ("cached", ("cache", "read")), ("output", ("output",))):
-            count = count_of(event, "part", "tokens", *path)
+            count = count_of(part, "tokens", *path)
             if count is not None:
                 self._tokens[name] = self._tokens.get(name, 0) + count
-        part = event.get("part")
         cost = part.get("cost") if isinstance(part, dict) else None
         self._cost += cost if isinstance(cost, int | float) and not isinstance(cost, bool) else 0.0
         reason = text_of(part, "reason")
-        self.finished = reason not in ("tool-calls", "length", "content-filter", "error")
-        self._error = None
-        if reason == "length":
-            self._error = ("bad-output", "the model's answer was cut off at its output limit")
-        elif reason in ("content-filter", "error"):
-            self._error = ("peer-failed", f"the model ended with {reason}")
+        if reason == "tool-calls":
+            self.finished = False
+        elif reason in _CUT:
+            self._error = self._error if self._terminal else _CUT[reason]
+        else:
+            self.finished = self._terminal = True
+            self._error = None
 
     def transcript(self, exit_code: int | None) -> Transcript:
         self.close()
-        answer: Answer | None = None
-        fault = ""
-        if self._error is None:
-            answer, fault = self._words.answer()
+        answer, fault = self._said.answer(in_words=True)
+        error = self._error
+        if error is None and (answer is None or answer.plain):
+            error = voice.own_words(self._said.final)
         usage = {name: str(count) for name, count in self._tokens.items()}
         if self._cost:  # 0 stands for a model whose price it does not know
             usage["cost_usd"] = f"{self._cost:.6f}"
         return Transcript(
-            answer=answer,
-            terminal=self.finished,
-            error=self._error,
+            answer=answer if error is None else None,
+            terminal=self._terminal,
+            error=error,
             fault=fault,
-            text=self._words.text,
+            text=self._said.text,
+            printed=self.printed,
+            garbled=self.garbled,
+            denied=tuple(self._denied),
             peer_session=self._session,
             usage=usage,
         )
@@ -138,7 +146,7 @@ def _error(event: dict[str, Any]) -> tuple[str, str]:
     name = text_of(event, "error", "name") or "error"
     status = count_of(event, "error", "data", "statusCode")
     words = text_of(event, "error", "data", "message") or name
-    reason = "auth" if name == "ProviderAuthError" else reason_of_status(status, words)
+    reason = "auth" if name == "ProviderAuthError" else voice.reason_of_status(status, words)
     return reason, f"{status}: {words}" if status else words
 
 

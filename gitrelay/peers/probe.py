@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.peers.base import Capabilities, Peer
+from gitrelay.peers.events import clean
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
 
-_LIMIT: Final = 20.0  # seconds for `--version` or `--help`; 1.4 s was the slowest measured (gemini)
+_LIMIT: Final = (
+    60.0  # seconds for `--version` or `--help`; 1.4 s was the slowest measured (gemini), 20 on a busy machine
+)
+_VERSION_BYTES: Final = 16 * 1024  # warnings may come before the version
 _HELP_BYTES: Final = 256 * 1024  # claude prints 20 kB
-_NUMBER = re.compile(r"\d+(?:\.\d+)+")
+# a line that says a version and nothing else: `0.61.0`, `codex-cli 0.170.0-alpha.3`, `2.1.329 (Claude Code)`
+_VERSION_LINE: Final = (
+    r"(?:{name}(?:[-_ ]?(?:cli|code))?[ :,@/]*)?(?:version:?[ ]*)?v?(\d+(?:\.\d+)+)([-+.][\w.+-]+)?(?:\s+\([^()]*\))?"
+)
 _FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 
 
@@ -67,11 +74,25 @@ def missing(program: str) -> str:
 
 def version(state: State, program: Program, able: Capabilities) -> Version | None:
     """The program's version, from the cache or from `--version`; None where it cannot be told."""
-    text = _remembered(state, program, "versions.json", _ask)
+    text = _remembered(state, program, "versions.json", lambda path: _ask(path, program.name), "line")
     if text is None:
         return None
     numbers = tuple(int(n) for n in text.split(".")) if text else ()
     return Version(text, not numbers or numbers >= able.minimum)
+
+
+def version_in(printed: str, name: str) -> str:
+    """The number in the line in which the program `name` says its version, '' if there is none.
+
+    Warnings and notices of a newer version stand before or after it and hold numbers too. 0.0.0 is what a build from
+    source says: it is no version.
+    """
+    form = re.compile(_VERSION_LINE.format(name=re.escape(name)), re.IGNORECASE)
+    lines = [clean(line).strip() for line in re.split(r"[\r\n]+", printed)]
+    found = [match for line in lines if (match := form.fullmatch(line)) is not None]
+    named = [match for match in found if match[0].lower().startswith(name.lower())]
+    number = (named or found)[0][1] if found else ""
+    return number if any(int(part) for part in number.split(".") if part) else ""
 
 
 def missing_flags(state: State, program: Program, commands: Sequence[Sequence[str]]) -> list[str]:
@@ -84,8 +105,9 @@ def missing_flags(state: State, program: Program, commands: Sequence[Sequence[st
         first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
         subcommand = list(words[:first])
 
-        def ask(path: Path, subcommand: list[str] = subcommand) -> str:
-            return " ".join(sorted(set(_FLAG.findall(_output([str(path), *subcommand, "--help"], _HELP_BYTES)))))
+        def ask(path: Path, subcommand: list[str] = subcommand) -> str | None:
+            printed = _output([str(path), *subcommand, "--help"], _HELP_BYTES)
+            return None if printed is None else " ".join(sorted(set(_FLAG.findall(printed))))
 
         known = (_remembered(state, program, "flags.json", ask, " ".join(subcommand)) or "").split()
         wanted = [word.partition("=")[0] for word in words if _FLAG.fullmatch(word.partition("=")[0])]
@@ -94,8 +116,10 @@ def missing_flags(state: State, program: Program, commands: Sequence[Sequence[st
     return found
 
 
-def _remembered(state: State, program: Program, file: str, ask: Callable[[Path], str], what: str = "") -> str | None:
-    """What `ask` says of the program, kept in `file` while the program is the same; None where there is none."""
+def _remembered(
+    state: State, program: Program, file: str, ask: Callable[[Path], str | None], what: str = ""
+) -> str | None:
+    """What `ask` says of the program, kept in `file` while the program is the same; None if it says nothing."""
     if program.path is None:
         return None
     with contextlib.suppress(OSError, ValueError):
@@ -110,20 +134,23 @@ def _remembered(state: State, program: Program, file: str, ask: Callable[[Path],
         if key not in known:
             same = f"{own}{info.st_mtime_ns}:{info.st_size}"
             known = {k: v for k, v in known.items() if k.startswith(same) or not k.startswith(own)}
-            known[key] = ask(program.path)
+            said = ask(program.path)
+            if said is None:
+                return None
+            known[key] = said
             with contextlib.suppress(OSError):
                 write_whole(cache, json.dumps(known, indent=1).encode())
         return known[key]
     return None
 
 
-def _ask(path: Path) -> str:
-    found = _NUMBER.search(_output([str(path), "--version"], 4096))
-    return found[0] if found else ""
+def _ask(path: Path, name: str) -> str | None:
+    printed = _output([str(path), "--version"], _VERSION_BYTES)
+    return None if printed is None else version_in(printed, name)
 
 
-def _output(argv: Sequence[str], most: int) -> str:
-    """The first `most` bytes of what a short command prints; '' where it does not start or does not end."""
+def _output(argv: Sequence[str], most: int) -> str | None:
+    """The first `most` bytes of what a short command prints; None if it does not start or does not end in time."""
     try:
         child = subprocess.Popen(
             argv,
@@ -133,12 +160,12 @@ def _output(argv: Sequence[str], most: int) -> str:
             start_new_session=True,
         )
     except OSError:
-        return ""
+        return None
     with child:
         try:
             out, _ = child.communicate(timeout=_LIMIT)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            return ""
+            return None
     return out[:most].decode("utf-8", "replace")

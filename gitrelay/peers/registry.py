@@ -11,7 +11,7 @@ from gitrelay.peers import claude, codex, gemini, opencode
 from gitrelay.peers.base import Peer
 from gitrelay.peers.claude import Claude
 from gitrelay.peers.codex import Codex
-from gitrelay.peers.command import Program
+from gitrelay.peers.command import Program, Settings
 from gitrelay.peers.gemini import Gemini
 from gitrelay.peers.opencode import OpenCode
 from gitrelay.peers.shell import Shell
@@ -19,6 +19,7 @@ from gitrelay.protocol import names
 from gitrelay.text import quote
 
 BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Gemini(), OpenCode(), Shell())}
+_LINES = ("command", "read", "write", "full")  # the settings that are command lines
 # how one structured event reads as a short line, for the peers that have events
 _DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "claude": claude.describe,
@@ -30,24 +31,27 @@ _DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
     """How the events of the peer of that name read, None where it prints plain lines."""
-    return None if f"relay.{name}.command" in repo.config else _DESCRIBE.get(name)
+    return None if _has_command(repo, name) else _DESCRIBE.get(name)
 
 
 def configured(repo: Repository) -> list[str]:
-    """The names of peers that git config gives a command."""
-    found = (key[len("relay.") : -len(".command")] for key in repo.config if _is_command(key))
-    return sorted(name for name in found if names.is_slug(name))
+    """The names of peers that git config gives a command line."""
+    found = {key[len("relay.") :].rpartition(".")[0] for key in repo.config if _is_command(key)}
+    return sorted(name for name in found if names.is_slug(name) and (name not in BUILT_IN or _has_command(repo, name)))
 
 
 def find(repo: Repository, name: str) -> Peer:
     """The peer of that name; `relay.<name>.command` beats a built-in one. Raises UsageError for an unknown one."""
     names.check_slug(name, "--to")
-    values = repo.config.get(f"relay.{name}.command")
-    if values:
-        line, where = values[-1]
-        return Program(name, line, where)
-    if name in BUILT_IN:
+    if name in BUILT_IN and not _has_command(repo, name):
         return BUILT_IN[name]
+    lines = {
+        "" if key == "command" else key: values[-1]
+        for key in _LINES
+        if (values := repo.config.get(f"relay.{name}.{key}"))
+    }
+    if lines:
+        return Program(name, Settings(lines, repo.flag(f"relay.{name}.plain") is True, _verdict(repo, name)))
     known = ", ".join(sorted({*BUILT_IN, *configured(repo)}))
     raise UsageError(
         f"unknown peer {quote(name)}",
@@ -56,5 +60,24 @@ def find(repo: Repository, name: str) -> Peer:
     )
 
 
+def _verdict(repo: Repository, name: str) -> str | None:
+    values = repo.config.get(f"relay.{name}.verdict")
+    if not values:
+        return None
+    value, where = values[-1]
+    if value != "exit":
+        raise UsageError(
+            f"relay.{name}.verdict {quote(value)} ({where})",
+            hint="it is exit, or is not set",
+            code=Code.BAD_CONFIG,
+        )
+    return value
+
+
+def _has_command(repo: Repository, name: str) -> bool:
+    return f"relay.{name}.command" in repo.config
+
+
 def _is_command(key: str) -> bool:
-    return key.startswith("relay.") and key.endswith(".command") and len(key) > len("relay..command")
+    name, _, last = key.removeprefix("relay.").rpartition(".")
+    return key.startswith("relay.") and bool(name) and last in _LINES

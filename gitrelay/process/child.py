@@ -25,7 +25,9 @@ from gitrelay.process.log import Log
 from gitrelay.process.values import Ending, Limits
 
 CHUNK: Final = 64 * 1024
+LINGER: Final = 5.0  # seconds to end in for a peer that has finished
 _DRAIN: Final = 1.0  # seconds to read what is left in the pipes once the peer has ended
+_LINGERED: Final = "lingered"
 _TICK: Final = 0.2  # seconds between two looks for a cancellation
 
 
@@ -86,6 +88,7 @@ def run(
         ended = threading.Event()
         _thread(_wait, child, ended)
         stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
+        lingered = stopped == _LINGERED
     except BaseException:  # Ctrl-C, where it is run in the foreground
         stop(child.pid, lambda limit: _ended_within(child, limit))
         raise
@@ -97,14 +100,15 @@ def run(
     deadline = time.monotonic() + _DRAIN
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
-    return Ending(child.returncode, seconds, stopped, detail)
+    return Ending(child.returncode, seconds, None if lingered else stopped, detail, lingered=lingered)
 
 
 @dataclass
 class _Heard:
-    """When the peer last showed progress (monotonic seconds), None before it ever did."""
+    """When the peer last showed progress, and when it was first seen to have finished; monotonic seconds or None."""
 
     at: float | None = None
+    finished: float | None = None
 
 
 def _watch(
@@ -127,6 +131,9 @@ def _watch(
             )
         if limits.idle is not None and now - (heard.at or begin) >= limits.idle:
             return "idle", f"the peer said nothing for the idle limit of {limits.idle:g} s"
+        heard.finished = (heard.finished or now) if listener.finished else None
+        if heard.finished is not None and now - heard.finished >= LINGER:
+            return _LINGERED, f"it did not end within {LINGER:g} s after its answer, and was ended"
         if listener.fatal is not None:
             return listener.fatal
         by = cancelled()

@@ -18,7 +18,8 @@ class Limits:
 class Ending:
     """How a child ended. `stopped` is None where it ended by itself, else the reason it was stopped for.
 
-    `exit_code` is negative for a signal, None where the program did not start (`error` says why).
+    `exit_code` is negative for a signal, None where the program did not start (`error` says why). `lingered`: it had
+    finished and did not end, so it was ended; its exit code tells nothing then.
     """
 
     exit_code: int | None
@@ -26,3 +27,4 @@ class Ending:
     stopped: str | None = None
     detail: str = ""
     error: str = ""
+    lingered: bool = False

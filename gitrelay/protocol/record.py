@@ -42,6 +42,7 @@ class Trailer:
     DURATION: Final = "Relay-Duration"
     USAGE: Final = "Relay-Usage"
     CONTINUATION: Final = "Relay-Continuation"
+    DENIED: Final = "Relay-Denied"
     REDACTED: Final = "Relay-Redacted"
     BYPASS: Final = "Relay-Bypass"
 

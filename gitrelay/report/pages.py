@@ -229,6 +229,7 @@ _TRAILERS: Final = (
     (Trailer.MODEL, "model"),
     (Trailer.PEER, "program"),
     (Trailer.SANDBOX, "read access was"),
+    (Trailer.DENIED, "tool calls refused"),
     (Trailer.CONTINUATION, "continued by"),
     (Trailer.REDACTED, "redacted"),
 )

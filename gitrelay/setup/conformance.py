@@ -154,7 +154,7 @@ def _second_turn(bench: _Bench) -> None:
 
 def _read_access(bench: _Bench) -> None:
     if "read" not in bench.peer.capabilities.access:
-        raise _Skipped("it cannot be held to read access")
+        raise _Skipped("it cannot be held to read access, or is not told of it")
     repo = Repository.open(bench.place)
     before = readonly.take(repo)
     asked = bench.ask(_FORBIDDEN, "read", "look")
@@ -218,10 +218,11 @@ class _Case:
     try_: Callable[[_Bench], None]
     needs: str | None = None  # the access without which it is skipped
     paid: bool = True  # it asks a model
+    decides: bool = False  # where it fails, the others would only say the same
 
 
 CASES: Final = (
-    _Case("version", _version, paid=False),
+    _Case("version", _version, paid=False, decides=True),
     _Case("answers a question", _answers),
     _Case("the answer is its own", _recorded, paid=False),
     _Case("ends by itself with stdin closed", _stdin, paid=False),
@@ -254,6 +255,8 @@ def paid_calls(peer: Peer) -> int:
 def run(repo: Repository, peer: Peer, limit: str | None = None) -> Iterator[Result]:
     """Try every case in turn, each call for at most `limit` (as `--timeout` takes it); results as they come.
 
+    A program that is not there, or is too old, ends it with its first case.
+
     Whatever is still running when the iteration ends is cancelled, and the repository is removed.
     """
     place = Path(tempfile.mkdtemp(prefix="git-relay-conformance-"))
@@ -272,6 +275,8 @@ def run(repo: Repository, peer: Peer, limit: str | None = None) -> Iterator[Resu
             except RelayError as e:
                 outcome, detail = FAIL, e.message
             yield Result(case.name, outcome, detail, time.monotonic() - begin)
+            if outcome == FAIL and case.decides:
+                return
     finally:
         _clear(place)
 

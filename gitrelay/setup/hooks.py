@@ -233,7 +233,8 @@ def _check_reviewer(repo: Repository, reviewer: str | None) -> None:
     name = reviewer or repo.setting("relay.gatepeer")
     if name is None:
         raise UsageError("pre-push needs a reviewer", hint="name one: --to codex", code=Code.NO_REVIEWER)
-    if "read" not in registry.find(repo, name).capabilities.access:
+    able = registry.find(repo, name).capabilities
+    if "read" not in (*able.access, *able.unheld):
         raise UsageError(
             f"peer {name} cannot be held to read access, and so cannot review",
             hint="name another with --to; 'git relay peers' lists them",

@@ -20,7 +20,8 @@ def peer(repo: Repo, script: str) -> None:
     program = repo.path.parent / "peer.sh"
     program.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\necho my answer\n")
     program.chmod(0o755)
-    repo.git("config", "relay.reader.command", str(program))
+    repo.git("config", "relay.reader.command", f"{program} {{access}}")
+    repo.git("config", "relay.reader.plain", "true")
 
 
 def sandbox(repo: Repo) -> str:

@@ -64,6 +64,7 @@ def test_several_peers_answer_side_by_side(repo: Repo) -> None:
     for me, you in (("ann", "bob"), ("bob", "ann")):
         script = f"touch ../{me}; for i in $(seq 600); do [ -e ../{you} ] && break; sleep 0.1; done; echo I am {me}"
         repo.git("config", f"relay.{me}.command", f"sh -c '{script}'")
+        repo.git("config", f"relay.{me}.plain", "true")
     both = repo.relay("req", "--to", "ann", "--to", "bob", "--session", "s", "--json", "hello")
     assert both.code == 0, both.err
     assert [row["address"] for row in both.json["data"]] == ["s-ann/01", "s-bob/01"]

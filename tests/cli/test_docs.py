@@ -133,6 +133,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(data("demo")) == {"folder", "exchanges"}
     change = section(text, "`check`, and a list")
     repo.git("config", "relay.cat.command", "echo fine")
+    repo.git("config", "relay.cat.plain", "true")
     assert keys(data("check", "HEAD~0..HEAD")) == change
     repo.git("commit", "-q", "--allow-empty", "-m", "more")
     assert keys(data("review", "HEAD~1..HEAD", "--to", "cat")) == exchange

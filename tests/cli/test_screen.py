@@ -57,6 +57,7 @@ def fake(repo: Repo, answer: str) -> None:
     place = repo.path.parent / "answer.md"
     place.write_bytes(answer.encode())
     repo.git("config", "relay.fake.command", f"cat {shlex.quote(str(place))}")
+    repo.git("config", "relay.fake.plain", "true")
 
 
 def three_sessions(repo: Repo) -> None:

@@ -18,7 +18,8 @@ from gitrelay.cli.output import safe
 from gitrelay.errors import UsageError
 from gitrelay.git.objects import split_tree
 from gitrelay.peers import registry
-from gitrelay.peers.base import Invocation, answer_of_text
+from gitrelay.peers.answers import Address, Said
+from gitrelay.peers.base import Invocation
 from gitrelay.peers.registry import BUILT_IN
 from gitrelay.protocol import message, names
 from gitrelay.protocol.check import parse_trailer
@@ -78,8 +79,12 @@ def structured(data: bytes) -> None:
 def words(data: bytes) -> None:
     """The final words of a peer that was asked in words."""
     text = data.decode("utf-8", "replace")
-    answer, fault = answer_of_text(text)
+    said = Said(Address.of(_call("gemini")))
+    said.say(text)
+    answer, fault = said.answer(in_words=True)
     assert (answer is None) == bool(fault) or not text.strip()
+    assert answer is None or answer.body.strip()
+    assert said.answer(in_words=False)[0] in (None, answer)
 
 
 def commit(data: bytes) -> None:
@@ -134,8 +139,12 @@ def redaction(data: bytes) -> None:
     assert not redactor.find(out.decode("utf-8", "replace"))
 
 
+def _call(peer: str) -> Invocation:
+    return Invocation(Request("01", "uma", peer, "Look.", "s").render().decode(), Path("/"), Path("/"), "write")
+
+
 def _events(peer: str) -> Callable[[bytes], None]:
-    call = Invocation(Request("01", "uma", peer, "Look.", "s").render().decode(), Path("/"), Path("/"), "write")
+    call = _call(peer)
     describe = registry._DESCRIBE[peer]
 
     def read(data: bytes) -> None:

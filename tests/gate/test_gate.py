@@ -214,7 +214,8 @@ def test_the_short_cut_holds_only_while_session_policy_and_reviewer_are_as_they_
     takes_back = {
         "git config relay.gatePeer other": "refused",
         f"git update-ref refs/remotes/origin/main $(git commit-tree -p origin/main -m policy {tree})": "stale",
-        "git config relay.fake.command 'echo words'; git relay review --again >/dev/null": "passed",
+        "git config relay.fake.command 'echo words'; git config relay.fake.plain true; "
+        "git relay review --again >/dev/null": "passed",
         "sed -i 's/print(2)/BAD/' app.py; git commit -qa --amend -C HEAD": "stale",
         "git relay archive review-main": "passed",
         "git update-ref -d refs/heads/relay/review-main": "missing",
@@ -457,6 +458,7 @@ def test_a_newcomers_mistakes_are_one_line(repo: Repo, tmp_path: Path) -> None:
         return done.err
 
     repo.git("config", "relay.cat.command", "echo fine")
+    repo.git("config", "relay.cat.plain", "true")
     assert "there is no reviewer" in says("review")
     assert "no remote is known" in says("review", "--to", "cat")
     assert "no remote is known" in says("check")

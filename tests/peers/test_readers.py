@@ -93,7 +93,7 @@ def test_without_its_final_event_nothing_has_ended(peer: str) -> None:
         ("gemini", [], 41, "auth"),
         ("gemini", [{"type": "error", "message": "Loop detected"}], 1, "peer-failed"),
         ("opencode", [words("opencode", "Half"), end("opencode", "length")], 0, "bad-output"),
-        ("opencode", [end("opencode", "content-filter")], 0, "peer-failed"),
+        ("opencode", [end("opencode", "content-filter")], 0, "refused"),
         ("opencode", [{"type": "error", "error": {"name": "ProviderAuthError"}}], 1, "auth"),
         ("opencode", [{"type": "error", "error": {"name": "APIError", "data": {"statusCode": 402}}}], 1, "quota"),
         ("opencode", [{"type": "error", "error": []}], 1, "peer-failed"),

@@ -42,6 +42,7 @@ class Fake:
         """`claude` and `codex` are programs on PATH, `fake` is configured."""
         if peer == "fake":
             self.repo.git("config", "relay.fake.command", shlex.join([sys.executable, "-P", str(FAKE_PEER), mode]))
+            self.repo.git("config", "relay.fake.plain", "true")  # most modes chatter
             return
         script = self.folder / "bin" / peer
         script.parent.mkdir(exist_ok=True)

@@ -422,6 +422,7 @@ def peer(repo: Repo, tmp_path: Path, script: str) -> None:
     program.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
     program.chmod(0o755)
     repo.git("config", "relay.leaky.command", shlex.quote(str(program)))
+    repo.git("config", "relay.leaky.plain", "true")
     (tmp_path / "said").write_text(f"I found TOKEN={TOKEN}\nand\n{KEY}\nin .env\n")
 
 

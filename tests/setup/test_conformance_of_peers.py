@@ -69,7 +69,7 @@ def fake(repo: Repo, tmp_path: Path, mode: str) -> Mapping[str, str]:
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-P", str(FAKE_PEER)])} "$@"\n')
     script.chmod(0o755)
-    repo.git("config", "relay.fake.command", f"fake {mode}")
+    repo.git("config", "relay.fake.command", f"fake {mode} {{access}}")
     repo.git("config", "relay.fake.env", f"FAKE_PEER_SAW={tmp_path / 'saw'}")
     return {"PATH": os.pathsep.join([str(script.parent), repo.env["PATH"]])}
 

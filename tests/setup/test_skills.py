@@ -116,7 +116,10 @@ def place(repo: Repo) -> Repo:
         echo 'def login(): ...' > src/auth.py; echo 'Port the parser.' > notes/task.md
         echo 'def test_it(): pass' > test_it.py
         git add -A; git commit -qm 'files'
-        for peer in codex claude; do git config relay.$peer.command "sh -c 'cat >/dev/null; echo fine'"; done
+        for peer in codex claude; do
+          git config relay.$peer.command "sh -c 'cat >/dev/null; echo fine'"
+          git config relay.$peer.plain true
+        done
         """
     )
     return repo

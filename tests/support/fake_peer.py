@@ -551,14 +551,14 @@ def runs_git_relay_res(asked: Asked) -> None:
 @mode
 def conformant(asked: Asked) -> None:
     if "forbidden.txt" in asked.prompt:
-        say("It was refused.")
+        print(asked.response("It was refused."), end="")
     elif "written.txt" in asked.prompt:
         Path("written.txt").write_text("written\n")
-        say("Created.")
+        print(asked.response("Created."), end="")
     elif "begun.txt" in asked.prompt:
         subprocess.run(["sh", "-c", "touch begun.txt; sleep 300"], check=True)
     else:
-        say("ready")
+        print(asked.response("ready"), end="", flush=True)
 
 
 @mode
@@ -570,12 +570,12 @@ def conformant_but_writes(asked: Asked) -> None:
 
 @mode
 def conformant_but_only_says_so(asked: Asked) -> None:
-    say("Created.")
+    print(asked.response("Created."), end="")
 
 
 @mode
 def conformant_but_never_ends(asked: Asked) -> None:
-    say("ready")
+    print(asked.response("ready"), end="", flush=True)
     hang()
 
 
@@ -774,7 +774,7 @@ def reviews_when_told(asked: Asked) -> None:
     deadline = time.monotonic() + _FOREVER
     while not go.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    asked.reply.write_text(asked.response("No findings."))
+    print(asked.response("No findings."), end="")
 
 
 @mode

@@ -58,6 +58,7 @@ def _response(e: Exchange, width: int, colours: bool, now: float) -> Iterator[st
         trailers.get(Trailer.PEER, ""),
         trailers.get(Trailer.MODEL, ""),
         f"sandbox {trailers['Relay-Sandbox']}" if Trailer.SANDBOX in trailers else "",
+        f"{trailers['Relay-Denied']} tool calls refused" if Trailer.DENIED in trailers else "",
         f"commit {e.response.oid[:12]}",
     ]
     yield _rule(f"response {e.address}", f"{e.to} -> {e.from_}", standing(e), width, colours)
