@@ -1,38 +1,39 @@
 """`python -m gitrelay` and the entry point of `git-relay`."""
 
-from __future__ import annotations
-
-import gc
+# The built-in half of `signal`, which would make enums of all numbers before anything could be done about Ctrl-C; it
+# has no types of its own.
+import _signal  # type: ignore[import-not-found]
 import os
-import sys
+
+_WANTED = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler  # else the caller has it ignored
+if _WANTED:  # while the program is being loaded there is nothing to tidy up
+    _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
+
+import gc  # noqa: E402
+import sys  # noqa: E402
 
 # Imports and what is read make many objects and hardly a cycle; the usual 700 has python look at them all the time.
 gc.set_threshold(100_000)
 
-try:
-    import signal
-
-    from gitrelay.errors import INTERRUPTED
-except KeyboardInterrupt:
-    os._exit(130)
-
 
 def main() -> None:
-    """Ctrl-C ends with 130 and no traceback, also while modules are still being loaded."""
-    wanted = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the caller has it ignored
-    if wanted:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    from gitrelay.cli import run
+    """Ctrl-C ends with 130 and no traceback, whenever it comes."""
+    from gitrelay.cli import interrupts, run
 
+    code = 130
     try:
-        if wanted:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = run(sys.argv[1:])
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    finally:
-        if wanted:  # the work is done, and python's own end must not be disturbed
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if _WANTED:
+                interrupts.begin()
+            code = run(sys.argv[1:])
+        finally:
+            if _WANTED:  # the work is done, and python's own end must not be disturbed
+                _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    except BaseException as e:
+        if not interrupts.among(e):
+            raise
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+        code = 130
     sys.exit(code)
 
 

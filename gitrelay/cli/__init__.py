@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 from gitrelay import __version__, environment
-from gitrelay.errors import BUG, INTERRUPTED, USAGE, RelayError
+from gitrelay.cli import interrupts
+from gitrelay.errors import BUG, INTERRUPTED, USAGE, Interrupted, RelayError
 
 # verb -> its one-line help, repeated here so that `-h` loads no verb; a test compares the two
 VERBS: Final[dict[str, str]] = {
@@ -176,17 +177,22 @@ def run(args: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as e:
         return e.exit_code
-    except RelayError as e:
-        return _report(verb, e.exit_code, e.code, e.message, e.hint, json_wanted)
-    except click.ClickException as e:
-        hint = f"'git relay {verb} -h' shows the options" if verb else "'git relay -h' lists the verbs"
-        return _report(verb, USAGE, "usage", e.format_message(), hint, json_wanted)
-    except (KeyboardInterrupt, click.Abort):
-        return _report(verb, INTERRUPTED, "interrupted", "interrupted", "", json_wanted)
-    except Exception as e:
-        from gitrelay.cli.crash import report_bug
+    except (Exception, KeyboardInterrupt) as e:
+        return _report(verb, *_failure(e, verb, args), json_wanted)
 
-        return _report(verb, BUG, "bug", *report_bug(e, args), json_wanted)
+
+def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int, str, str, str]:
+    """(exit code, word, message, hint) for what has ended a verb."""
+    if isinstance(error, click.Abort) or (interrupts.among(error) and not isinstance(error, Interrupted)):
+        return INTERRUPTED, "interrupted", "interrupted", ""
+    if isinstance(error, RelayError):
+        return error.exit_code, error.code, error.message, error.hint
+    if isinstance(error, click.ClickException):
+        hint = f"'git relay {verb} -h' shows the options" if verb else "'git relay -h' lists the verbs"
+        return USAGE, "usage", error.format_message(), hint
+    from gitrelay.cli.crash import report_bug
+
+    return BUG, "bug", *report_bug(error, args)
 
 
 def _note_git_dir(git_dir: str) -> None:

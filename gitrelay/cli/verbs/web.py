@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from gitrelay.cli import interrupts
 from gitrelay.cli.options import json_option
 
 
@@ -58,7 +59,7 @@ def _ended_by_signals() -> Iterator[list[int]]:
 
     def end(number: int, frame: FrameType | None) -> None:
         ended.append(number)
-        raise KeyboardInterrupt
+        interrupts.arrive(frame)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():

@@ -1,5 +1,7 @@
 """Loaded by every Python process with this folder on PYTHONPATH: ends gitrelay at the N-th write it is about to make.
 
+With FAULT_INTERRUPT it interrupts it at a chosen call instead; with FAULT_CLOCK its clock is another.
+
 What only reads is no point of its own: an abort there leaves what an abort at the next write leaves.
 FAULT_ROLE says which process (`caller` or `supervisor`), FAULT_AT the number of the write (0: none, only count),
 FAULT_ROOT the folder below which a write to a file counts, FAULT_LOG where each point is noted. An audit hook sees
@@ -8,11 +10,15 @@ every operation of the interpreter before it happens, so no product code has to 
 
 from __future__ import annotations
 
+import atexit
+import collections
 import itertools
+import json
 import os
 import shutil  # noqa: F401 - before os.unlink and the like are used by name
 import signal
 import sys
+import types
 
 _MAKES = os.O_CREAT | os.O_TRUNC
 _READING = {"version", "rev-parse", "config", "cat-file", "status", "log", "for-each-ref", "ls-files", "diff"}
@@ -95,3 +101,40 @@ def _move_clock(seconds: float) -> None:
 
 if os.environ.get("FAULT_CLOCK") and _role():
     _move_clock(float(os.environ["FAULT_CLOCK"]))
+
+
+def _interrupt(name: str, number: int, log: str) -> None:
+    """Ctrl-C at the `number`-th call of a function `name`, or of any function if that is empty, in the main thread.
+
+    Calls are counted from where gitrelay's own code begins to where it ignores Ctrl-C because its work is done. The
+    log then says how many there were of each name, and where the signal came.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    begun = False
+
+    def write(where: str) -> None:
+        with open(log, "w", encoding="utf-8") as f:
+            json.dump({"where": where, "counts": counts}, f)
+
+    def trace(frame: types.FrameType, event: str, arg: object) -> None:
+        nonlocal begun
+        if not begun:
+            begun = frame.f_back is not None and frame.f_back.f_code.co_filename.endswith("gitrelay/__main__.py")
+        code = frame.f_code
+        if not begun or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            return
+        counts[code.co_name] += 1
+        counts[""] += 1
+        if counts[name] == number and name in ("", code.co_name):
+            sys.settrace(None)
+            write(f"{code.co_filename}:{code.co_name}")
+            os.kill(os.getpid(), signal.SIGINT)
+
+    if not number:
+        atexit.register(write, "")
+    sys.settrace(trace)
+
+
+if os.environ.get("FAULT_INTERRUPT") and _role() == "caller":
+    _name, _, _number = os.environ["FAULT_INTERRUPT"].rpartition(":")
+    _interrupt(_name, int(_number), os.environ["FAULT_LOG"])
