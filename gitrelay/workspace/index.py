@@ -1,0 +1,105 @@
+"""The caller's index for a workspace: the same entries, with the times and inodes of the copies.
+
+Without that, the first `git status` of the peer would hash every file again. Only an entry that was clean in the
+caller's tree gets the copy's data: what was changed there must look changed here. Format: gitformat-index(5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Mapping
+from typing import Final
+
+_STAT: Final = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, gid, size
+_HEAD: Final = struct.Struct(">4sII")
+_MODE: Final = 6
+_EXTENDED: Final = 0x4000
+_KEPT: Final = (b"TREE", b"REUC")
+_WIDE: Final = 0xFFFFFFFF
+
+
+class Unknown(ValueError):
+    """An index in a form that is not rewritten here: version 4, split, sparse, or damaged."""
+
+
+def restated(
+    data: bytes, written: float, stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]], object_format: str
+) -> bytes:
+    """The index `data`, last written at `written` (seconds), with the stat data of the copies. Raises Unknown.
+
+    `stats` are path -> (the caller's file, the copy).
+    """
+    width = 20 if object_format == "sha1" else 32
+    if len(data) < _HEAD.size + width:
+        raise Unknown("too short")
+    signature, version, count = _HEAD.unpack_from(data)
+    if signature != b"DIRC" or version not in (2, 3):
+        raise Unknown(f"version {version}")
+    out = bytearray(data[: len(data) - width])
+    at = _HEAD.size
+    try:
+        for _ in range(count):
+            at = _entry(out, at, width, written, stats)
+    except (struct.error, ValueError) as e:
+        raise Unknown(str(e)) from None
+    body = out[:at] + _extensions(bytes(out[at:]))
+    return bytes(body) + hashlib.new(object_format, body).digest()
+
+
+def _entry(
+    out: bytearray, at: int, width: int, written: float, stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]]
+) -> int:
+    """Write the data of one entry in place; returns where the next one begins."""
+    flags_at = at + _STAT.size + width
+    (flags,) = struct.unpack_from(">H", out, flags_at)
+    name_at = flags_at + (4 if flags & _EXTENDED else 2)
+    end = out.index(b"\0", name_at)
+    name = bytes(out[name_at:end])
+    found = stats.get(name)
+    if found is not None:
+        fields = _STAT.unpack_from(out, at)
+        there, copy = found
+        if _same(fields, there) and fields[2] < int(written):
+            _STAT.pack_into(out, at, *_fields(copy, fields[_MODE]))
+        else:
+            _STAT.pack_into(out, at, 0, 0, 0, 0, 0, 0, fields[_MODE], 0, 0, fields[9])
+    return at + ((end - at) // 8 + 1) * 8
+
+
+def _same(fields: tuple[int, ...], there: os.stat_result) -> bool:
+    """Whether the entry was clean: its data is that of the caller's file, in whole seconds as git compares."""
+    wanted = _fields(there, fields[_MODE])
+    return all(fields[i] == wanted[i] for i in (0, 2, 4, 5, 7, 8, 9))
+
+
+def _fields(s: os.stat_result, mode: int) -> tuple[int, ...]:
+    second = 1_000_000_000
+    return (
+        (s.st_ctime_ns // second) & _WIDE,
+        s.st_ctime_ns % second,
+        (s.st_mtime_ns // second) & _WIDE,
+        s.st_mtime_ns % second,
+        s.st_dev & _WIDE,
+        s.st_ino & _WIDE,
+        mode,
+        s.st_uid & _WIDE,
+        s.st_gid & _WIDE,
+        s.st_size & _WIDE,
+    )
+
+
+def _extensions(data: bytes) -> bytes:
+    """The extensions that still hold in the copy. Raises Unknown for one that the entries cannot be read without."""
+    kept = b""
+    at = 0
+    while at + 8 <= len(data):
+        name = data[at : at + 4]
+        (size,) = struct.unpack_from(">I", data, at + 4)
+        if name[:1].islower():  # git itself refuses an index with an unknown one: link, sdir
+            raise Unknown(f"extension {name!r}")
+        if name in _KEPT:
+            kept += data[at : at + 8 + size]
+        at += 8 + size
+    return kept

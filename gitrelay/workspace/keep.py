@@ -1,0 +1,62 @@
+"""The ref that keeps alive what a workspace borrows: `refs/relay/workspaces/<session>`.
+
+A `git gc --prune=now` of the caller knows nothing of the workspace's HEAD, branches and index. One commit names them
+all: its tree is the index, its parents are HEAD and the tips of the branches that were lent.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
+from gitrelay.protocol.record import Identity
+from gitrelay.workspace.borrow import lent_refs
+
+KEPT: Final = "refs/relay/workspaces/"
+_AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
+
+
+def keep(repo: Repository, session: str) -> None:
+    """Make the session's ref hold what the caller's HEAD, branches, tags and index need. Raises GitError."""
+    oids = dict.fromkeys(oid for _, oid, points_to in lent_refs(repo) if not points_to)
+    names = ["HEAD^{commit}", *(f"{oid}^{{commit}}" for oid in oids)]
+    commits = [found.oid for found in repo.objects(names) if found is not None]
+    tree = _index_tree(repo)
+    commit = repo.commit(tree, list(dict.fromkeys(commits)), f"keep {session}\n", _AUTHOR, sign=False)
+    ref = KEPT + session
+    repo.move_refs([(ref, commit, repo.ref(ref) or repo.no_object)], f"keep {session}")
+
+
+def let_go(repo: Repository, session: str) -> None:
+    """Remove the session's ref, if there is one."""
+    there = repo.ref(KEPT + session)
+    if there is not None:
+        repo.move_refs([(KEPT + session, repo.no_object, there)], f"let go of {session}")
+
+
+def _index_tree(repo: Repository) -> str:
+    """A tree that holds every object of the caller's index; of an unmerged index, its stages under numbers."""
+    if repo.top is None or not (repo.git_dir / "index").exists():
+        return repo.empty_tree
+    with tempfile.TemporaryDirectory(dir=repo.common_dir) as folder:
+        copy = Path(folder) / "index"
+        shutil.copyfile(repo.git_dir / "index", copy)  # write-tree would write its cache into the caller's
+        for shared in repo.git_dir.glob("sharedindex.*"):
+            shutil.copyfile(shared, Path(folder) / shared.name)
+        try:
+            return repo.run("write-tree", env={"GIT_INDEX_FILE": str(copy)}).decode().strip()
+        except GitError:
+            return _stages(repo)
+
+
+def _stages(repo: Repository) -> str:
+    lines = []
+    for number, item in enumerate(repo.run("ls-files", "--stage", "-z").split(b"\0")[:-1]):
+        mode, oid, _ = item.partition(b"\t")[0].split()
+        if mode != b"160000":
+            lines.append(b"100644 blob %s\t%d\0" % (oid, number))
+    return repo.run("mktree", "-z", stdin=b"".join(lines)).decode().strip()

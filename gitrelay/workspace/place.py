@@ -1,0 +1,176 @@
+"""Where a workspace is, whose it is, and how it is removed.
+
+A note outside the workspace says so: nothing in the workspace is believed. It is written before the folder is made and
+removed after the folder has gone, so that a crash at any point leaves something that the next command recognises.
+Removal follows no link, neither in the workspace nor in a folder above it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from gitrelay.state.files import write_whole
+
+VERSION: Final = 1
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Stage(StrEnum):
+    """How far a workspace is."""
+
+    MAKING = "making"
+    READY = "ready"
+    REMOVING = "removing"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What this machine knows of a session's workspace. `device` and `inode` are 0 until the folder is there."""
+
+    session: str
+    top: str  # the caller's working tree
+    name: str  # the path of the workspace below it
+    stage: Stage
+    device: int = 0
+    inode: int = 0
+
+    @property
+    def path(self) -> Path:
+        return Path(self.top) / self.name
+
+
+def note_path(root: Path, session: str) -> Path:
+    """The note's file; `root` is the folder of this machine's state."""
+    return root / "workspaces" / session
+
+
+def write_note(root: Path, note: Note) -> None:
+    """Raises OSError."""
+    path = note_path(root, note.session)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"version": VERSION, **asdict(note)}).encode())
+
+
+def read_note(root: Path, session: str) -> Note | None:
+    """The note, None if there is none or it cannot be read."""
+    try:
+        value = json.loads(note_path(root, session).read_bytes())
+        if value.pop("version") != VERSION:
+            return None
+        return Note(**{**value, "stage": Stage(value["stage"])})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def notes(root: Path) -> list[Note]:
+    """Every readable note, by session."""
+    try:
+        names = sorted(os.listdir(root / "workspaces"))
+    except OSError:
+        return []
+    found = (read_note(root, name) for name in names if not name.startswith("."))
+    return [note for note in found if note is not None]
+
+
+def make_folder(note: Note) -> Note:
+    """Make the workspace's folder, and those above it; returns the note with what it is known by. Raises OSError."""
+    parent = _open(Path(note.top), Path(note.name).parent.parts, make=True)
+    try:
+        name = Path(note.name).name
+        os.mkdir(name, 0o700, dir_fd=parent)
+        made = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    finally:
+        os.close(parent)
+    return Note(note.session, note.top, note.name, note.stage, made.st_dev, made.st_ino)
+
+
+def remove_folder(note: Note) -> bool:
+    """Remove the workspace's folder with all that is in it. False if what is there is not the one of the note.
+
+    It first gets another name, so that a half-removed one is never taken for a sound one.
+    """
+    name = Path(note.name).name
+    try:
+        parent = _open(Path(note.top), Path(note.name).parent.parts, make=False)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        try:
+            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        if note.inode and (there.st_dev, there.st_ino) != (note.device, note.inode):
+            return False
+        if not note.inode and os.listdir(fd := os.open(name, _FOLDER, dir_fd=parent)):
+            os.close(fd)
+            return False  # made by somebody else: ours was empty when the note was written
+        gone = f".gone-{secrets.token_hex(8)}"
+        os.rename(name, gone, src_dir_fd=parent, dst_dir_fd=parent)
+        _remove(gone, parent)
+        return True
+    finally:
+        os.close(parent)
+
+
+def sweep(top: Path, name: str) -> None:
+    """Remove what removals that were interrupted have left in the folder `name` below `top`. Never raises."""
+    with contextlib.suppress(OSError):
+        parent = _open(top, Path(name).parts, make=False)
+        try:
+            for left in os.listdir(parent):
+                if left.startswith(".gone-"):
+                    _remove(left, parent)
+        finally:
+            os.close(parent)
+
+
+def _remove(name: str, parent: int) -> None:
+    try:
+        shutil.rmtree(name, dir_fd=parent)
+    except PermissionError:  # Go's module cache has folders without the w bit
+        _open_up(name, parent)
+        shutil.rmtree(name, dir_fd=parent)
+
+
+def _open_up(name: str, parent: int) -> None:
+    """Let this user write to a folder and to all folders in it, without following a link."""
+    handle = os.open(name, getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)
+    finally:
+        os.close(handle)
+    folder = os.open(name, _FOLDER, dir_fd=parent)
+    try:
+        with os.scandir(folder) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for below in folders:
+            _open_up(below, folder)
+    finally:
+        os.close(folder)
+
+
+def _open(top: Path, parts: tuple[str, ...], *, make: bool) -> int:
+    """The folder `parts` below `top` as a descriptor, each of them a real folder. Raises OSError."""
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=fd)
+            below = os.open(part, _FOLDER, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        return fd
+    except BaseException:
+        os.close(fd)
+        raise
