@@ -2,27 +2,29 @@
 
     python benchmarks/redaction.py
 
-Beside it detect-secrets with its default plugins and filters, where it is installed; it counts as a hit there if
-the finding covers the secret. Times are processor time, the median of several runs.
+The table has the scanners of scanners.py that are on PATH beside gitrelay, over the same texts. "found": some of a
+secret is in a finding; "whole": three quarters of it are, so that it is gone if the findings are taken out. Its last
+column is wall time with the start of the scanner; all other times are processor time, the median of several runs.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+import scanners  # noqa: E402
+
 from gitrelay.redact import Redactor  # noqa: E402
 from support import redact_corpus  # noqa: E402
+from support.redact_corpus import Secret  # noqa: E402
 
 MIB = 1024 * 1024
 
@@ -48,33 +50,46 @@ def loading(code: str) -> float:
     return 1000 * statistics.median(runs)
 
 
-def rates(name: str, redact: Callable[[str], str]) -> None:
-    """Print how many secrets are gone from a redacted text, and how many innocent texts have changed."""
-    secrets, innocent = redact_corpus.secrets(), redact_corpus.look_alikes()
-    hits = sum(one.secret not in redact(one.text) for one in secrets)
-    alarms = sum(redact(text) != text for text in innocent)
+def row(
+    name: str, secrets: Sequence[Secret], found: Sequence[Sequence[str]], alarms: Sequence[int], took: float
+) -> None:
+    """Print a line of the table. `found`: the values that were found in the text of each secret."""
+    pairs = list(zip(secrets, found, strict=True))
+    seen = sum(left(one.secret, values) < len(one.secret) for one, values in pairs)
+    whole = sum(left(one.secret, values) <= len(one.secret) // 4 for one, values in pairs)
+    wrong = sum(map(bool, alarms))
     print(
-        f"{name}: {hits} of {len(secrets)} secrets ({100 * hits / len(secrets):.1f} %), "
-        f"{alarms} false alarms in {len(innocent)} look-alikes ({100 * alarms / len(innocent):.1f} %)"
+        f"| {name:14} | {100 * seen / len(secrets):5.1f} % | {100 * whole / len(secrets):5.1f} % "
+        f"| {wrong:4} ({100 * wrong / len(alarms):4.1f} %) | {took:6.1f} |"
     )
 
 
-def detect_secrets() -> None:
-    scan: Any = importlib.import_module("detect_secrets.core.scan")
-    settings: Any = importlib.import_module("detect_secrets.settings")
-    with settings.default_settings(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "message.md"
+def left(secret: str, values: Sequence[str]) -> int:
+    """How many characters of a secret are left if the found values are taken out."""
+    if any(secret in value for value in values):
+        return 0
+    for value in filter(None, values):
+        secret = secret.replace(value, "")
+    return len(secret)
 
-        def redact(text: str) -> str:
-            path.write_text(text + "\n")
-            for finding in scan.scan_file(str(path)):
-                text = text.replace(finding.secret_value or "\0", "[]")
-            return text
 
-        rates("detect-secrets", redact)
-        print(f"  a message of 3 KB: {1e6 * seconds(lambda: redact(message(3000)), 5):.0f} us")
-    code = "from detect_secrets.core.scan import scan_file\nfrom detect_secrets.settings import default_settings"
-    print(f"  loading: {loading(code):.0f} ms")
+def table() -> None:
+    """Secrets found in part or whole, and false alarms, by gitrelay and by the scanners on PATH."""
+    secrets, innocent = redact_corpus.secrets(), redact_corpus.look_alikes()
+    print(f"{len(secrets)} secrets, {len(innocent)} innocent texts\n")
+    print("| scanner        | found   | whole   | false alarms  |      s |\n|---|---|---|---|---|")
+    redactor = Redactor()
+    begin = time.monotonic()
+    found = [[one.text[s.start : s.end] for s in redactor.find(one.text)] for one in secrets]
+    alarms = [len(redactor.find(text)) for text in innocent]
+    row("gitrelay", secrets, found, alarms, time.monotonic() - begin)
+    for name, program in scanners.installed().items():
+        begin = time.monotonic()
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+            found = scanners.findings(name, program, [secret.text for secret in secrets], Path(one))
+            alarms = [len(values) for values in scanners.findings(name, program, innocent, Path(two))]
+        row(name, secrets, found, alarms, time.monotonic() - begin)
+    print()
 
 
 def message(size: int) -> str:
@@ -85,7 +100,8 @@ def message(size: int) -> str:
 
 def main() -> None:
     redactor = Redactor()
-    rates("gitrelay", lambda text: redactor.redact(text).text)
+    table()
+    print("gitrelay:")
     print(f"  loading: {loading('from gitrelay.redact import Redactor'):.1f} ms", end=", ")
     print(
         f"with the first redaction {loading('from gitrelay.redact import Redactor; Redactor().redact(str())'):.1f} ms"
@@ -100,8 +116,6 @@ def main() -> None:
     ):
         took = seconds(lambda text=text: redactor.redact(text), 1)  # type: ignore[misc]
         print(f"  4 MiB of {name}: {took:.2f} s, {len(text) / MIB / took:.1f} MiB/s")
-    if importlib.util.find_spec("detect_secrets") is not None:
-        detect_secrets()
 
 
 if __name__ == "__main__":

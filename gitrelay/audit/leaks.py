@@ -1,6 +1,7 @@
-"""Secrets in what is recorded already: by an older version, by hand, or found by a rule that is new.
+"""Finds secrets in what is already recorded: by an older version, by hand, or before a rule was added.
 
-Read in two git processes, however many sessions there are: which files each commit added, and all of it at once.
+Two git processes read everything, however many sessions there are: one lists the files that each commit added, one
+prints them all.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from gitrelay.protocol.message import FILE
 from gitrelay.protocol.record import ARCHIVE, BRANCHES
 from gitrelay.redact import Redactor
 
-_BETWEEN: Final = "\n\0\n"  # no rule goes on behind it
+_BETWEEN: Final = "\n\0\n"  # no rule matches across it
 
-MESSAGE: Final = "commit message"  # what stands for a file's name there
+MESSAGE: Final = "commit message"  # in place of a file's name
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Where a secret stands, and by which rule it is one; what it is, is not said. `line` counts from 1."""
+    """Where a secret is and which rule found it, but not the secret. `line` counts from 1."""
 
     address: str
     commit: str
@@ -73,8 +74,8 @@ def text_of_commit(raw: bytes) -> str:
 def search(redactor: Redactor, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """(the number of the text, the line in it from 1, the rule) of each secret.
 
-    Built-in rules look through all texts at once, 4 times as fast as one after the other; a pattern of the user's
-    may mean the beginning or the end of a text.
+    Built-in rules look through all texts at once, 4 times as fast as one after the other; patterns of
+    the user are matched text by text, because `^` and `$` may mean the beginning and the end of a text.
     """
     numbers: Sequence[int] = range(len(texts))
     if not redactor.has_patterns:

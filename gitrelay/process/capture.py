@@ -1,8 +1,8 @@
 """The first and the last bytes of what a command printed, cut so that no secret is cut in two.
 
-Redaction comes later, when the words are recorded, and half of a secret is not known for one. So a cut is made
-between lines if a line ends near, and never through what a redaction rule finds; to see that, some bytes more than
-are wanted are kept on both sides.
+Redaction comes later, when the output is recorded, and does not recognise half of a secret. So a cut is made between
+lines if a line ends nearby, and never through what a redaction rule finds. To see that, some more bytes are kept on
+both sides of a cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor
 
-_LINE_MAX: Final = 4096  # bytes that are given up to cut between lines, and at most a quarter of what is kept
+_LINE_MAX: Final = 4096  # bytes that are dropped to cut between lines, at most; and at most a quarter of the limit
 MARGIN: Final = 16 * 1024  # bytes kept beyond a cut; redact.OVERLAP, which is not imported before it is needed
 
 

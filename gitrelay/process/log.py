@@ -1,4 +1,4 @@
-"""What a child printed, kept in a file, bounded and redacted."""
+"""Keeps what a child printed in a file, bounded and redacted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Log:
                     self._touch()
 
     def _to_file(self, redacted: bytes) -> bytes:
-        """Write what there is room for. Returns the rest, and then all that the stream holds back, as it came."""
+        """Write what still fits. Returns the rest and, if the head is full, what the stream holds, not redacted."""
         with contextlib.suppress(OSError):  # a full disk must not end the call
             self._file.write(redacted[: self._room])
         rest = redacted[self._room :]
@@ -66,7 +66,7 @@ class Log:
         self._touched = time.monotonic()
 
     def last(self, limit: int) -> bytes:
-        """The last bytes written, redacted, at most `limit`; only what is still in the tail or on disk."""
+        """At most `limit` last bytes, redacted, of what is still in memory or on disk."""
         with self._lock:
             tail = self._stream.held() if self._room else self._ending()[0]
             if len(tail) < limit and not self._left_out:
@@ -76,7 +76,7 @@ class Log:
             return tail[-limit:]
 
     def _ending(self) -> tuple[bytes, int]:
-        """(the tail as it is to be written, how many bytes of it are not)."""
+        """(the tail that will be written, number of bytes before it that are dropped)."""
         data = b"".join(self._tail)
         return self._redactor.ending(data, self._limit if self._left_out else self._limit + OVERLAP)
 

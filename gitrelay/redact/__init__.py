@@ -1,15 +1,14 @@
-"""Secrets out of text, before any of it becomes a git object or a log. Pure, no I/O.
+"""Takes secrets out of text before any of it becomes a git object or a log. Pure, no I/O.
 
-What is found, in this order, so that a span that two rules claim has the more telling name: private keys (`keys`);
-what a provider's own prefix gives away, and credentials in URLs and headers (`providers`, one table); the user's
+What is found, in this order; if two rules claim a span, it gets the name of the first: private keys (`keys`);
+tokens with a provider's own prefix, and credentials in URLs and headers (`providers`, one table); the user's
 patterns; the value of an option that takes a password (`flags`); the value of a name that says `password`, `token`,
 `secret` or the like (`named`, `verdict`). Nothing is
-guessed from entropy: an object id, a UUID, a hash or a lock-file line has no name and no prefix that speaks against
-it, and stays.
+guessed from entropy: an object id, a UUID, a hash or a line of a lock file has no such name or prefix, and stays.
 
 Invariants: what was redacted once is not redacted again; lines stay lines, except inside a private key; the work
-is linear in the text, whatever it holds (every rule is entered through a literal, and looks a bounded way ahead).
-Nothing is compiled before it is needed.
+is linear in the text, whatever is in it (every rule begins with the search for a literal and then looks at a bounded
+number of characters). No regular expression is compiled before it is needed.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from typing import Final
 from gitrelay.redact import flags, keys, named, providers
 from gitrelay.redact.span import Span
 
-_HOLD: Final = 256 * 1024  # characters of a line without an end that a stream keeps
-OVERLAP: Final = 16 * 1024  # of them, those that stay back when it has to let go; no secret of one line is longer
+_HOLD: Final = 256 * 1024  # characters of a line that has not ended which a stream holds back
+OVERLAP: Final = 16 * 1024  # characters it still holds back when the line gets longer; no secret in one line is longer
 _ROUNDS: Final = 4  # times to look again at a text in which something was found
 CUSTOM: Final = "custom"  # the rule of the user's patterns
 
 
 class BadPattern(ValueError):
-    """A user's pattern that is not a regular expression; `pattern` is it, `why` is one line."""
+    """A pattern of the user is not a regular expression; `why` is one line."""
 
     def __init__(self, pattern: str, why: str) -> None:
         super().__init__(f"{pattern!r}: {why}")
@@ -64,13 +63,13 @@ class Redactor:
 
     @property
     def has_patterns(self) -> bool:
-        """Whether there are patterns of the user's."""
+        """Whether the user has patterns of their own."""
         return bool(self._custom)
 
     def redact(self, text: str) -> Redacted:
-        """`text` with `[redacted:<rule>]` in the place of every secret."""
+        """`text` with `[redacted:<rule>]` in place of every secret."""
         counts: Counter[str] = Counter()
-        for _ in range(_ROUNDS):  # what stood beside a secret may be seen as one only without it
+        for _ in range(_ROUNDS):  # the rest of a secret may be recognised only after its neighbour is gone
             spans = self.find(text)
             if not spans:
                 break
@@ -112,7 +111,7 @@ class Redactor:
         return self._redact_bytes(data[cut:]), cut
 
     def edge(self, data: bytes, at: int, *, forward: bool) -> int:
-        """The place nearest to byte `at`, before it or, if `forward`, behind it, where a cut hides no secret.
+        """The place nearest to byte `at`, before it or, if `forward`, behind it, where a cut goes through no secret.
 
         It looks OVERLAP bytes around `at`.
         """
@@ -147,7 +146,7 @@ class Redactor:
 class Stream:
     """Bytes in, redacted bytes out: whole lines at once, so that no secret is cut in two by a chunk's end.
 
-    What is held back: the line without an end, and a private key without an end.
+    It holds back a line that has not ended, and a private key that has not ended.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -157,7 +156,7 @@ class Stream:
         self._size = 0
 
     def feed(self, data: bytes) -> bytes:
-        """What may be written now that `data` has come."""
+        """Take `data`; returns what can be written now."""
         text = self._decoder.decode(data)
         self._parts.append(text)
         self._size += len(text)
@@ -169,17 +168,17 @@ class Stream:
         return self._redacted(text[:cut])
 
     def close(self) -> bytes:
-        """What was still held back."""
+        """End the stream; returns what was held back, redacted."""
         text = "".join(self._parts) + self._decoder.decode(b"", final=True)
         self._keep("")
         return self._redacted(text)
 
     def held(self) -> bytes:
-        """What is held back now, redacted; it stays held."""
+        """What is held back now, redacted. It is still held back."""
         return self._redacted("".join(self._parts))
 
     def take(self) -> bytes:
-        """What was still held back, as it came: the rest of a secret may follow elsewhere."""
+        """End the stream; returns what was held back, not redacted: the rest of a secret may follow elsewhere."""
         state, _ = self._decoder.getstate()
         self._decoder.reset()
         text = "".join(self._parts)
@@ -194,7 +193,7 @@ class Stream:
         return self._redactor.redact(text).text.encode("utf-8", "surrogateescape") if text else b""
 
     def _cut(self, text: str) -> int:
-        """Where `text` can be parted: behind a line, or, in one that is too long, where nothing is found."""
+        """Where `text` can be cut: after a line or, if a line is too long, where no secret is."""
         cut = text.rfind("\n") + 1
         opened = keys.open_key(text[:cut])
         if opened is not None:
@@ -227,7 +226,7 @@ def _custom(pattern: str) -> re.Pattern[str]:
 
 
 def _without_marks(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """The spans less what stands redacted already; a name that is no rule's marks nothing."""
+    """The spans without what is redacted already. `[redacted:NAME]` is a mark only if NAME is a rule."""
     if "[redacted:" not in text:
         yield from spans
         return

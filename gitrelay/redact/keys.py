@@ -1,4 +1,4 @@
-"""Private keys: what stands between BEGIN and END, also where one of the two, or the line ends, are missing."""
+"""Private keys: from BEGIN to END, also if one of the two, or the line ends, are missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _base64() -> re.Pattern[str]:
 
 
 def find(text: str) -> Iterator[Span]:
-    """Keys in armour, from BEGIN to END; without one of the two, the lines of it that there are; PuTTY's."""
+    """Keys from BEGIN to END; if one of the two is missing, the lines of the key that are there; keys of PuTTY."""
     if not any(word in text for word in ("PRIVATE KEY", "OpenVPN Static key", "Private-Lines: ")):
         return
     marks = list(_marker().finditer(text))
@@ -63,7 +63,7 @@ def find(text: str) -> Iterator[Span]:
 
 
 def _key_body(text: str, at: int, limit: int) -> tuple[int, int, bool]:
-    """(characters of base64, where the last line of it ends, whether nothing else stands before `limit`)."""
+    """(number of base64 characters, end of their last line, whether nothing else comes before `limit`)."""
     limit = min(limit, at + _KEY_MAX)
     size, end = 0, at
     while at < limit:
@@ -80,7 +80,7 @@ def _key_body(text: str, at: int, limit: int) -> tuple[int, int, bool]:
 
 
 def _key_start(text: str, end: int, floor: int) -> int | None:
-    """Where the lines of base64 begin that stand before an END without a BEGIN; None for no key."""
+    """Where the base64 lines before an END without a BEGIN begin; None if they are no key."""
     floor = max(floor, end - _KEY_MAX)
     pieces = []
     at = floor
@@ -98,7 +98,7 @@ def _key_start(text: str, end: int, floor: int) -> int | None:
 
 
 def _key_line(line: str) -> int:
-    """How many characters of base64 a line of a key holds; 0 for a blank or a header, -1 for any other line."""
+    """The number of base64 characters in a line of a key; 0 for a blank line or a header, -1 for any other line."""
     line = line.strip(" \t\r\"',;|>#*\\+")
     if not line:
         return 0
@@ -115,7 +115,7 @@ def _key_line(line: str) -> int:
 
 
 def open_key(text: str) -> int | None:
-    """Where a private key begins that `text` ends in the middle of; None where it does not."""
+    """Where the private key begins in whose middle `text` ends; None if it ends in no key."""
     last = None
     for word in ("BEGIN ", "Private-Lines: "):
         at = text.rfind(word)

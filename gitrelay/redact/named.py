@@ -124,7 +124,7 @@ def _value_at(text: str, match: re.Match[str]) -> tuple[int, int, bool] | None:
 
 @dataclass(eq=False)
 class _Named:
-    """A name at `begin`, its word at `at`, what `match` is of what follows it, and a value at `start`."""
+    """A name with the word at `at`, `match` of what follows the word, and the value `text[start:end]`."""
 
     text: str
     lower: str
@@ -158,7 +158,7 @@ class _Named:
 
     @lazy
     def word(self) -> str:
-        """What of the name says that it is of a secret: pass, key, ..."""
+        """The part of the name that says secret: pass, key, ..."""
         return self.lower[self.at : self.match.start()]
 
     @property
@@ -209,7 +209,7 @@ class _Named:
 
 
 def _blank(n: _Named) -> bool:
-    """A blank parts an option from its value, and PASSWORD 'x' in SQL; no other name."""
+    """Only a blank between name and value: that is no value, but for an option and for PASSWORD 'x' in SQL."""
     if n.kind or n.name.startswith("--"):
         return False
     return not (n.quoted and n.match["word"] and n.text[n.start - 1] != "`")
@@ -225,7 +225,7 @@ def _call_or_type(n: _Named) -> bool:
     return n.after in _OPENING and not n.goes_on and not (n.after == "<" and n.kind == ">")
 
 
-# why the value of a name is not looked at; all of them say no
+# why the value of a name is not looked at; none of these says that it is a secret
 NAME_RULES: Final[tuple[Rule[_Named], ...]] = (
     Rule("key-of-something-else", lambda n: n.word == "key" and not _keys().search(n.with_word), False),
     Rule("pass-in-a-word", lambda n: n.bare_pass and not _begins_a_word(n.text, n.at), False),  # bypass

@@ -1,4 +1,4 @@
-"""Secrets that give themselves away by their own form: providers' prefixes, credentials in URLs and headers."""
+"""Secrets that are known by their form: tokens with a provider's prefix, credentials in URLs and headers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LINE_MAX: Final = 1000  # characters of a line that are looked at for the word 
 
 
 class _Rule(NamedTuple):
-    """A secret that begins with one of `prefixes` and goes on as `rest`; of a group `s`, only that is redacted.
+    """One that begins with one of `prefixes` and continues as `rest`; if `rest` has a group `s`, only that is taken.
 
-    `back`: characters before the prefix that belong to it. `loose`: anything may stand to the left. `apart`: there
-    may be blanks or quotes between prefix and secret, or it is short; all others are one run (`_run`). `line`: a word
-    that is to be found before it in the same line.
+    `back`: number of characters before the prefix that belong to it. `loose`: any character may come before the prefix.
+    `apart`: there may be blanks or quotes between prefix and secret, or it is short; all others are one run (`_run`).
+    `line`: a word that comes before it in the same line.
     """
 
     name: str
@@ -38,7 +38,7 @@ def _not_made_up(match: re.Match[str]) -> bool:
 
 
 def _mixed(match: re.Match[str]) -> bool:
-    """Letters and digits, as a random string has and a word has not."""
+    """Whether it has letters and digits, as a random string does and a word does not."""
     value = _secret_of(match)
     return bool(re.search("[0-9]", value) and re.search("[A-Za-z]", value)) and not is_placeholder(value)
 
@@ -78,8 +78,8 @@ def _not_a_word(match: re.Match[str]) -> bool:
     return re.search(r"[0-9=+]", value) is not None
 
 
-# The one table. A prefix is compared as it stands; lengths are the shortest seen in the provider's documents or in
-# the rules of gitleaks, trufflehog and detect-secrets, and open at the end where the provider's own are.
+# Prefixes are compared letter by letter. Lengths are the shortest seen in the provider's documents or in
+# the rules of gitleaks, trufflehog and detect-secrets, and have no upper limit if the provider sets none.
 PROVIDERS: Final = (
     _Rule("aws-access-key", ("AKIA", "ASIA", "ABIA", "ACCA"), "[A-Z0-9]{16}(?![A-Za-z0-9])"),
     _Rule("aws-signature", ("X-Amz-Signature=",), "(?P<s>[0-9a-f]{64})", loose=True),
@@ -209,12 +209,12 @@ def _secret_of(match: re.Match[str]) -> str:
 
 @functools.cache
 def _compiled(prefix: str, rule: _Rule) -> re.Pattern[str]:
-    """The rule for one prefix. What must not stand to the left is said behind the prefix: so the search is for
-    a literal, which `re` does fast."""
+    """The pattern of a rule for one prefix. What must not come before the prefix is checked after it: so the search
+    begins with a literal, which `re` does fast."""
     literal = re.escape(prefix)
     if rule.loose:
         return re.compile(literal + rule.rest, re.ASCII)
-    # a run of letters and digits is entered at its beginning only; but there are escapes that end in one:
+    # a prefix counts only at the beginning of a run of letters and digits; but some escapes end in a letter or digit:
     # \n in JSON, %3D in a URL, a colour on a terminal
     letters = "A-Za-z0-9_-" if rule.name == "jwt" else "A-Za-z0-9"
     before = "|".join(

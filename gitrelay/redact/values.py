@@ -60,12 +60,12 @@ def _placeholder_word() -> re.Pattern[str]:
 
 
 def is_default(value: str) -> bool:
-    """A password that a program is shipped with, or that everybody writes where one would stand."""
+    """A password that a program is shipped with, or that people write in place of a real one."""
     return value.lower() in _DEFAULTS
 
 
 def is_placeholder(value: str) -> bool:
-    """What stands for a secret in documents: xxxx, EXAMPLE, your-key; nothing that has a random part beside it."""
+    """What documents show instead of a secret: xxxx, EXAMPLE, your-key; but not if a random part is next to it."""
     lowered = value.lower()
     if "example" in lowered or re.search(r"x{5}|\*{3}|0{8}|\.\.\.", lowered):
         return True
