@@ -82,7 +82,7 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
     if found.response is None:
         raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code=Code.NOT_ANSWERED)
     if ledger.repo.top is None:
-        raise UsageError("a bare repository has no files to check", hint="use a clone", code=Code.BARE_REPOSITORY)
+        raise ledger.repo.has_no_tree("a bare repository has no files to check", hint="use a clone")
     wanted = list(commands) or list(dict.fromkeys(check.command for check in found.checks))
     if not wanted:
         raise UsageError(f"{address} has no checks", hint="name one: --check CMD", code=Code.NO_CHECKS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from gitrelay.calls import settings
@@ -14,6 +16,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.ledger import redaction
 from gitrelay.peers import command, registry
 from gitrelay.peers.base import Peer
+from gitrelay.peers.shell import Shell
 from gitrelay.process.values import Limits
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.frontmatter import BadMessage
@@ -55,14 +58,13 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     if len(set(order.to)) < len(order.to):
         raise UsageError(f"--to {quote(' '.join(order.to))} names a peer twice", hint="ask each once", code=Code.TWICE)
     if order.invoke and repo.top is None:
-        raise UsageError(
+        raise repo.has_no_tree(
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
-            code=Code.BARE_REPOSITORY,
         )
     chosen = [_chosen(repo, peer, order) for peer in order.to]
     _check_key(repo, order.key)
-    task = _task(order.task, order.files)
+    task = _task(order.task, _references(repo, order.to, order.files))
     from_ = settings.caller(repo, order.from_)
     checks = tuple(checked(check) for check in order.given.checks)
     limit = settings.check_limit(repo) if checks else None
@@ -132,6 +134,31 @@ def checked(command: str) -> str:
             code=Code.BAD_CHECK,
         )
     return command
+
+
+def _references(repo: Repository, to: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files as the peer finds them: from the top of the working tree on, or absolute.
+
+    Raises UsageError for a file that is not there, and for a peer that takes the whole task as a command.
+    """
+    if files and Shell.name in to:
+        raise UsageError(
+            f"--file {quote(files[0])} does not go with --to {Shell.name}: its task is a command, and the "
+            "file's name would be run as one",
+            hint="name the file in the command itself",
+        )
+    found = []
+    for file in files:
+        places = [Path(os.path.normpath(place / file)) for place in (Path.cwd(), repo.place)]
+        at = next((path for path in places if path.exists()), None)
+        if at is None or "\n" in file:
+            raise UsageError(
+                f"--file {quote(file)} is not there",
+                hint=f"a path from {quote_path(Path.cwd())} or from {quote_path(repo.place)}, or an absolute one",
+            )
+        below = at.is_relative_to(repo.place) and not os.path.isabs(file)
+        found.append(os.path.relpath(at, repo.place) if below else str(at))
+    return found
 
 
 def _task(task: str, files: Sequence[str]) -> str:

@@ -42,7 +42,7 @@ def take(repo: Repository) -> Print | None:
         files = dict(_walk(repo.top))
         parts = {
             "the index": _digest(repo.index_listing()),
-            "HEAD": _digest((repo.git_dir / "HEAD").read_bytes()),
+            "HEAD": _digest(repo.head(repo.git_dir, repo.top).encode("utf-8", "surrogateescape")),
             "the refs": _digest(repo.refs_listing(_OWN_REFS)),
         }
         for name in ("config", "config.worktree"):

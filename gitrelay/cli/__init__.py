@@ -6,7 +6,6 @@ renders; what it raises is turned into one line on stderr, or into the envelope 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -160,14 +159,11 @@ def group(ctx: click.Context, folder: str | None, no_pager: bool) -> None:
 
 def run(args: Sequence[str]) -> int:
     """The whole program: words -> exit code. Never raises."""
-    removed = environment.scrub()
+    environment.scrub()
     json_wanted = "--json" in (args[: args.index("--")] if "--" in args else args)
     verb = next((a for a in args if a in VERBS), "")
     try:
         try:
-            if "GIT_DIR" in removed:
-                with contextlib.suppress(OSError):
-                    _note_git_dir(removed["GIT_DIR"])
             code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
             sys.stdout.flush()
         except BrokenPipeError:
@@ -193,13 +189,6 @@ def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int,
     from gitrelay.cli.crash import report_bug
 
     return BUG, "bug", *report_bug(error, args)
-
-
-def _note_git_dir(git_dir: str) -> None:
-    """Say aloud that GIT_DIR does not choose the repository, if it names another one than this folder's."""
-    here = os.path.abspath(git_dir)
-    if not os.path.exists(".git") or os.path.realpath(here) != os.path.realpath(".git"):
-        click.echo(f"git-relay: GIT_DIR={git_dir!r} is ignored; the folder decides (-C DIR)", err=True)
 
 
 def _report(verb: str, exit_code: int, code: str, message: str, hint: str, json_wanted: bool) -> int:

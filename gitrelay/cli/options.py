@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,10 +57,24 @@ def read_text(words: tuple[str, ...], what: str) -> str:
     if len(words) > 1:
         raise click.UsageError(f'{what} is one word: quote it, as in "{" ".join(words)[:60]}"')
     if words and words[0] != "-":
-        return words[0]
+        return words[0].removeprefix("\ufeff") if what == "TASK" else words[0]
     if not words and sys.stdin.isatty():
         raise click.UsageError(f"{what} is missing: give it as a word, or pipe it in")
-    data = sys.stdin.buffer.read()
+    text = _decoded(sys.stdin.buffer.read())
+    if what == "TASK":  # what other systems put around a text is no part of the task
+        text = text.removeprefix("\ufeff").removesuffix("\r")
+    return text
+
+
+def _decoded(data: bytes) -> str:
+    """What was piped in, without its last line end. Raises UsageError for what is not UTF-8."""
+    wide = _wide(data)
+    if wide:
+        raise UsageError(
+            f"stdin is {wide}, not UTF-8",
+            hint=f"convert it: iconv -f {wide} -t UTF-8",
+            code=Code.BAD_ENCODING,
+        )
     try:
         return data.decode().removesuffix("\n")
     except UnicodeDecodeError as e:
@@ -68,3 +83,17 @@ def read_text(words: tuple[str, ...], what: str) -> str:
             hint="convert it (iconv -t UTF-8), or refer to the file with --file",
             code=Code.BAD_ENCODING,
         ) from None
+
+
+def _wide(data: bytes) -> str | None:
+    """`UTF-16` or `UTF-32` if that is what `data` looks like, by its mark or by every other byte being NUL."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "UTF-32"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    head = data[:512]
+    for at, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
+        nuls = head[at::2]
+        if len(head) >= 4 and nuls.count(0) > len(nuls) * 0.4 and head[1 - at :: 2].count(0) == 0:
+            return name
+    return None

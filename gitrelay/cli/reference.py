@@ -50,7 +50,8 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "CODEX_SESSION_ID": "See CLAUDECODE.",
     "GEMINI_CLI": "See CLAUDECODE.",
     "OPENCODE": "See CLAUDECODE.",
-    "CLAUDE_CONFIG_DIR": "Where claude's skills are, for 'install'. Default: ~/.claude.",
+    "CLAUDE_CONFIG_DIR": "Where claude's skills are, for 'install'; an absolute path, or one that "
+    "begins with ~/. Default, also if it is blank: ~/.claude.",
     "CODEX_HOME": "Where codex's rules are, for 'install'. Default: ~/.codex.",
     "GIT_COMMITTER_NAME": "The committer of relay commits, with GIT_COMMITTER_EMAIL. Default: git's user.name.",
     "GIT_COMMITTER_EMAIL": "See GIT_COMMITTER_NAME.",
@@ -68,7 +69,9 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "GITRELAY_DEPTH": "Set for a peer: how many calls it is below a person. See relay.maxDepth.",
     "GITRELAY_CHAIN": "Set for a peer: the addresses of the calls that it is below.",
     "GITRELAY_SKIP": "The reason why this push goes without a verdict; it is recorded. See 'bypass'.",
-    "GIT_DIR": "Ignored, as all of git's variables that say which repository: the folder decides (-C DIR).",
+    "GIT_DIR": "The folder decides (-C DIR): another repository named here, or another tree by GIT_WORK_TREE, is "
+    "refused, and a peer gets none of git's variables that say which repository.",
+    "GIT_WORK_TREE": "See GIT_DIR.",
 }
 
 # what one wants -> the command

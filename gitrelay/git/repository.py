@@ -10,14 +10,17 @@ configuration; replace refs are ignored, so that history reads as it was written
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
 from gitrelay.git.faults import GitError, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree
@@ -71,6 +74,7 @@ class Repository:
             )
         git_dir = Path(lines[2])
         repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
+        _refuse_other(repo, folder)
         if top is None and lines[0] == "false":
             # inside the .git folder of an ordinary repository
             raise UsageError(
@@ -79,6 +83,17 @@ class Repository:
                 code=Code.NOT_A_REPOSITORY,
             )
         return repo
+
+    def has_no_tree(self, what: str, hint: str) -> UsageError:
+        """The error of a verb that needs a working tree; it names core.bare if that alone says there is none."""
+        if self.git_dir.name == ".git" and (self.git_dir / "index").exists():  # a bare clone has no index
+            return UsageError(
+                f"core.bare is true in {quote_path(self.git_dir / 'config')}, so git sees no working tree in "
+                f"{quote_path(self.git_dir.parent)}",
+                hint=f"git -C {shlex.quote(str(self.git_dir.parent))} config core.bare false",
+                code=Code.BARE_REPOSITORY,
+            )
+        return UsageError(what, hint=hint, code=Code.BARE_REPOSITORY)
 
     # -- running git ------------------------------------------------------------------------------
 
@@ -279,6 +294,21 @@ class Repository:
         # --no-deref: a session's branch that somebody made a symbolic ref must not move what it points to
         self.run("update-ref", "--no-deref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
 
+    def head(self, git_dir: Path, place: Path) -> str:
+        """What HEAD of the worktree at `place` says: `ref: NAME`, or the commit that it is detached at.
+
+        git is asked if its file does not tell: with reftable it always names `refs/heads/.invalid`.
+        """
+        with contextlib.suppress(OSError):
+            path = git_dir / "HEAD"
+            text = path.read_text("utf-8", "surrogateescape").strip() if not path.is_symlink() else ""
+            if text and text != "ref: refs/heads/.invalid":
+                return text
+        name = self.run("symbolic-ref", "--quiet", "HEAD", place=place, ok=(0, 1)).decode("utf-8", "surrogateescape")
+        if name:
+            return f"ref: {name.strip()}"
+        return self.run("rev-parse", "--verify", "--end-of-options", "HEAD", place=place).decode().strip()
+
     # -- worktrees --------------------------------------------------------------------------------
 
     def worktrees(self) -> list[Worktree]:
@@ -365,6 +395,34 @@ def _log_rows(out: bytes) -> Iterator[list[str]]:
     for row in out.decode("utf-8", "replace").split("\x01\0"):
         if row.removesuffix("\x01"):
             yield row.removesuffix("\x01").split("\0")
+
+
+def _refuse_other(repo: Repository, folder: Path) -> None:
+    """Raise UsageError if GIT_DIR or GIT_WORK_TREE name another repository than the one `folder` is in."""
+    named = environment.named_repository()
+    if not named or folder != Path.cwd():
+        return
+    git_dir, top = named.get("GIT_DIR"), named.get("GIT_WORK_TREE")
+    if git_dir is not None and repo.common_dir.resolve() not in _repositories(Path(git_dir)):
+        name, value, here = "GIT_DIR", git_dir, repo.git_dir
+    elif top is not None and repo.top is not None and Path(top).resolve() != repo.top.resolve():
+        name, value, here = "GIT_WORK_TREE", top, repo.top
+    else:
+        return
+    raise UsageError(
+        f"{name} names {quote_path(value)}, and the folder is in {quote_path(here)}",
+        hint=f"the folder decides: 'unset {name}', or change into the other one (git relay -C DIR)",
+        code=Code.NOT_A_REPOSITORY,
+    )
+
+
+def _repositories(git_dir: Path) -> Iterator[Path]:
+    """The common directory that a GIT_DIR, which may be a worktree's or a file that names one, belongs to."""
+    with contextlib.suppress(OSError, ValueError):
+        if git_dir.is_file():
+            git_dir = git_dir.parent / git_dir.read_text().removeprefix("gitdir:").strip()
+        common = git_dir / "commondir"
+        yield (git_dir / common.read_text().strip() if common.is_file() else git_dir).resolve()
 
 
 def create_repository(place: Path) -> None:

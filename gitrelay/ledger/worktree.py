@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, Code, UsageError
+from gitrelay.git.faults import GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import frontmatter, message
@@ -60,10 +61,11 @@ class SessionWorktree:
             admin = Path(os.path.normpath(self.path / pointer.removeprefix("gitdir: ").strip()))
             return (
                 os.path.samefile(admin.parent, self.repo.common_dir / "worktrees")
-                and _small_file(admin / "HEAD").strip() == f"ref: refs/heads/{self.branch}"
-                and os.path.samefile(_small_file(admin / "gitdir").strip(), self.path / ".git")
+                # relative to `admin` with worktree.useRelativePaths (git 2.48)
+                and os.path.samefile(admin / _small_file(admin / "gitdir").strip(), self.path / ".git")
+                and self.repo.head(admin, self.path) == f"ref: refs/heads/{self.branch}"
             )
-        except (OSError, ValueError):
+        except (OSError, ValueError, GitError):
             return False
 
     def ensure(self, entries: Sequence[TreeEntry], *, fresh: bool = False) -> list[str]:

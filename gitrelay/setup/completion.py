@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.setup import shipped
 from gitrelay.state.files import write_whole
@@ -51,15 +52,16 @@ def script(shell: str) -> str:
 
 def place(shell: str, environ: Mapping[str, str]) -> Path:
     """Where the shell looks for a script of the user's own; zsh may have to be told about that folder."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = environment.home(environ)
     if shell == "fish":
         return _xdg(environ, "XDG_CONFIG_HOME", home / ".config") / "fish/conf.d/git-relay.fish"
     if shell == "zsh":
-        return Path(environ.get("ZDOTDIR") or home) / ".zfunc/_git-relay"
+        return environment.folder(environ, "ZDOTDIR", home) / ".zfunc/_git-relay"
     # https://github.com/scop/bash-completion: the user's folder, looked at when a command is first completed
-    own = environ.get("BASH_COMPLETION_USER_DIR", "").partition(":")[0]
-    folder = Path(own) if own else _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "bash-completion"
-    return folder / "completions/git-relay"
+    name = "BASH_COMPLETION_USER_DIR"
+    own = {**environ, name: environ.get(name, "").partition(":")[0]}
+    default = _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "bash-completion"
+    return environment.folder(own, name, default) / "completions/git-relay"
 
 
 def install(shell: str, environ: Mapping[str, str]) -> Installed:

@@ -55,6 +55,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="git-relay-") as scratch:
         repo, state, row = _repository(folder, Path(scratch))
         rows += [row, _identity(repo), _signing(repo)]
+        environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
         agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
         rows.append(_own_program(environ))
@@ -97,7 +98,22 @@ def _repository(folder: Path, scratch: Path) -> tuple[Repository, State, Finding
     except RelayError as e:
         nowhere = Repository(None, folder, folder, "sha1")
         return nowhere, State(scratch), Finding(check, "fail", e.message, e.hint)
+    if repo.top is None:
+        error = repo.has_no_tree("bare: there is no working tree for a peer", "call from a clone or a linked worktree")
+        return repo, state, Finding(check, "warn", error.message, error.hint)
     return repo, state, Finding(check, "ok", f"{quote_path(repo.common_dir)} can be written")
+
+
+def _usable(environ: Mapping[str, str], rows: list[Finding]) -> Mapping[str, str]:
+    """`environ` without the variables that name no folder; a row for each of them."""
+    bad = []
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        try:
+            environment.folder(environ, name, Path())
+        except UsageError as e:
+            rows.append(Finding("environment", "fail", e.message, e.hint))
+            bad.append(name)
+    return {name: value for name, value in environ.items() if name not in bad}
 
 
 def _identity(repo: Repository) -> Finding:
@@ -208,7 +224,7 @@ def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
     profiles = {"zsh": [".zprofile"], "sh": [".profile"]}.get(
         os.path.basename(shell), [".bash_profile", ".bash_login", ".profile"]
     )
-    home = Path(environ.get("HOME") or Path.home())
+    home = environment.home(environ)
     profile = next((name for name in profiles if (home / name).exists()), profiles[-1])  # bash reads the first
     return Finding(
         check,

