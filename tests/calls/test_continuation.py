@@ -120,6 +120,43 @@ def test_a_conversation_that_is_gone_falls_back_to_the_files(peer: str, repo: Re
     assert len(set(trailer(repo, "Relay-Peer-Session"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("printed", "code"),
+    [
+        ("printf 'NotFoundError\\n data: {\\n  message: \"Session not found: ses_a\",\\n' >&2", 0),
+        ("echo 'Error: Session not found' >&2", 1),
+        ("echo 'Error: Session not found'", 0),
+        ("""echo '{"type":"error","error":{"name":"NotFoundError","data":{"message":"session not found"}}}'""", 0),
+    ],
+)
+def test_a_conversation_that_is_gone_is_noticed_whatever_the_exit_code(
+    repo: Repo, tmp_path: Path, printed: str, code: int
+) -> None:
+    """opencode 1.18 was seen to end with 0, and to say it on stderr, on stdout and in an event."""
+    answer = """
+        echo '{"type":"step_start","sessionID":"ses_a","part":{}}'
+        echo '{"type":"text","sessionID":"ses_a","part":{"text":"fine"}}'
+        echo '{"type":"step_finish","sessionID":"ses_a","part":{"reason":"stop"}}'
+    """
+    script = tmp_path / "bin" / "opencode"
+    script.parent.mkdir()
+    script.write_text(
+        f"""#!/bin/sh
+        case " $* " in *" --version "*) echo 1.18.33; exit;; *" --help "*) exit;; esac
+        cat > /dev/null; echo call >> {tmp_path}/calls
+        case " $* " in *" -s ses_a"*) {printed}; exit {code};; esac
+        {answer}"""
+    )
+    script.chmod(0o755)
+    env = {"PATH": f"{script.parent}:{repo.env['PATH']}"}
+    for task in ("one", "two"):
+        done = repo.relay("req", "--to", "opencode", "--session", "s", task, env=env)
+        assert done.code == 0 and done.out.endswith("fine\n"), done.out
+    assert trailer(repo, "Relay-Continuation") == ["files"]
+    assert (tmp_path / "calls").read_text().split() == ["call"] * 3
+    assert "the conversation ses_a is gone" in repo.git("log", "-1", "--format=%b", "relay/s")
+
+
 @pytest.mark.realcli
 def test_what_others_said_meanwhile_is_named(repo: Repo, tmp_path: Path) -> None:
     with ModelServer([Answer("done", "skip", "fine")]) as model:

@@ -472,6 +472,43 @@ def test_an_answer_counts_though_the_peer_never_ends(fake: Fake, peer: str) -> N
     assert fake.trailers()["Relay-Recorded"] == "peer"
 
 
+@pytest.mark.parametrize("peer", ["claude", "codex"])
+def test_a_peer_that_lingers_after_its_answer_is_ended(fake: Fake, peer: str) -> None:
+    done = play(fake, f"{peer}-answers-then-hangs", peer=peer)
+    assert done.code == 0
+    assert fake.trailers()["Relay-Recorded"] == "peer"
+    assert "it did not end within 5 s after its answer, and was ended" in fake.message
+
+
+@pytest.mark.parametrize("peer", ["claude", "codex"])
+def test_cancelled_after_its_answer_the_answer_is_recorded(fake: Fake, peer: str) -> None:
+    assert fake.ask(f"{peer}-answers-then-hangs", "--detach", peer=peer).code == 0
+    log = fake.repo.path / ".git/relay/calls/s/out.log"
+    assert eventually(lambda: b"The answer." in log.read_bytes() if log.exists() else False)
+    fake.repo.relay("cancel", "s/02")
+    done = fake.repo.relay("wait", "s/02")
+    assert done.code == 0 and "The answer." in done.out
+    assert fake.trailers()["Relay-Recorded"] == "peer"
+    fake.check_branch()
+    fake.check_worktree()
+
+
+def test_refused_tool_calls_are_recorded_and_shown(fake: Fake) -> None:
+    done = play(fake, "claude-was-refused-tools", peer="claude")
+    assert done.code == 0 and "2 tool calls of claude were refused" in done.err
+    assert fake.trailers()["Relay-Denied"] == "2"
+    assert "2 tool calls of claude were refused: Bash, WebFetch" in fake.message
+    assert fake.repo.relay("show", "s/02", "--json").json["data"][0]["denied"] == 2
+    assert fake.repo.relay("show", "s/01", "--json").json["data"][0]["denied"] == 0
+    assert fake.repo.relay("fsck").code == 0
+
+
+def test_a_limit_that_is_told_as_a_success_is_none(fake: Fake) -> None:
+    done = play(fake, "claude-limit", peer="claude")
+    assert done.code == 4 and "resets 1am (UTC)" in done.out
+    assert fake.trailers()["Relay-Reason"] == "quota"
+
+
 def test_reconnecting_is_no_output(fake: Fake) -> None:
     """codex goes on for ever about a network that is not there."""
     done = play(fake, "codex-reconnects-for-ever", "--first-output=1s", peer="codex")

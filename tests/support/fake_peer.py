@@ -647,6 +647,14 @@ _events("claude-no-turns", INIT, result(result="", structured_output=None, num_t
 _events("claude-says-nothing")
 _events("claude-wrong-value", INIT, result(structured_output=GOOD | {"verify": "maybe"}))
 _events("claude-answer-with-exit-1", INIT, result(), code=1)
+_events(
+    "claude-was-refused-tools",
+    INIT,
+    result(
+        permission_denials=[{"tool_name": "Bash", "tool_use_id": "a"}, {"tool_name": "WebFetch", "tool_use_id": "b"}]
+    ),
+)
+_events("claude-limit", INIT, result(result="You've hit your limit \u00b7 resets 1am (UTC)", structured_output=None))
 _events("codex-good", THREAD, SPOKEN, DONE)
 _events(
     "codex-turn-failed-with-exit-0",
