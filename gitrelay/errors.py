@@ -158,6 +158,8 @@ class Code(StrEnum):
     REDACTED = "redacted", "what was recorded is redacted and cannot be run again"
     SECRET = "secret", "a secret is recorded"
     SECRET_NAME = "secret-name", "a name that would be recorded looks like a secret"
+    SESSIONS_KEPT = "sessions-kept", "sessions would be published, and relay.pushSessions is block"
+    SHALLOW = "shallow", "the history of this clone is cut off before the base"
     SYMLINK = "symlink", "gitrelay would write through a symbolic link"
     TASK_TOO_LARGE = "task-too-large", "the task is larger than a message may be"
     TOO_MANY = "too-many", "more than one page holds"

@@ -92,6 +92,10 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
         _print_traceback(ledger)
         kill.stop_descendants()
         outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
+    if call.bound:
+        from gitrelay.gate import review
+
+        outcome = review.held(ledger, call, outcome)
     with contextlib.suppress(OSError):
         folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
     with locked(ledger, call.session) as session:
@@ -101,9 +105,9 @@ def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
     with locked(ledger, call.session) as session:
         recording.end(session, folder, call)
     if call.bound:
-        from gitrelay.gate import record
+        from gitrelay.gate import notes
 
-        record.note(ledger, call.bound)
+        notes.refresh(ledger, call.bound)
 
 
 if __name__ == "__main__":

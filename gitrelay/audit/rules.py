@@ -293,7 +293,8 @@ def _review(record: _Record) -> _Said:
             yield "review", f"it is a review, and {BINDING}{', '.join(missing)} is missing"
         for key, value in bound.items():
             may_be_none = key in (BINDING + "Base", BINDING + "Policy")
-            if not names.is_object_id(value) and not (may_be_none and value == "none"):
+            parts = value.split(" ") if key.startswith(BINDING + "Trees") else [value]
+            if not all(map(names.is_object_id, parts)) and not (may_be_none and value == "none"):
                 yield "review", f"{key} is {quote(value)}"
     elif record.kind == "res" and record.turns.waiting == record.id and bound != record.turns.bound:
         changed = sorted(set(bound.items()) ^ set(record.turns.bound.items()))

@@ -126,6 +126,12 @@ def settle(ledger: Ledger, session: str) -> None:
             recording.heal(held, folder)
 
 
+def settle_all(ledger: Ledger) -> None:
+    """Record the end of every call that has died: once, by whoever comes in at a door."""
+    for folder in ledger.state.calls():
+        settle(ledger, folder.session)
+
+
 def running(ledger: Ledger) -> list[tuple[Call, CallFolder]]:
     """The calls that run now, the oldest first; calls that have died are recorded by this look."""
     found = []

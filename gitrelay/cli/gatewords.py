@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from gitrelay.gate import verdict
@@ -9,8 +11,24 @@ from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import Verdict
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.protocol import names
-from gitrelay.text import quote
+from gitrelay.text import plain, quote
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the commands in a hint are made of. `reviewer` is None if none is configured or was named."""
+
+    change: Change
+    remote: str
+    reviewer: str | None
+
+    @property
+    def named(self) -> str:
+        """The change as it is named on a command line, quoted for a shell; a blank before it."""
+        return "".join(f" {shlex.quote(plain(word))}" for word in self.change.words)
+
+    def review(self) -> str:
+        return f"git relay review --to {self.reviewer or 'PEER'}{self.named}"
 
 
 def line(change: Change, found: Verdict) -> str:
@@ -20,25 +38,26 @@ def line(change: Change, found: Verdict) -> str:
 
 
 def findings(ledger: Ledger, found: Verdict) -> str:
-    """The answer's body where it is a reason to stop, '' elsewhere."""
+    """The answer's body if it is a reason to stop, '' elsewhere."""
     if found.state not in (verdict.FAILED, verdict.UNEVALUATED) or found.review is None:
         return ""
     answer = exchanges.exchange(ledger, found.review.address).answer
     return answer.body.strip() if answer is not None else ""
 
 
-def next_step(change: Change, found: Verdict) -> str:
-    """What to do where the change may not go."""
+def next_step(words: Words, found: Verdict) -> str:
+    """The commands that help if the change may not go."""
+    change = words.change
     address = str(found.review.address) if found.review is not None else ""
-    branch = change.branch if names.is_slug(change.branch) else quote(change.branch)
+    refs = "'refs/heads/relay/review-*:refs/heads/relay/review-*'"
     return {
-        verdict.FAILED: 'mend it, commit, push again; or: git relay bypass --reason "..."',
-        verdict.MISSING: f"git relay review {branch}",
-        verdict.STALE: f"git relay review {branch}",
-        verdict.REFUSED: f"git relay review {branch}",
+        verdict.FAILED: f'fix it, commit, push again; or: git relay bypass --reason "WHY"{words.named}',
         verdict.RUNNING: f"follow it: git relay tail {address or f'{change.session}/ID'}; push again when it is done",
-        verdict.UNEVALUATED: f"git relay review {branch}; what happened: git relay show {address or change.session}",
-    }[found.state]
+        verdict.UNEVALUATED: f"{words.review()}; what happened: git relay show {address or change.session}",
+        verdict.NOTHING_NEW: "commit first, or name another start: git relay check --base REF",
+        verdict.SHALLOW: f"git fetch --unshallow {shlex.quote(plain(words.remote))}",
+        verdict.NOT_FETCHED: f"git fetch {shlex.quote(plain(words.remote))} {refs}",
+    }.get(found.state, words.review())
 
 
 def row(change: Change, found: Verdict, *, stops: bool | None = None) -> dict[str, Any]:
@@ -57,6 +76,6 @@ def row(change: Change, found: Verdict, *, stops: bool | None = None) -> dict[st
     return value if stops is None else value | {"stops": stops}
 
 
-def error(change: Change, found: Verdict) -> dict[str, str]:
+def error(words: Words, found: Verdict) -> dict[str, str]:
     code = found.state.replace(" ", "-")
-    return {"code": code, "message": line(change, found), "hint": next_step(change, found)}
+    return {"code": code, "message": line(words.change, found), "hint": next_step(words, found)}

@@ -14,7 +14,7 @@ from gitrelay.calls import ask, inflight
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given, caller
 from gitrelay.errors import Busy, Code, UsageError
-from gitrelay.gate import review
+from gitrelay.gate import record as records
 from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import BYPASS
 from gitrelay.git.repository import Repository
@@ -26,14 +26,14 @@ from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.text import plain, quote
 
-GATE: Final = "gate"  # who asks
-_REASON_MAX: Final = 500  # characters; it stands in a trailer
+_REASON_MAX: Final = 500  # characters; it is kept in a trailer
+_SWITCHES: Final = ("true", "yes", "yep", "on", "ok", "okay", "skip", "false", "no", "off", "none", "null")
 
 
 def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_: str | None = None) -> Address:
     """Record the exception and return its address.
 
-    Raises UsageError for an empty reason, Busy while a review of the branch runs, CannotRecord: then there is none.
+    Raises UsageError for a reason that is none, Busy while the branch is reviewed, CannotRecord: then there is none.
     """
     reason = checked(reason)
     person = caller(repo, from_)
@@ -41,11 +41,11 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
         order = Order(
             task=f"May {change.head[:12]} of branch {quote(change.branch)} be pushed without a verdict?",
             to=(person,),
-            from_=GATE,
+            from_=records.GATE,
             session=change.session,
             given=Given(access=Access.READ),
             invoke=False,
-            binding=review.question(change, None).binding,
+            binding=records.question(change, None).binding,
         )
         ledger, asked = ask.ask(folder, order)
     except Busy as e:
@@ -53,7 +53,7 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
         raise Busy(f"the exception cannot be recorded now: {e.message}", hint=hint) from e
     signed = f"{repo.identity.name} <{repo.identity.email}>"
     body = f"It may, without a verdict.\n\nReason: {reason}\n\nSigned-off-by: {signed}"
-    response = Response(asked.address.id, person, GATE, Status.DONE, Verify.SKIP, body)
+    response = Response(asked.address.id, person, records.GATE, Status.DONE, Verify.SKIP, body)
     trailers = {Trailer.RECORDED: Recorded.PEER, BYPASS: reason, "Signed-off-by": signed}
     try:
         with locked(ledger, change.session) as held:
@@ -68,10 +68,15 @@ def record(folder: Path, repo: Repository, change: Change, reason: str, *, from_
 
 
 def checked(reason: str) -> str:
-    """The reason as one line. Raises UsageError for none, and for one that is too long to stand in a trailer."""
+    """The reason as one line. Raises UsageError if it says nothing (`1`, `true`), or is too long for a trailer."""
     text = plain(reason, _REASON_MAX + 1)
     if not text:
         raise UsageError("the reason is empty", hint="say why, for those who read the record", code=Code.NO_REASON)
+    letters = [c for c in text if c.isalpha()]
+    if len(letters) < 2 or text.casefold().strip(" .!") in _SWITCHES:
+        raise UsageError(
+            f"{quote(text)} is no reason", hint='say why: GITRELAY_SKIP="the reviewer is down"', code=Code.NO_REASON
+        )
     if len(text) > _REASON_MAX:
         raise UsageError(
             f"the reason has more than {_REASON_MAX} characters", hint="say it shorter", code=Code.BAD_REASON

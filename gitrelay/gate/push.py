@@ -1,8 +1,8 @@
 """A push and its gate: what git's hook `pre-push` is answered.
 
-The record decides (gate.py). Where it says nothing the change is reviewed now, within a budget: git has opened its
+The record decides (record.py). If it says nothing the change is reviewed now, within a budget: git has opened its
 connection before it runs the hook, and hosts close one that is idle for some six minutes. Past the budget the
-review goes on in its supervisor, and the push is to be tried again.
+review goes on in its supervisor, and the push has to be tried again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,11 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, RelayError
-from gitrelay.gate import bypass, outgoing, record, review, verdict
+from gitrelay.gate import bypass, notes, record, review, scope, verdict
 from gitrelay.gate.outgoing import Change
-from gitrelay.gate.settings import Settings, settings
+from gitrelay.gate.record import Reviews
+from gitrelay.gate.settings import Settings
+from gitrelay.gate.updates import Update
 from gitrelay.gate.verdict import Verdict
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
@@ -35,7 +37,11 @@ from gitrelay.state.calls import Call
 from gitrelay.text import quote
 
 SKIP: Final = "GITRELAY_SKIP"
-_RETRIED: Final = ("cancelled", "lost")  # reasons after which a review is asked for anew without a person's word
+_RETRIED: Final = (
+    "cancelled",
+    "lost",
+    "sandbox",
+)  # reasons after which a review is asked for again without a person's word
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Decision:
 def decide(
     folder: Path,
     ledger: Ledger,
-    updates: Sequence[outgoing.Update],
+    chosen: Settings,
+    updates: Sequence[Update],
     remote: str,
     environ: Mapping[str, str],
     tell: Callable[[str], None],
@@ -59,25 +66,25 @@ def decide(
     """Decide on what git is about to push; a change without a verdict is reviewed now, within the budget.
 
     `tell` is given lines for the person who waits; `meanwhile(address)` what to call while a review runs. Inside a
-    call of gitrelay nothing is reviewed: the record decides. Raises UsageError for bad settings, and where a reason
-    to skip is empty or cannot be recorded.
+    call of gitrelay nothing is reviewed: the record decides. Raises UsageError if a reason to skip is none or cannot be
+    recorded.
     """
     repo = ledger.repo
-    chosen = settings(repo)
-    changes = outgoing.of_updates(repo, updates, remote, tags=chosen.tags)
+    changes = scope.of_push(ledger, updates, remote, chosen, tell)
     reason = environ.get(SKIP)
     if reason is not None:
         reason = bypass.checked(reason)
     deadline = None if chosen.budget is None else time.monotonic() + chosen.budget
     decisions = []
     for change in changes:
-        found = record.judge(ledger, change, chosen.reviewer, remote=remote)
+        found = record.judge(Reviews(ledger), change, chosen.reviewer)
         if not found.lets_go and reason is not None:
             bypass.record(folder, repo, change, reason)
-            found = record.judge(ledger, change, chosen.reviewer, remote=remote)
+            found = record.judge(Reviews(ledger), replace(change, cut=False), chosen.reviewer)
         elif _is_asked_for(found):
-            waits = _Waits(folder, ledger, change, chosen, remote, deadline, tell, meanwhile)
+            waits = _Waits(folder, ledger, change, chosen, deadline, tell, meanwhile)
             found = waits.inside_a_call(found) if _is_inside_a_call(environ) else waits.review(found)
+        notes.write(ledger, change, remote, chosen.reviewer, found)
         blocks = chosen.blocks_unevaluated if found.state == verdict.UNEVALUATED else chosen.blocks
         decisions.append(Decision(change, found, blocks and not found.lets_go))
     return decisions
@@ -103,7 +110,6 @@ class _Waits:
     ledger: Ledger
     change: Change
     chosen: Settings
-    remote: str
     deadline: float | None
     tell: Callable[[str], None]
     meanwhile: Callable[[Address], Callable[[], None] | None]
@@ -130,26 +136,29 @@ class _Waits:
             + (f"; here for at most {duration.render(self._left() or 0)}, then on its own" if self.deadline else "")
         )
         self._wait(address)
-        return record.judge(self.ledger, self.change, reviewer, remote=self.remote)
+        return record.judge(Reviews(self.ledger), self.change, reviewer)
 
     def _running(self, found: Verdict) -> Address | None:
         return found.review.address if found.state == verdict.RUNNING and found.review is not None else None
 
     def _ask(self, reviewer: str) -> Address:
-        """Start the review, after what runs in the session. Raises Busy where that goes on too long."""
+        """Start the review, after what runs in the session. Raises Busy if that goes on too long."""
         while True:
             other = self._in_flight()
             if other is not None:
                 self.tell(f"{other.address} runs in this session")
                 self._wait(other.address)
-                found = record.judge(self.ledger, self.change, reviewer, remote=self.remote)
+                found = record.judge(Reviews(self.ledger), self.change, reviewer)
                 if found.review is not None and (found.state == verdict.RUNNING or not _is_asked_for(found)):
                     return found.review.address  # it was for this change: another push had asked for it
             try:
-                return review.ask(self.folder, self.ledger.repo, self.change, reviewer)[1].address
+                return review.ask(self.folder, self.ledger.repo, self._left_to_review(reviewer), reviewer)[1].address
             except Busy:
                 if self._left() == 0 or self._in_flight() is None:
                     raise
+
+    def _left_to_review(self, reviewer: str) -> Change:
+        return record.left(Reviews(self.ledger), self.change, reviewer)
 
     def _in_flight(self) -> Call | None:
         """The call that runs in the session, of this change or another."""
@@ -164,16 +173,17 @@ class _Waits:
         inflight.wait(self.ledger, address, self._left(), meanwhile=self.meanwhile(address))
 
     def _not_asked(self, reviewer: str, error: RelayError) -> Verdict:
-        """The review could not be asked for: recorded as a call without an answer, where that can be done."""
+        """The review could not be asked for: recorded as a call without an answer, if that can be done."""
         why = f"{reviewer} could not be asked: {error.message}"
+        change = self._left_to_review(reviewer)
         with contextlib.suppress(RelayError):
             order = Order(
-                task=review.task(self.ledger.repo, self.change, None),
+                task=review.task(self.ledger.repo, change, None),
                 to=(reviewer,),
                 session=self.change.session,
                 given=Given(access=Access.READ),
                 invoke=False,
-                binding=review.question(self.change, reviewer).binding,
+                binding=record.question(change, reviewer).binding,
             )
             ledger, asked = ask.ask(self.folder, order)
             exchange = exchanges.exchange(ledger, asked.address)

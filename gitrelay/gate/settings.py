@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,13 +23,17 @@ class Settings:
     blocks: bool = True
     blocks_unevaluated: bool = False
     budget: float | None = DEFAULT_BUDGET
-    tags: bool = False
+    tags: bool = True
+    notes: bool = True
+    bases: tuple[str, ...] = ()
+    publishing: str = "warn"
 
 
 def settings(repo: Repository) -> Settings:
-    """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`.
+    """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`,
+    `relay.gateNotes`, `relay.gateBase`, `relay.pushSessions`.
 
-    Raises UsageError that quotes a bad value and says where it stands.
+    Raises UsageError that quotes a bad value and says where it is set.
     """
     values = repo.config.get("relay.gatepeer")
     reviewer = names.check_slug(values[-1][0], f"relay.gatePeer in {values[-1][1]}") if values else None
@@ -41,15 +46,26 @@ def settings(repo: Repository) -> Settings:
         _mode(repo, "gate", "block") == "block",
         _mode(repo, "gateUnevaluated", "warn") == "block",
         budget,
-        bool(repo.flag("relay.gatetags")),
+        repo.flag("relay.gatetags") is not False,
+        repo.flag("relay.gatenotes") is not False,
+        tuple(dict.fromkeys(_branch(*value) for value in repo.config.get("relay.gatebase", []))),
+        _mode(repo, "pushSessions", "warn", ("allow", "warn", "block")),
     )
 
 
-def _mode(repo: Repository, key: str, default: str) -> str:
+def _branch(name: str, where: str) -> str:
+    if re.fullmatch(r"[\w][\w./+@-]*", name) is None or ".." in name:
+        raise UsageError(f"relay.gateBase {quote(name)} in {where} is no branch", code=Code.BAD_CONFIG)
+    return name
+
+
+def _mode(repo: Repository, key: str, default: str, words: tuple[str, ...] = ("warn", "block")) -> str:
     values = repo.config.get(f"relay.{key.lower()}")
     if not values:
         return default
     value, where = values[-1]
-    if value not in ("warn", "block"):
-        raise UsageError(f"relay.{key} {quote(value)} in {where}", hint="it is warn or block", code=Code.BAD_CONFIG)
+    if value not in words:
+        raise UsageError(
+            f"relay.{key} {quote(value)} in {where}", hint=f"it is {' or '.join(words)}", code=Code.BAD_CONFIG
+        )
     return value

@@ -1,17 +1,17 @@
 """What recorded reviews say about a change. Pure, no I/O.
 
-A verdict is a review's `pass` or `fail`, bound to base, tree, policy and reviewer. It counts for a change with
-the same of each, whatever the commits are called: an amended message keeps it. The last one that counts
-decides. What is no verdict is told apart from a missing one, because what to do differs.
+A verdict is a review's `pass` or `fail`, bound to base, tree, policy, reviewer and the trees of all commits between.
+It counts for a change with the same of each, whatever the commits are called: an amended message keeps it. The last
+one that counts decides. What is no verdict is told apart from a missing one, because what to do differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gitrelay.errors import NO_ANSWER, OK, PENDING, VERIFY_FAILED
+from gitrelay.errors import NO_ANSWER, OK, PENDING, USAGE, VERIFY_FAILED
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BINDING, Trailer
 
@@ -23,6 +23,11 @@ STALE: Final = "stale"
 RUNNING: Final = "running"
 REFUSED: Final = "refused"
 UNEVALUATED: Final = "could not evaluate"
+NOTHING_NEW: Final = "nothing new"
+SHALLOW: Final = "shallow"
+NOT_FETCHED: Final = "not fetched"
+LET_GO: Final = (PASSED, BYPASSED)
+UNTOLD: Final = (NOTHING_NEW, SHALLOW, NOT_FETCHED)  # nothing was judged; with CI=true `check` exits with 1
 
 # state -> (exit code of `check`, what it means); docs/gate.md has the same list
 STATES: Final[dict[str, tuple[int, str]]] = {
@@ -30,33 +35,59 @@ STATES: Final[dict[str, tuple[int, str]]] = {
     BYPASSED: (OK, "a person let it through and gave a reason (`git relay bypass`)"),
     FAILED: (VERIFY_FAILED, "the reviewer's `verify: fail`, or a check that failed, is recorded for it"),
     MISSING: (VERIFY_FAILED, "this branch was never reviewed"),
-    STALE: (VERIFY_FAILED, "the branch was reviewed, but with another tree, base or policy"),
+    STALE: (VERIFY_FAILED, "the branch was reviewed, but with another tree, base or policy, or without all commits"),
     RUNNING: (PENDING, "it is being reviewed now"),
     REFUSED: (VERIFY_FAILED, "there is an answer for it that does not count: given by hand, or by another reviewer"),
     UNEVALUATED: (NO_ANSWER, "the review ended without a verdict: no answer, or neither pass nor fail"),
+    NOTHING_NEW: (USAGE, "there is no commit in it, so nothing was judged"),
+    SHALLOW: (NO_ANSWER, "the clone is shallow and is cut off before the base"),
+    NOT_FETCHED: (NO_ANSWER, "the verdicts are not in this clone"),
 }
 
 BASE: Final = BINDING + "Base"
 HEAD: Final = BINDING + "Head"
 TREE: Final = BINDING + "Tree"
 POLICY: Final = BINDING + "Policy"
+TREES: Final = BINDING + "Trees"  # further ones are Trees-2, Trees-3, ...
+DIFF: Final = BINDING + "Diff"  # sha256 of the patch file that the reviewer was given
+_TREES_WIDTH: Final = 900  # characters of one trailer; a recorded line is cut at 1000
+_TREES_MAX: Final = 400  # of more commits the reviewed ones are told from the head, if it is in the clone
 BYPASS: Final = Trailer.BYPASS  # on the answer of the person who lets a change through: the reason
 NONE: Final = "none"  # of a base or a policy
 
 
 @dataclass(frozen=True)
 class Question:
-    """A change as verdicts are bound to it. `reviewer` None: anybody's verdict counts."""
+    """A change as verdicts are bound to it. `reviewer` None: anybody's verdict counts.
+
+    `trees` are those of its commits between base and head, where they are neither's.
+    """
 
     base: str | None
     head: str
     tree: str
     policy: str | None
     reviewer: str | None
+    trees: tuple[str, ...] = ()
 
     @property
     def binding(self) -> dict[str, str]:
-        return {BASE: self.base or NONE, HEAD: self.head, TREE: self.tree, POLICY: self.policy or NONE}
+        own = {BASE: self.base or NONE, HEAD: self.head, TREE: self.tree, POLICY: self.policy or NONE}
+        return own | _trees_trailers(self.trees)
+
+
+def _trees_trailers(trees: Sequence[str]) -> dict[str, str]:
+    if not 0 < len(trees) <= _TREES_MAX:
+        return {}
+    each = _TREES_WIDTH // (len(trees[0]) + 1)
+    parts = [trees[at : at + each] for at in range(0, len(trees), each)]
+    return {TREES if not i else f"{TREES}-{i + 1}": " ".join(part) for i, part in enumerate(parts)}
+
+
+def trees_of(trailers: Mapping[str, str]) -> frozenset[str]:
+    """The trees that a request's trailers name beside that of its head."""
+    found = (value.split() for key, value in trailers.items() if key == TREES or key.startswith(f"{TREES}-"))
+    return frozenset(tree for part in found for tree in part)
 
 
 @dataclass(frozen=True)
@@ -80,6 +111,12 @@ class Review:
     own: bool
     failed_checks: tuple[str, ...] = ()
     bypass: str | None = None
+    trees: frozenset[str] = frozenset()
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Every tree that it is about."""
+        return self.trees | {self.tree}
 
     @property
     def state(self) -> str:
@@ -112,7 +149,13 @@ class Verdict:
 
     @property
     def lets_go(self) -> bool:
-        return self.exit_code == OK
+        return self.state in LET_GO
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """The trees of all the reviews that it rests on."""
+        every = (*((self.review,) if self.review else ()), *self.through)
+        return frozenset().union(*(review.seen for review in every))
 
 
 def judge(
@@ -147,8 +190,14 @@ def judge(
     return Verdict(STALE, last, f"the last review, {last.address}, is of what came after {last.base[:12]}")
 
 
+def counts(question: Question, review: Review, *, exceptions: bool = True) -> bool:
+    """Whether a review lets its own change go by the question's policy and reviewer, whatever it is bound to."""
+    lets_go = review.state == PASSED or (exceptions and review.state == BYPASSED)
+    return lets_go and _why_not(question, review) is None
+
+
 def _why_not(question: Question, review: Review) -> str | None:
-    """Why a review of this base and tree does not count, None where it does."""
+    """Why a review of this base and tree does not count, None if it does."""
     if review.bypass is None and review.policy != (question.policy or NONE):
         return f"the policy has changed since {review.address}"
     if review.status == "done" and not review.own:

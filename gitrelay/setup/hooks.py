@@ -1,15 +1,18 @@
 """Git hooks of gitrelay's in a repository: put there, taken away, listed.
 
-They go where git looks: `core.hooksPath`, else the common git folder, which linked worktrees share. A hook that stands
-there is kept in `<hook>.d/` beside it, the same file under the same name, and ours runs it first; `remove` puts
-it back. A file that git tracks is never touched: a hooks folder of the working tree (husky's, for one) gets
-the line to add instead. Every hook says in one line which version of it this is and what its hash was.
+They go where git looks: `core.hooksPath`, else the common git folder, which linked worktrees share. A hook that is
+there already is kept in `<hook>.d/`, the same file under the same name, and ours runs it first; `remove` puts it back.
+A file that git tracks is never touched: for a hooks folder of the working tree (husky's, for one) the line to
+add is shown instead. Every hook says in one line which version it is and what its hash was, and pre-push in another
+where the program is, for who pushes without a PATH.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,7 @@ from gitrelay.setup.shipped import digest
 from gitrelay.text import quote, quote_path
 
 HOOKS: Final = ("pre-push", "update", "reference-transaction")
+_PROGRAM: Final = re.compile(rb"^program='.*'$", re.MULTILINE)
 _MARK: Final = re.compile(rb"^# gitrelay-hook: (?P<version>[0-9]+)(?: (?P<hash>[0-9a-f]{16}))?$", re.MULTILINE)
 
 ABSENT: Final = "absent"
@@ -134,6 +138,7 @@ def _install(hook: Hook) -> Change:
         return Change(hook, "unchanged")
     source = shipped.path("hooks", hook.name).read_bytes()
     data = _MARK.sub(lambda m: m[0] + b" " + digest(source).encode(), source, count=1)
+    data = _PROGRAM.sub(lambda m: b"program='" + os.fsencode(_program()) + b"'", data, count=1)
     new = hook.path.with_name(f".{hook.name}.{os.getpid()}.tmp")
     try:
         new.write_bytes(data)
@@ -257,4 +262,14 @@ def _cannot(folder: Path, error: OSError) -> CannotRecord:
 
 
 def _without_hash(data: bytes) -> bytes:
+    """The hook as it is shipped, without what installing it has filled in."""
+    data = _PROGRAM.sub(b"program=''", data, count=1)
     return _MARK.sub(lambda m: b"# gitrelay-hook: " + m["version"], data, count=1)
+
+
+def _program() -> str:
+    """Where `git-relay` is, '' if that cannot be told or is no plain path."""
+    beside = Path(sys.executable).with_name("git-relay")
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("git-relay")
+    found = os.path.abspath(found) if found else ""
+    return found if found.isprintable() and "'" not in found else ""

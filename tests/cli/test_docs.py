@@ -134,7 +134,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     change = section(text, "`check`, and a list")
     repo.git("config", "relay.cat.command", "echo fine")
     repo.git("config", "relay.cat.plain", "true")
-    assert keys(data("check", "HEAD~0..HEAD")) == change
+    assert keys(data("check", "HEAD~0..HEAD", code=2)) == change
     repo.git("commit", "-q", "--allow-empty", "-m", "more")
     assert keys(data("review", "HEAD~1..HEAD", "--to", "cat")) == exchange
     assert keys(data("review", "HEAD~1..HEAD", "--to", "cat", "-d", "--again")) == detached

@@ -10,7 +10,7 @@ from gitrelay.cli.options import json_option
 
 
 @click.command("bypass")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the record with your sign-off.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept in the record with your sign-off.")
 @click.option("--base", metavar="REF", help="What HEAD or BRANCH has and REF has not. Default: and the remote.")
 @click.option("--from", "from_", metavar="NAME", help="Who lets it through. Default: as for 'req'.")
 @json_option
@@ -22,13 +22,15 @@ def command(change: str | None, reason: str, base: str | None, from_: str | None
     in the session review-BRANCH as an exchange between 'gate' and you. GITRELAY_SKIP="TEXT" before
     'git push' does the same for one push. Prints the address.
     """
+    from gitrelay.calls import inflight
     from gitrelay.cli import output
-    from gitrelay.gate import bypass, outgoing
+    from gitrelay.gate import bypass, scope, settings
     from gitrelay.ledger.ledger import open_ledger
 
-    repo = open_ledger(Path.cwd()).repo
-    wanted, _ = outgoing.of_words(repo, change, base)
-    address = bypass.record(Path.cwd(), repo, wanted, reason, from_=from_)
+    ledger = open_ledger(Path.cwd())
+    inflight.settle_all(ledger)
+    wanted, _ = scope.of_words(ledger, change, base, settings.settings(ledger.repo), tell=output.say)
+    address = bypass.record(Path.cwd(), ledger.repo, wanted, reason, from_=from_)
     row = {"address": str(address), "base": wanted.base, "head": wanted.head, "tree": wanted.tree}
     click.echo(output.envelope("bypass", 0, row) if as_json else str(address))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -20,28 +21,39 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
 
     The change is named as for 'review'. Nobody is asked and no network is used: it is what the hook
     pre-push looks up, and what CI can look up once the branches relay/review-* are pushed. Exit code 0:
-    passed, or an exception; 1: failed, missing, stale or refused; 8: the review runs; 4: it ended without
-    a verdict (docs/gate.md).
+    passed, or an exception; 1: failed, missing, stale or refused; 2: nothing is new; 4: it ended without
+    a verdict, the clone is shallow, or the verdicts are not fetched; 8: the review runs. With CI=true the
+    states in which nothing was judged exit with 1 (docs/gate.md).
     """
+    from gitrelay.calls import inflight
     from gitrelay.cli import gatewords, output
-    from gitrelay.gate import outgoing, record, settings
+    from gitrelay.errors import VERIFY_FAILED
+    from gitrelay.gate import notes, record, scope, settings, verdict
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol import names
 
     ledger = open_ledger(Path.cwd())
-    reviewer = names.check_slug(to, "--to") if to is not None else settings.settings(ledger.repo).reviewer
-    wanted, remote = outgoing.of_words(ledger.repo, change, base)
-    found = record.judge(ledger, wanted, reviewer, remote=remote, exceptions=not no_bypass)
-    code = found.exit_code
+    inflight.settle_all(ledger)
+    chosen = settings.settings(ledger.repo)
+    reviewer = names.check_slug(to, "--to") if to is not None else chosen.reviewer
+    wanted, remote = scope.of_words(ledger, change, base, chosen)
+    reviews = record.Reviews(ledger)
+    found = record.judge(reviews, wanted, reviewer, exceptions=not no_bypass)
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+    if found.state in (verdict.MISSING, verdict.STALE) and record.is_not_fetched(reviews, wanted, remote, in_ci=in_ci):
+        found = verdict.Verdict(verdict.NOT_FETCHED, why="this clone has no reviews of the branch, or older ones")
+    elif not no_bypass:
+        notes.write(ledger, wanted, remote, reviewer, found)
+    code = VERIFY_FAILED if in_ci and found.state in verdict.UNTOLD else found.exit_code
+    words = gatewords.Words(wanted, remote, reviewer)
     if as_json:
-        row = gatewords.row(wanted, found)
-        errors = [] if found.lets_go else [gatewords.error(wanted, found)]
-        click.echo(output.envelope("check", code, row, errors))
+        errors = [] if found.lets_go else [gatewords.error(words, found)]
+        click.echo(output.envelope("check", code, gatewords.row(wanted, found), errors))
         return code
     click.echo(output.safe(gatewords.line(wanted, found)))
     findings = gatewords.findings(ledger, found)
     if findings:
         click.echo(output.safe(findings))
     if not found.lets_go:
-        output.say(gatewords.next_step(wanted, found))
+        output.say(gatewords.next_step(words, found))
     return code

@@ -27,14 +27,16 @@ def command(remote: str, url: str | None, as_json: bool) -> int:
     from gitrelay.cli import gatewords, output
     from gitrelay.cli.screen.progress import watching
     from gitrelay.errors import OK, Interrupted
-    from gitrelay.gate import outgoing, push, review
+    from gitrelay.gate import content, publishing, push, settings, updates
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.names import Address
 
     del url
     text = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     ledger = open_ledger(Path.cwd())
-    updates = outgoing.parse_updates(text) or outgoing.from_pre_commit(ledger.repo, os.environ)
+    inflight.settle_all(ledger)
+    lines = updates.parse_updates(text) or updates.from_pre_commit(ledger.repo, os.environ)
+    chosen = settings.settings(ledger.repo)
     waited: list[Address] = []
 
     def meanwhile(address: Address) -> Callable[[], None] | None:
@@ -44,25 +46,29 @@ def command(remote: str, url: str | None, as_json: bool) -> int:
     def tell(words: str) -> None:
         output.say(f"git-relay: {words}")
 
+    publishing.tell_first(ledger.repo, lines, remote, chosen, tell)
     try:
-        decisions = push.decide(Path.cwd(), ledger, updates, remote, os.environ, tell, meanwhile)
+        decisions = push.decide(Path.cwd(), ledger, chosen, lines, remote, os.environ, tell, meanwhile)
     except KeyboardInterrupt:
         for address in waited[-1:]:
             inflight.cancel(ledger, address, "Ctrl-C")
         raise Interrupted("interrupted", hint="nothing was pushed") from None
     code = next((d.verdict.exit_code for d in decisions if d.stops), OK)
     for d in decisions:
+        words = gatewords.Words(d.change, remote, chosen.reviewer)
         if d.verdict.state != "running":
-            review.tidy(ledger.repo, d.change)
+            content.remove_patch(ledger.repo, d.change.session)
         tell(gatewords.line(d.change, d.verdict))
         findings = gatewords.findings(ledger, d.verdict)
         if findings:
             output.say(findings)
         if not d.verdict.lets_go:
-            tell(gatewords.next_step(d.change, d.verdict))
+            tell(gatewords.next_step(words, d.verdict))
             tell("this push is stopped" if d.stops else "WARNING: it is pushed WITHOUT a passing review")
     if as_json:
         rows = [gatewords.row(d.change, d.verdict, stops=d.stops) for d in decisions]
-        errors = [gatewords.error(d.change, d.verdict) for d in decisions if d.stops]
+        errors = [
+            gatewords.error(gatewords.Words(d.change, remote, chosen.reviewer), d.verdict) for d in decisions if d.stops
+        ]
         click.echo(output.envelope("pre-push", code, rows, errors))
     return code

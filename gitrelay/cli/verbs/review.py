@@ -18,7 +18,7 @@ from gitrelay.errors import Code
 @click.option("--base", metavar="REF", help="Review what HEAD or BRANCH has and REF has not. Default: and the remote.")
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Run CMD after the answer; repeatable.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 15m. Default 1h.")
-@click.option("--again", is_flag=True, help="Also where there is a verdict already.")
+@click.option("--again", is_flag=True, help="Also if there is a verdict already.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the review goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @json_option
@@ -37,10 +37,10 @@ def command(
 ) -> int:
     """Have a change reviewed before it is pushed.
 
-    The change is what would be pushed from HEAD, or BRANCH, or the commits A..B. It is a call with read
-    access in the session review-BRANCH; the answer's verify is the verdict, bound to base, tree, policy
-    and reviewer, and looked up by the hook pre-push and by 'git relay check'. A change that has a verdict
-    already is not reviewed again without --again.
+    The change is what HEAD, or BRANCH, has and no remote's default branch has, or the commits A..B. It is
+    a call with read access in the session review-BRANCH; the answer's verify is the verdict, bound to base,
+    trees, policy and reviewer, and looked up by the hook pre-push and by 'git relay check'. What of it has
+    passed already is not reviewed again without --again.
 
     \b
     git relay review --to codex
@@ -50,28 +50,36 @@ def command(
         raise click.UsageError("--detach and --wait exclude each other")
     limit = None if wait is None else duration.parse(wait, "--wait")
 
-    from gitrelay.cli import output
+    from gitrelay.calls import inflight
+    from gitrelay.cli import gatewords, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.errors import UsageError
-    from gitrelay.gate import outgoing, record, review, settings, verdict
+    from gitrelay.gate import content, notes, record, review, scope, settings, verdict
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
-    reviewer = to or settings.settings(ledger.repo).reviewer
+    inflight.settle_all(ledger)
+    chosen = settings.settings(ledger.repo)
+    reviewer = to or chosen.reviewer
     if reviewer is None:
         raise UsageError(
             "there is no reviewer", hint="name one: --to PEER, or git config relay.gatePeer PEER", code=Code.NO_REVIEWER
         )
-    wanted, remote = outgoing.of_words(ledger.repo, change, base)
-    known = record.judge(ledger, wanted, reviewer, remote=remote)
+    wanted, remote = scope.of_words(ledger, change, base, chosen, tell=output.say)
+    reviews = record.Reviews(ledger)
+    known = record.judge(reviews, wanted, reviewer)
+    if known.state == verdict.SHALLOW:
+        hint = gatewords.next_step(gatewords.Words(wanted, remote, reviewer), known)
+        raise UsageError(known.why, hint=hint, code=Code.SHALLOW)
     if known.review is not None and (
         known.state == verdict.RUNNING or (not again and known.state in (verdict.PASSED, verdict.FAILED))
     ):
         address = known.review.address
         output.say(f"{address}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
     else:
-        _, asked = review.ask(Path.cwd(), ledger.repo, wanted, reviewer, from_=from_, checks=checks, timeout=timeout)
+        asked_for = wanted if again else record.left(reviews, wanted, reviewer)
+        _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, checks=checks, timeout=timeout)
         output.note(asked.notes)
         address = asked.address
         output.say(str(address))
@@ -84,6 +92,6 @@ def command(
         (found,) = until_answered(ledger, [address], limit)
     if found.response is not None:
         found = exchanges.exchange(ledger, address)
-        record.judge(ledger, wanted, reviewer, remote=remote)
-        review.tidy(ledger.repo, wanted)
+        notes.write(ledger, wanted, remote, reviewer, record.judge(record.Reviews(ledger), wanted, reviewer))
+        content.remove_patch(ledger.repo, wanted.session)
     return output.print_exchanges("review", [found], as_json=as_json, single=True)
