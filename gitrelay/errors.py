@@ -142,11 +142,13 @@ class Code(StrEnum):
     NO_FOLDER = "no-folder", "no such folder"
     NO_GIT = "no-git", "git is not installed"
     NO_HOOKS = "no-hooks", "git runs no hooks here"
+    NO_LOCKS = "no-locks", "the file system of the repository has no locks"
     NO_REASON = "no-reason", "an exception needs a reason"
     NO_REVIEWER = "no-reviewer", "no reviewer is named"
     NO_SIGNATURES = "no-signatures", "signatures cannot be checked here"
     NO_TREE = "no-tree", "no files are recorded for the exchange, or they are not in this clone"
     NO_WITNESS = "no-witness", "the other copy cannot be read"
+    NOBODY_WORKS = "nobody-works", "the exchange is not answered, and nobody here works on it"
     NOT_A_REPOSITORY = "not-a-repository", "the folder is in no git repository"
     NOT_A_SESSION = "not-a-session", "a ref is not a session"
     NOT_ANSWERED = "not-answered", "the exchange has no answer yet"
@@ -209,6 +211,13 @@ class Busy(RelayError):
 
     exit_code = BUSY
     code = Code.BUSY
+
+
+class NobodyWorks(RelayError):
+    """A request is open and nobody here works on it, so that there is nothing to wait for."""
+
+    exit_code = PENDING
+    code = Code.NOBODY_WORKS
 
 
 class IntegrityError(RelayError):

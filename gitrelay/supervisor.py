@@ -2,9 +2,11 @@
 
 It is started before the request is committed, so that its imports overlap with the caller's, in a process
 session of its own, and forks once more so that no walk of the caller's process tree finds it. It then
-waits on stdin for one line, the call's folder; a caller that dies before sending it leaves nothing behind.
-From then on it holds `alive`, and whoever finds `alive` free and the request unanswered may record the end
+waits on stdin for one line, the call; a caller that dies before sending it leaves nothing behind.
+From then on it holds `alive`, and who finds `alive` free and the request unanswered may record the end
 (`recording.heal`).
+
+Its working folder is the repository's git folder, so that it finds the repository again when that is moved.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +29,12 @@ from gitrelay.calls.turn import cancellation, run_turn
 from gitrelay.errors import RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.ledger.session import locked
 from gitrelay.process import kill
-from gitrelay.state.calls import Call, CallFolder
+from gitrelay.state.calls import Call, CallFolder, identity_of, supervisor_note
+from gitrelay.state.lock import Lock
 
 _ALIVE_LIMIT: Final = 10.0  # seconds to wait for `alive`, which only a passing look can hold
+_BEAT: Final = 0.25  # seconds between two looks whether the call's folder is still in its place
 
 
 def main() -> int:
@@ -47,23 +53,74 @@ def main() -> int:
     order = sys.stdin.buffer.readline()
     if not order.endswith(b"\n"):
         return 0
-    folder = ledger.state.call(Path(json.loads(order)).name)
+    call = Call.from_json(json.loads(order))
+    if call is None or call.request_commit is None:
+        return 1
     os.chdir(repo.common_dir)
+    folder = ledger.state.call(call.session)
     with folder.alive() as alive:
-        try:
-            alive.acquire(_ALIVE_LIMIT)
-        except (RelayError, OSError):
-            return 1
-        call = folder.load()
-        if call is None or call.request_commit is None:
+        if not _taken(folder, call, alive):
             return 1
         _detach_streams(folder)
         try:
-            supervise(ledger, folder, call)
+            supervise(_Post(ledger, folder, call, alive))
         except BaseException:
             _print_traceback(ledger)
             return 1
     return 0
+
+
+def _taken(folder: CallFolder, call: Call, alive: Lock) -> bool:
+    """Whether `alive` is held now; a folder that was deleted since the caller made it is made again."""
+    for _ in range(3):
+        try:
+            alive.acquire(_ALIVE_LIMIT)
+            alive.note(supervisor_note())
+            return True
+        except FileNotFoundError:
+            with contextlib.suppress(RelayError):
+                folder.create(call)
+        except (RelayError, OSError):
+            break
+    return False
+
+
+@dataclass(frozen=True)
+class _Post:
+    """A running call and its place, which may be deleted or moved under it."""
+
+    ledger: Ledger
+    folder: CallFolder
+    call: Call
+    alive: Lock
+
+    def look_after(self) -> None:
+        """Follow the repository if it was moved; bring the call's folder back if it was deleted. Never fails."""
+        with contextlib.suppress(OSError, RelayError):
+            if identity_of(self.folder.common_dir) == self.call.home:
+                self.folder.keep_alive(self.call, self.alive)
+                return
+            here = Path.cwd()  # the git folder, whatever its name is now
+            if identity_of(here) == self.call.home:
+                self.folder.moved_to(here)
+                self.ledger.follow(here)
+
+    @contextlib.contextmanager
+    def looked_after(self) -> Iterator[None]:
+        """`look_after` every _BEAT seconds, in a thread of its own: nothing that the call waits for holds it up."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(_BEAT):
+                self.look_after()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def _print_traceback(ledger: Ledger) -> None:
@@ -77,32 +134,38 @@ def _detach_streams(folder: CallFolder) -> None:
     sys.stdout.buffer.write(b"ok\n")
     sys.stdout.buffer.flush()
     null = os.open(os.devnull, os.O_RDWR)
-    log = os.open(folder.path / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = null
+    with contextlib.suppress(OSError):
+        log = os.open(folder.path / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for source, target in ((null, 0), (null, 1), (log, 2)):
         os.dup2(source, target)
-    os.close(null)
-    os.close(log)
+    for fd in {null, log}:
+        os.close(fd)
 
 
-def supervise(ledger: Ledger, folder: CallFolder, call: Call) -> None:
-    """Run the peer of `call` to its end and record the response. The caller holds `alive`."""
-    try:
-        outcome = run_turn(ledger, folder, call)
-    except Exception as e:
-        _print_traceback(ledger)
-        kill.stop_descendants()
-        outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
+def supervise(post: _Post) -> None:
+    """Run the peer of the call to its end and record the response. The caller holds `alive`."""
+    ledger, folder, call = post.ledger, post.folder, post.call
+    with post.looked_after():
+        try:
+            outcome = run_turn(ledger, folder, call)
+        except Exception as e:
+            _print_traceback(ledger)
+            kill.stop_descendants()
+            outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
+    post.look_after()
     if call.bound:
         from gitrelay.gate import review
 
         outcome = review.held(ledger, call, outcome)
     with contextlib.suppress(OSError):
         folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
-    with locked(ledger, call.session) as session:
-        status = recording.record(session, call, outcome)
-    if status == "done":
-        recording.run_checks(ledger, folder, call, cancellation(folder))
-    with locked(ledger, call.session) as session:
+    with post.looked_after():
+        with recording.held(ledger, call.session) as session:
+            status = recording.record(session, call, outcome)
+        if status == "done":
+            recording.run_checks(ledger, folder, call, cancellation(folder))
+    with recording.held(ledger, call.session) as session:
         recording.end(session, folder, call)
     if call.bound:
         from gitrelay.gate import notes

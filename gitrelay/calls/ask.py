@@ -28,7 +28,7 @@ from gitrelay.protocol.message import Request
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.protocol.words import Recorded
-from gitrelay.state.calls import Call, CallFolder
+from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.text import quote
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
@@ -196,6 +196,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     files = snapshot.take(repo, held.name)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
+        inflight.note_for_a_person(ledger, Address(held.name, request.id))
         return Asked(Address(held.name, request.id), held.worktree.path / request.file, (*held.notes, *wanted.notes))
     call = Call(
         session=held.name,
@@ -217,10 +218,11 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     folder.create(call)
     try:
         tip = held.append_request(tip, request, trailers, files=files, synchronise=not wanted.one_shot)
-        call = replace(call, request_commit=tip.commit)
-        folder.save(call)
-        if not waiting.hand_over(folder.path):
-            recording.heal(held, folder)
+        call = replace(call, request_commit=tip.commit, home=identity_of(repo.common_dir))
+        with contextlib.suppress(OSError):  # if the folder was deleted, the supervisor makes it again
+            folder.save(call)
+        if not waiting.hand_over(call):
+            recording.never_started(held, folder, call)
     except KeyboardInterrupt:
         _give_up(held, folder, call)
         raise Interrupted("interrupted", hint=f"'git relay show {call.address}' shows what was recorded") from None

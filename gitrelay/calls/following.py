@@ -74,8 +74,7 @@ class Running:
 class Following:
     """All sessions, or one. `look` brings `sessions` and `running` up to date and says what is new.
 
-    Raises UsageError where the one session does not exist. Calls that have died are recorded by a look, as by every
-    other.
+    Raises UsageError where the one session does not exist. Nothing is recorded: the verb settles dead calls first.
     """
 
     def __init__(self, ledger: Ledger, session: str | None = None) -> None:

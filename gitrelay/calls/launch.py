@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitrelay.state.calls import Call
+
 
 class Launched:
     """A supervisor that waits for its order."""
@@ -23,11 +25,14 @@ class Launched:
             start_new_session=True,
         )
 
-    def hand_over(self, call_folder: Path) -> bool:
-        """Send the order and wait until the supervisor holds `alive`; False where it died or refused."""
+    def hand_over(self, call: Call) -> bool:
+        """Send the order and wait until the supervisor holds `alive`; False if it died or refused.
+
+        The order is the whole call: its folder may have been deleted meanwhile.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(str(call_folder)).encode() + b"\n")
+            self._process.stdin.write(json.dumps(call.to_json()).encode() + b"\n")
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
         self.close()

@@ -1,67 +1,132 @@
-"""Recording the end of a call, by its supervisor or, where that died, by whoever looks next."""
+"""Recording the end of a call, by its supervisor or, if that died, by who looks next."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from gitrelay import environment
 from gitrelay.calls import checks
 from gitrelay.calls.outcome import Outcome, failed, reply_file
-from gitrelay.errors import IntegrityError, RelayError
+from gitrelay.errors import Busy, Code, IntegrityError, RelayError
 from gitrelay.git.repository import Repository
-from gitrelay.ledger import snapshot
-from gitrelay.ledger.ledger import Ledger
-from gitrelay.ledger.session import Session, is_own_append, locked
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger import growth, snapshot
+from gitrelay.ledger.ledger import Ledger, Tip
+from gitrelay.ledger.session import Moved, Session, locked
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.frontmatter import BadMessage
-from gitrelay.protocol.message import parse_response, response_file
-from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.message import Parties, parse_response, response_file
+from gitrelay.protocol.record import ARCHIVE, Trailer
+from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import Call, CallFolder
+from gitrelay.state.files import write_whole
+
+_TRIES: Final = 40
+_PAUSE: Final = 0.25  # seconds between two tries to record: 10 s in all for who holds a lock of git's
+
+
+@contextlib.contextmanager
+def held(ledger: Ledger, name: str) -> Iterator[Session]:
+    """The session under its lock or, if that cannot be had, without it: an answer is recorded all the same.
+
+    The branch moves by compare-and-swap, so nothing can be lost; what waits for the lock is nicer to the worktree.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            session = stack.enter_context(locked(ledger, name))
+        except (RelayError, OSError):
+            session = Session(ledger, name)
+        yield session
 
 
 def record(session: Session, call: Call, outcome: Outcome) -> str:
-    """Append the response, whatever the peer did to the branch or the worktree meanwhile; returns its status.
+    """Append the response, whatever was done to the branch or the worktree meanwhile; returns the recorded status.
 
-    The caller holds the session's lock and `alive`.
+    A request that is answered already keeps its answer; one that comes later is kept aside. The caller holds `alive`
+    and, if it can be had, the session's lock.
     """
-    repo = session.ledger.repo
+    for left in reversed(range(_TRIES)):
+        try:
+            return _record(session, call, outcome)
+        except Busy as e:
+            if not left or not (isinstance(e, Moved) or e.code == Code.GIT_LOCKED):
+                raise
+            time.sleep(_PAUSE)  # another process moves the branch just now
+    raise AssertionError("unreachable")
+
+
+def _record(session: Session, call: Call, outcome: Outcome) -> str:
     assert call.request_commit is not None
-    before, now = session.ledger.tips([call.request_commit, session.ref])
+    ledger = session.ledger
+    before, now, archived = ledger.tips([call.request_commit, session.ref, ARCHIVE + session.name])
     if before is None:
         raise IntegrityError(
             f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
             hint="run 'git fsck'; a damaged object store has to be mended first",
         )
-    if now is None or now.commit != before.commit:
-        if now is not None and is_own_append(repo, before, now):
-            return _status(session, call)  # the peer recorded its answer itself with `git relay res`
-        notes = [*outcome.notes, *session.put_back(before.commit)]
-    else:
-        notes = list(outcome.notes)
+    tip = growth.grown(ledger, before, now or archived)
+    if _has_answer(tip, call):
+        if now is not None and now.commit != tip.commit:
+            session.notes += session.put_back(tip)
+        return _late(session, call, outcome, tip)
+    notes = [*outcome.notes, *session.put_back(tip)]
     if outcome.data is not None:
         session.worktree.discard(outcome.response.file, outcome.data)
-    if not os.path.lexists(session.worktree.path):
+    there = os.path.lexists(session.worktree.path)
+    placed, told = session.place(tip)
+    if not there and placed:
         notes.append("the session's worktree had been deleted and was put back")
-    notes += session.worktree.ensure(before.entries)
-    trailers = {
-        Trailer.RECORDED: outcome.recorded,
-        **outcome.trailers,
-    }
     session.append_response(
-        before,
+        tip,
         outcome.response,
-        trailers,
+        {Trailer.RECORDED: outcome.recorded, **outcome.trailers},
         data=outcome.data,
-        notes=notes,
-        files=snapshot.take(repo, call.session),
+        notes=[*notes, *told] if placed else notes,
+        files=snapshot.take(ledger.repo, call.session),
         synchronise=bool(call.checks) or not call.one_shot,
     )
     return outcome.response.status
+
+
+def _has_answer(tip: Tip, call: Call) -> bool:
+    return any(entry.name == response_file(call.id) for entry in tip.entries)
+
+
+def _late(session: Session, call: Call, outcome: Outcome, tip: Tip) -> str:
+    """The status that is recorded already. An answer of the peer's that came too late for the branch is kept aside."""
+    repo, name = session.ledger.repo, response_file(call.id)
+    data = repo.objects([f"{tip.commit}:{name}"])[0]
+    words = f"--format=%(trailers:key={Trailer.RECORDED},valueonly)"
+    recorded = repo.run("log", "-1", words, tip.commit, "--", name).decode().strip()
+    if outcome.recorded == Recorded.PEER and recorded == Recorded.GITRELAY:
+        with contextlib.suppress(RelayError, OSError):
+            clean = outcome.redacted(session.ledger.redactor)
+            kept = session.ledger.state.aside(session.name) / name
+            write_whole(kept, clean.data if clean.data is not None else clean.response.render())
+    with contextlib.suppress(BadMessage):
+        return parse_response(data.data).status if data is not None else "error"
+    return "error"
+
+
+def close_unanswered(ledger: Ledger, exchange: Exchange, reason: str, what: str, *, files: bool = True) -> None:
+    """Record the answer that nobody gives to `exchange` any more: `reason`, and `what` happened in words.
+
+    Nothing happens if it is answered already. `files`: with the working files as they are now. Raises Busy if the
+    session's lock cannot be had.
+    """
+    address = exchange.address
+    outcome = failed(Parties(address.id, exchange.from_, exchange.to), reason, what)
+    with locked(ledger, address.session) as session:
+        tip = session.tip()
+        if tip is not None and tip.pending == address.id:
+            taken = snapshot.take(ledger.repo, address.session) if files else None
+            session.append_response(tip, outcome.response, {Trailer.RECORDED: outcome.recorded}, files=taken)
 
 
 def _status(session: Session, call: Call) -> str:
@@ -76,10 +141,9 @@ def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callab
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
         env = {environment.CALL: call.mark}
-        result = checks.run(
-            command, Path(call.top), call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env
-        )
-        with locked(ledger, call.session) as session:
+        place = Path(call.top) if os.path.isdir(call.top) else ledger.repo.place
+        result = checks.run(command, place, call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env)
+        with held(ledger, call.session) as session:
             _record_check(session, call, result)
 
 
@@ -100,13 +164,15 @@ def heal(session: Session, folder: CallFolder) -> bool:
     """Record the end of a call whose supervisor is gone; False while it lives. The caller holds the session's lock.
 
     What the supervisor had kept is recorded as it is; else the reason is `lost`, and a peer that still
-    runs is ended first.
+    runs is ended first. Of a call that a copy of its repository brought along, nothing is ended.
     """
+    if folder.is_alive():
+        return False
     alive = folder.alive()
     try:
         if not alive.try_acquire():
             return False
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True  # there is no call
     with alive:
         call = folder.load()
@@ -116,11 +182,12 @@ def heal(session: Session, folder: CallFolder) -> bool:
         if call is None or call.request_commit is None:
             if tip is not None and session.worktree.is_sound():
                 session.worktree.restore(tip.entries)  # a request that was written and not committed
-            shutil.rmtree(folder.path, ignore_errors=True)
+            folder.remove()
             return True
-        session = _where_it_ran(session, call)
-        _stop_orphan(call)
-        if tip is not None and any(entry.name == response_file(call.id) for entry in tip.entries):
+        if folder.owns(call):
+            session = _where_it_ran(session, call)
+            _stop_orphan(call)
+        if tip is not None and _has_answer(tip, call):
             _lose_checks(session, call)
             end(session, folder, call)
             return True
@@ -128,6 +195,14 @@ def heal(session: Session, folder: CallFolder) -> bool:
         _lose_checks(session, call)
         end(session, folder, call)
     return True
+
+
+def never_started(session: Session, folder: CallFolder, call: Call) -> None:
+    """Record the end of a call whose supervisor did not take its order. The caller holds the session's lock."""
+    if heal(session, folder):
+        tip = session.tip()
+        if tip is not None and tip.pending == call.id:  # its folder was deleted
+            record(session, call, failed(call.parties, "lost", "its supervisor did not start"))
 
 
 def _lose_checks(session: Session, call: Call) -> None:
@@ -175,9 +250,10 @@ def _kept_outcome(folder: CallFolder) -> Outcome | None:
 
 def _lost(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     found, _ = reply_file(ledger, call)
-    return found or failed(
-        call.parties, "lost", "its supervisor died before the answer was recorded", stderr=_tail(folder.err_log)
-    )
+    what = "its supervisor died before the answer was recorded"
+    if not folder.owns(call):
+        what = "this is a copy of the repository that it ran in; the answer, if there is one, is recorded there"
+    return found or failed(call.parties, "lost", what, stderr=_tail(folder.err_log))
 
 
 def _tail(path: Path) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from gitrelay.errors import Code, UsageError
+import contextlib
+import os
+
+from gitrelay import environment
+from gitrelay.calls import inflight
+from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
@@ -11,14 +16,20 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response
+from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
+from gitrelay.state.calls import CallFolder
 from gitrelay.text import quote
 
 
 def respond(
     ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str
 ) -> Exchange:
-    """Record an answer that a peer or a person gives itself. Raises UsageError where it does not fit the request."""
+    """Record an answer that a peer or a person gives itself.
+
+    Raises UsageError if it does not fit the request, Busy while the request's peer works on it and somebody else
+    answers in its place.
+    """
     names.check_session(session, "--session")
     address = names.parse_address(f"{session}/{re}")
     found = exchanges.exchange(ledger, address)
@@ -36,9 +47,27 @@ def respond(
     except (BadMessage, UnicodeEncodeError) as e:
         raise UsageError(f"the answer is not text: {e}", code=Code.BAD_BODY) from None
     with locked(ledger, session) as held:
+        _refuse_running(ledger.state.call(session), address)
         tip = held.tip()
         if tip is None:
             raise UsageError(f"session {quote(session)} is archived", hint=f"git relay archive --restore {session}")
         response = Response(re, from_, to, status, verify, body)
         held.append_response(tip, response, {Trailer.RECORDED: "peer"}, files=snapshot.take(ledger.repo, session))
+    inflight.forget_person(ledger, session)
     return exchanges.exchange(ledger, address)
+
+
+def _refuse_running(folder: CallFolder, address: Address) -> None:
+    """Raise Busy if the call still runs and this process is not part of it. Under the session's lock this holds."""
+    call = folder.load() if folder.is_alive() else None
+    if call is None or call.id != address.id or os.environ.get(environment.CALL) == call.mark:
+        return
+    import psutil
+
+    with contextlib.suppress(psutil.Error):  # agents clean the environment of the commands that they run
+        if call.peer_pid in [process.pid for process in psutil.Process().parents()]:
+            return
+    raise Busy(
+        f"{call.to} still works on {address}, and a request has one answer",
+        hint=f"git relay wait {address}, or git relay cancel {address}",
+    )

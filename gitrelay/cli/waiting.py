@@ -34,6 +34,7 @@ def until_answered(
             address,
             None if deadline is None else max(0.0, deadline - time.monotonic()),
             meanwhile=meanwhile,
+            own=own,
         )
         for address in addresses
     ]

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import duration, environment
-from gitrelay.calls import ask, inflight
+from gitrelay.calls import ask, inflight, recording
 from gitrelay.calls.order import Order
-from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, RelayError
 from gitrelay.gate import bypass, notes, record, review, scope, verdict
@@ -28,11 +27,8 @@ from gitrelay.gate.updates import Update
 from gitrelay.gate.verdict import Verdict
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.ledger.session import locked
-from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import Trailer
-from gitrelay.protocol.words import Access, Recorded
+from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
 from gitrelay.text import quote
 
@@ -187,11 +183,7 @@ class _Waits:
             )
             ledger, asked = ask.ask(self.folder, order)
             exchange = exchanges.exchange(ledger, asked.address)
-            parties = Parties(asked.address.id, exchange.from_, exchange.to)
-            outcome = failed(parties, "unavailable", f"{error.message}. {error.hint}".rstrip(". "))
-            with locked(ledger, self.change.session) as held:
-                tip = held.tip()
-                if tip is not None:
-                    held.append_response(tip, outcome.response, {Trailer.RECORDED: Recorded.GITRELAY})
+            what = f"{error.message}. {error.hint}".rstrip(". ")
+            recording.close_unanswered(ledger, exchange, "unavailable", what, files=False)
             return Verdict(verdict.UNEVALUATED, why=f"{why} ({asked.address})")
         return Verdict(verdict.UNEVALUATED, why=f"{why}; this could not be recorded")

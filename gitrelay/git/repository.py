@@ -220,6 +220,10 @@ class Repository:
             raise IntegrityError(f"{quote_path(path)} changed while it was being recorded", hint="try again")
         return oid
 
+    def write_data(self, data: bytes) -> str:
+        """Store `data` as a blob."""
+        return self.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data).decode().strip()
+
     def write_tree(self, entries: Iterable[TreeEntry]) -> str:
         lines = b"".join(f"{e.mode} blob {e.oid}\t{e.name}".encode("utf-8", "surrogateescape") + b"\0" for e in entries)
         return self.run("mktree", "-z", stdin=lines).decode().strip()

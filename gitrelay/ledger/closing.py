@@ -16,7 +16,8 @@ from gitrelay.text import quote
 def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
     """Remove the worktrees of `sessions`; returns the names of those that had one.
 
-    Raises UsageError for an unknown session and Busy for one with a turn in flight, before any is closed.
+    Raises UsageError for an unknown session and Busy for one with a turn in flight, or whose supervisor lives, before
+    any is closed.
     """
     for name in sessions:
         names.check_session(name)
@@ -32,9 +33,11 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
                 f"session {name} has a turn in flight: {names.Address(name, tip.pending)}",
                 hint=f"git relay wait {names.Address(name, tip.pending)}",
             )
+        _refuse_running(ledger, name)
     closed = []
     for name in sessions:
         with locked(ledger, name) as held:
+            _refuse_running(ledger, name)
             tip = held.tip()
             if tip is not None and tip.pending is None and held.worktree.is_sound():
                 held.worktree.restore(tip.entries)
@@ -44,9 +47,10 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
 
 
 def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
-    """Move a session's branch to `refs/relay/archive/`, or back. Raises UsageError, Busy."""
+    """Move a session's branch to `refs/relay/archive/`, or back. Raises UsageError; Busy while a call runs in it."""
     source, target = (ARCHIVE, BRANCHES) if restore else (BRANCHES, ARCHIVE)
     with locked(ledger, session) as held:
+        _refuse_running(ledger, session)
         tip = ledger.tip(session, archived=restore)
         if tip is None:
             raise UsageError(
@@ -55,7 +59,8 @@ def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
                 code=Code.UNKNOWN_SESSION,
             )
         if tip.pending and not restore:
-            raise Busy(f"session {session} has a turn in flight: {names.Address(session, tip.pending)}")
+            address = names.Address(session, tip.pending)
+            raise Busy(f"session {session} has a turn in flight: {address}", hint=f"git relay cancel {address}")
         if not restore and held.worktree.is_sound():
             held.worktree.restore(tip.entries)
             held.worktree.remove()
@@ -69,3 +74,18 @@ def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
             )
         except GitError as e:
             raise IntegrityError(f"{target}{session} exists already", hint="compare the two and delete one") from e
+
+
+def _refuse_running(ledger: Ledger, session: str) -> None:
+    """Raise Busy while the supervisor of a call lives: it records an answer, or checks, whatever the branch says now.
+
+    Under the session's lock this cannot change: a supervisor is started by who holds it.
+    """
+    folder = ledger.state.call(session)
+    if folder.is_alive():
+        call = folder.load()
+        address = call.address if call is not None else session
+        raise Busy(
+            f"session {session} has a call that still runs: {address}",
+            hint=f"git relay wait {address}, or git relay cancel {address}",
+        )

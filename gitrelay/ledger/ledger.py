@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitrelay.errors import Code, IntegrityError, UsageError
+from gitrelay.errors import Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import BRING_BACK
 from gitrelay.git.objects import TreeEntry
 from gitrelay.git.repository import Repository
@@ -15,6 +18,7 @@ from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE, request_file, response_file
 from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
+from gitrelay.state.calls import identity_of
 from gitrelay.state.folder import State
 
 if TYPE_CHECKING:
@@ -78,12 +82,37 @@ class Ledger:
 
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
-        self.state = State(repo.common_dir, self._configured)
+        _ = self.identity  # while it is here
+        self.state = State(repo.common_dir, self._configured, lambda: repo.setting("core.sharedrepository"))
 
     def _configured(self) -> Redactor:
         from gitrelay.ledger import redaction
 
         return redaction.redactor(self.repo)
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells this repository from a copy of it, wherever it is moved."""
+        return identity_of(self.repo.common_dir)
+
+    def follow(self, common_dir: Path) -> None:
+        """The repository has been moved, and its git folder is `common_dir` now: be there, and not at the old place.
+
+        A caller's linked worktree does not find a repository that was moved: then its main working tree is used.
+        """
+        repo, old = self.repo, self.repo.common_dir
+        tops = [common_dir.parent] if common_dir.name == ".git" else [common_dir]
+        if repo.top is not None and old.name == ".git" and repo.top.is_relative_to(old.parent):
+            tops.insert(0, common_dir.parent / repo.top.relative_to(old.parent))
+        found = Repository(None, common_dir, common_dir, repo.object_format)
+        for top in tops:
+            with contextlib.suppress(RelayError):
+                there = Repository.open(top)
+                if os.path.samefile(there.common_dir, common_dir):
+                    found = there
+                    break
+        repo.top, repo.git_dir, repo.common_dir, repo.place = found.top, found.git_dir, common_dir, found.place
+        self.state.root = common_dir / "relay"
 
     @property
     def redactor(self) -> Redactor:

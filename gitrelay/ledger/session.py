@@ -14,21 +14,22 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
-from gitrelay.git.faults import BRING_BACK, GitError
+from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
+from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.redaction import counted, redacted_request, redacted_response
 from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.protocol import names
 from gitrelay.protocol.check import CheckResult
-from gitrelay.protocol.message import PROTOCOL, Request, Response, check_file, request_file, response_file
+from gitrelay.protocol.message import PROTOCOL, Request, Response, check_file, request_file
 from gitrelay.protocol.record import (
     ARCHIVE,
     ASIDE,
@@ -41,10 +42,11 @@ from gitrelay.protocol.record import (
     of_response,
     trailers_of,
 )
-from gitrelay.state.files import cannot_write, write_whole
-from gitrelay.text import plain, quote
+from gitrelay.state.files import cannot_write
+from gitrelay.text import plain, quote, quote_path
 
 _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
+_TRIES: Final = 3  # times that objects are written before their loss is believed
 
 
 @contextlib.contextmanager
@@ -54,6 +56,30 @@ def locked(ledger: Ledger, name: str, *, limit: float = _LOCK_LIMIT) -> Iterator
     with ledger.state.lock(name) as lock:
         lock.acquire(limit, what=f"session {name}")
         yield Session(ledger, name)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file and what its commit says of it.
+
+    `redacted` counts the secrets that were taken out of `data`; the other words are redacted when it is written.
+    `needs_worktree`: it is not recorded if the session's worktree cannot be made.
+    """
+
+    name: str
+    data: bytes
+    subject: str
+    trailers: Mapping[str, str]
+    author: str
+    redacted: int = 0
+    notes: Sequence[str] = ()
+    files: Snapshot | None = field(default=None)
+    synchronise: bool = True
+    needs_worktree: bool = False
+
+
+class Moved(Busy):
+    """The branch was moved by another process since its tip was read; nothing was recorded."""
 
 
 class Session:
@@ -79,13 +105,16 @@ class Session:
             root = repo.commit(repo.write_tree([]), [], text, author_of(opener))
             try:
                 repo.move_refs([(self.ref, root, repo.no_object)], f"open {self.name}")
+                if repo.objects([root])[0] is None:  # as in `_commit`
+                    lost, root = root, repo.commit(repo.write_tree([]), [], text, author_of(opener))
+                    repo.move_refs([(self.ref, root, lost)], f"open {self.name}")
             except GitError:
                 if self.tip() is None:
                     self.ledger.names_taken_by_user()
-                    lost = repo.ref(self.ref)
-                    if lost is not None:
+                    gone = repo.ref(self.ref)
+                    if gone is not None:
                         raise IntegrityError(
-                            f"the last commit of session {self.name} is gone: {lost}",
+                            f"the last commit of session {self.name} is gone: {gone}",
                             hint=BRING_BACK,
                             code=Code.DAMAGED,
                         ) from None
@@ -105,7 +134,7 @@ class Session:
             raise UsageError(f"there is a session {quote(self.name)} already", code=Code.EXISTS)
         text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Imported by {opener}."])
         tip = Tip(repo.commit(repo.write_tree([]), [], text, author_of(opener)), ())
-        for value, data, path in files:
+        for value, data, _ in files:
             if isinstance(value, Request):
                 value, data, counts = redacted_request(self.ledger.redactor, value, data)
                 subject, own, author = of_request(value), {}, value.from_
@@ -114,7 +143,7 @@ class Session:
                 subject, own, author = of_response(value), {Trailer.RECORDED: "peer"}, value.from_
             if counts:
                 own[Trailer.REDACTED] = str(sum(counts.values()))
-            entry = TreeEntry(FILE_MODE, value.file, self._blob(path, data, changed=bool(counts)))
+            entry = TreeEntry(FILE_MODE, value.file, repo.write_data(data))
             entries = tuple(sorted((*tip.entries, entry), key=lambda e: e.name))
             text = commit_message(subject, trailers_of(value) | own, [f"Imported by {opener}."])
             tip = Tip(repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(author)), entries)
@@ -124,19 +153,6 @@ class Session:
             self.ledger.names_taken_by_user()
             raise
         return tip
-
-    def _blob(self, path: Path, data: bytes, *, changed: bool) -> str:
-        """Store the file at `path`, or, where redaction has changed it, `data` in its place."""
-        if not changed:
-            return self.ledger.repo.write_blob(path, data)
-        copy = self.ledger.state.root / f"import-{self.name}"
-        try:
-            write_whole(copy, data)
-            return self.ledger.repo.write_blob(copy, data)
-        except OSError as e:
-            raise cannot_write(copy, e) from e
-        finally:
-            copy.unlink(missing_ok=True)
 
     def _refuse_secret_names(self, *slugs: str) -> None:
         """Raise UsageError where a name that becomes a ref or an author is a secret: it cannot be redacted."""
@@ -175,17 +191,19 @@ class Session:
         request, data, counts = redacted_request(self.ledger.redactor, request)
         if counts:
             self.notes.append(f"{counted(counts)} in the request, and the peer is not given what stood there")
-        own = trailers_of(request) | {Trailer.HEAD: tip.head}
         return self._append(
             tip,
-            request.file,
-            data,
-            of_request(request),
-            own | dict(trailers),
-            request.from_,
-            redacted=sum(counts.values()),
-            files=files,
-            synchronise=synchronise,
+            Entry(
+                request.file,
+                data,
+                of_request(request),
+                {**trailers_of(request), Trailer.HEAD: tip.head, **trailers},
+                request.from_,
+                redacted=sum(counts.values()),
+                files=files,
+                synchronise=synchronise,
+                needs_worktree=True,
+            ),
         )
 
     def append_response(
@@ -211,18 +229,19 @@ class Session:
         if response.file in there:
             raise UsageError(f"{address} is answered already", hint=f"git relay show {address}", code=Code.ANSWERED)
         response, data, counts = redacted_response(self.ledger.redactor, response, data)
-        own = trailers_of(response) | {Trailer.HEAD: tip.head} | tip.binding
         return self._append(
             tip,
-            response.file,
-            data,
-            of_response(response),
-            own | dict(trailers),
-            response.from_,
-            redacted=sum(counts.values()),
-            notes=notes,
-            files=files,
-            synchronise=synchronise,
+            Entry(
+                response.file,
+                data,
+                of_response(response),
+                {**trailers_of(response), Trailer.HEAD: tip.head, **tip.binding, **trailers},
+                response.from_,
+                redacted=sum(counts.values()),
+                notes=notes,
+                files=files,
+                synchronise=synchronise,
+            ),
         )
 
     def append_check(self, tip: Tip, id_: str, result: CheckResult, *, files: Snapshot | None) -> Tip:
@@ -235,98 +254,142 @@ class Session:
         subject = f"chk {id_} {result.word}: {plain(result.command)[:SUBJECT_TASK].rstrip()}"
         return self._append(
             tip,
-            name,
-            result.render(id_, files.tree if files else None),
-            subject,
-            own,
-            "gitrelay",
-            redacted=command.total + output.total,
-            files=files,
+            Entry(
+                name,
+                result.render(id_, files.tree if files else None),
+                subject,
+                own,
+                "gitrelay",
+                redacted=command.total + output.total,
+                files=files,
+            ),
         )
 
-    def _append(
-        self,
-        tip: Tip,
-        name: str,
-        data: bytes,
-        subject: str,
-        trailers: Mapping[str, str],
-        author: str,
-        *,
-        redacted: int = 0,
-        notes: Sequence[str] = (),
-        files: Snapshot | None = None,
-        synchronise: bool = True,
-    ) -> Tip:
-        """Write a file whose `redacted` secrets are taken out already; the words about it are redacted here."""
+    def _append(self, tip: Tip, entry: Entry) -> Tip:
+        """Record one file. Raises Moved if the branch is not at `tip` any more."""
         repo = self.ledger.repo
-        subject, trailers, notes = self._redacted_words(subject, trailers, notes, redacted)
-        self.notes += self.worktree.ensure(tip.entries, fresh=tip.commit == self._opened)
+        placed, notes = self.place(tip, required=entry.needs_worktree)
+        self.notes += notes
+        entry = self._redacted(replace(entry, notes=(*entry.notes, *(() if placed else notes))))
         with _uninterrupted(repo):
-            path = self.worktree.write(name, data)
+            path = self.worktree.write(entry.name, entry.data) if placed else None
             try:
-                blob = repo.write_blob(path, data)
-                entries = tuple(sorted((*tip.entries, TreeEntry(FILE_MODE, name, blob)), key=lambda e: e.name))
-                kept = files.keep(repo, self.name, subject) if files is not None else []
-                own = {**trailers, Trailer.TREE: files.tree} if files is not None else trailers
-                text = commit_message(subject, own, notes)
-                commit = repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(author))
-                repo.move_refs([(self.ref, commit, tip.commit), *kept], subject)
+                written = self._commit(tip, entry)
             except BaseException:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                if path is not None:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
                 raise
-            if synchronise:
-                self.worktree.synchronise(entries)
-        return Tip(commit, entries, tip.head)
+            if placed and entry.synchronise:
+                self._synchronise(written.entries)
+        return replace(written, head=tip.head)
 
-    def _redacted_words(
-        self, subject: str, trailers: Mapping[str, str], notes: Sequence[str], redacted: int
-    ) -> tuple[str, Mapping[str, str], Sequence[str]]:
-        """Subject, trailers and notes without secrets, and in the trailers how many were taken out in all."""
+    def place(self, tip: Tip, *, required: bool = False) -> tuple[bool, list[str]]:
+        """(whether the session's worktree is in place, holding what `tip` holds; notes on what was not so).
+
+        The branch is the record, the worktree a copy: if it cannot be made, that is a note, unless it is `required`.
+        """
+        try:
+            return True, self.worktree.ensure(tip.entries, fresh=tip.commit == self._opened)
+        except (RelayError, OSError) as e:
+            if required:
+                raise e if isinstance(e, RelayError) else cannot_write(self.worktree.path, e) from e
+            why = e.message if isinstance(e, RelayError) else f"{quote_path(self.worktree.path)}: {e.strerror}"
+            return False, [f"the session has no worktree now: {why}"]
+
+    def _synchronise(self, entries: Sequence[TreeEntry]) -> None:
+        try:
+            self.worktree.synchronise(entries)
+        except (RelayError, OSError) as e:
+            self.notes.append(f"the session's worktree is behind its branch: {getattr(e, 'message', e)}")
+
+    def _commit(self, tip: Tip, entry: Entry) -> Tip:
+        """The tip with `entry` after `tip`, where the branch is now; what a `git gc` took meanwhile is written again.
+
+        `git gc --prune=now` deletes what no ref names, and so what was written a moment ago. It may do that until
+        the ref has moved, therefore the objects are looked at again then.
+        """
+        at = tip  # where the branch is
+        for left in reversed(range(_TRIES)):
+            try:
+                written, kept = self._written(tip, entry)
+                self._move([(self.ref, written.commit, at.commit), *kept], entry.subject, at)
+                at = written
+                if self._is_whole(written, entry):
+                    break
+            except GitError as e:
+                if not left or not (isinstance(e, Damaged) or "nonexistent object" in e.stderr):
+                    raise
+            if entry.files is not None:
+                entry = replace(entry, files=snapshot.take(self.ledger.repo, self.name))
+        return at
+
+    def _written(self, tip: Tip, entry: Entry) -> tuple[Tip, list[tuple[str, str, str]]]:
+        """(the tip that `entry` makes of `tip`, the moves of other refs): objects only, no ref has moved."""
+        repo, files = self.ledger.repo, entry.files
+        blob = TreeEntry(FILE_MODE, entry.name, repo.write_data(entry.data))
+        entries = tuple(sorted((*tip.entries, blob), key=lambda e: e.name))
+        kept = files.keep(repo, self.name, entry.subject) if files is not None else []
+        own = {**entry.trailers, Trailer.TREE: files.tree} if files is not None else entry.trailers
+        text = commit_message(entry.subject, own, entry.notes)
+        commit = repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(entry.author))
+        return Tip(commit, entries), kept
+
+    def _is_whole(self, written: Tip, entry: Entry) -> bool:
+        blobs = [found.oid for found in written.entries if found.name == entry.name]
+        trees = [entry.files.tree] if entry.files is not None else []
+        names = [written.commit, f"{written.commit}^{{tree}}", *blobs, *trees]
+        return None not in self.ledger.repo.objects(names)
+
+    def _move(self, moves: Sequence[tuple[str, str, str]], reason: str, tip: Tip) -> None:
+        """Move the refs. Raises Moved if the session's branch is not at `tip` any more."""
+        repo = self.ledger.repo
+        try:
+            repo.move_refs(moves, reason)
+        except GitError as e:
+            if repo.ref(self.ref) != tip.commit:
+                raise Moved(f"session {self.name} was changed by another process just now", hint="try again") from e
+            if len(moves) == 1 or "nonexistent object" in e.stderr:
+                raise
+            repo.move_refs(moves[:1], reason)  # the other ref keeps trees alive; who moved it keeps its own
+
+    def _redacted(self, entry: Entry) -> Entry:
+        """The entry with words that hold no secrets, and in its trailers how many were taken out in all."""
         redactor = self.ledger.redactor
-        before = trailers.get(Trailer.REDACTED, "0")  # of an answer that was kept redacted, until it could be recorded
-        redacted += int(before) if before.isdecimal() else 0
+        before = entry.trailers.get(Trailer.REDACTED, "0")  # of an answer that was kept until it could be recorded
+        count = entry.redacted + (int(before) if before.isdecimal() else 0)
+        subject, trailers, notes = entry.subject, entry.trailers, entry.notes
         if redactor.find("\n".join((subject, *trailers.values(), *notes))):
             clean = {key: redactor.redact(value) for key, value in trailers.items()}
             told = [redactor.redact(note) for note in notes]
-            redacted += sum(found.total for found in (*clean.values(), *told))
+            count += sum(found.total for found in (*clean.values(), *told))
             subject = redactor.redact(subject).text
             trailers = {key: found.text for key, found in clean.items()}
             notes = [found.text for found in told]
-        return subject, {**trailers, Trailer.REDACTED: str(redacted or "")}, notes
+        return replace(entry, subject=subject, trailers={**trailers, Trailer.REDACTED: str(count or "")}, notes=notes)
 
-    def put_back(self, tip_commit: str) -> list[str]:
-        """Undo what a peer did to the branch: back to `tip_commit`; foreign commits stay under refs/relay/aside/."""
+    def put_back(self, tip: Tip) -> list[str]:
+        """Undo what others did to the branch: back to `tip`; foreign commits stay under refs/relay/aside/.
+
+        `tip` is what `growth.grown` gives, so nothing that the ledger wrote is undone. A session that was archived
+        with its request open comes back from there.
+        """
         repo = self.ledger.repo
-        now = repo.ref(self.ref)
-        if now == tip_commit:
+        now, archived = (repo.ref(ref) for ref in (self.ref, ARCHIVE + self.name))
+        if now == tip.commit:
             return []
-        moves = [(self.ref, tip_commit, now or repo.no_object)]
+        moves = [(self.ref, tip.commit, now or repo.no_object)]
         note = f"the branch {self.ref.removeprefix('refs/heads/')} had been deleted and was put back"
         if now is not None:
             kept = f"{ASIDE}{self.name}/{now[:12]}"
             if repo.ref(kept) is None:
                 moves.append((kept, now, repo.no_object))
             note = f"the branch had been moved by somebody else and was put back; the foreign commits are at {kept}"
+        elif archived == tip.commit:
+            moves.append((ARCHIVE + self.name, repo.no_object, archived))
+            note = "the session had been archived while its request was open, and was brought back"
         repo.move_refs(moves, f"put back {self.name}")
         return [note]
-
-
-def is_own_append(repo: Repository, before: Tip, now: Tip) -> bool:
-    """Whether `now` is `before` plus one response that the ledger wrote (a peer that ran `git relay res`)."""
-    added = set(now.entries) - set(before.entries)
-    commit = repo.objects([now.commit])[0]
-    if commit is None or len(added) != 1 or not set(before.entries) <= set(now.entries):
-        return False
-    headers, _, text = commit.data.decode("utf-8", "replace").partition("\n\n")
-    parents = [line.split()[1] for line in headers.splitlines() if line.startswith("parent ")]
-    return (
-        parents == [before.commit]
-        and next(iter(added)).name == response_file(before.pending or "")
-        and f"\nRelay-Id: {before.pending}\n" in text
-        and "\nRelay-Recorded: peer\n" in text
-    )
 
 
 @contextlib.contextmanager

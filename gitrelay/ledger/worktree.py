@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,7 @@ from gitrelay.state.folder import State
 from gitrelay.text import quote, quote_path
 
 FOLDER: Final = ".relay"
+_STALE: Final = 2.0  # seconds after which a lock file that no process has open is one that a killed git left
 _LOCK_LIMIT: Final = 60.0  # seconds; one `git worktree add` takes about 10 ms
 
 
@@ -57,8 +60,7 @@ class SessionWorktree:
         try:
             if self.path.is_symlink() or self.path.parent.is_symlink():
                 return False
-            pointer = _small_file(self.path / ".git")
-            admin = Path(os.path.normpath(self.path / pointer.removeprefix("gitdir: ").strip()))
+            admin = self._admin()
             return (
                 os.path.samefile(admin.parent, self.repo.common_dir / "worktrees")
                 # relative to `admin` with worktree.useRelativePaths (git 2.48)
@@ -72,9 +74,10 @@ class SessionWorktree:
         """Put the worktree in place, at the branch, holding `entries`; returns notes on what was not so.
 
         `fresh`: the branch was made a moment ago, so no other worktree can have it checked out. Raises Busy
-        where a worktree that is not gitrelay's has it, UsageError where something else stands at its place.
+        if a worktree that is not gitrelay's has it, UsageError if something else is at its place.
         """
         if self.is_sound():
+            self._clear_stale_lock()
             return self.restore(entries)
         with self._state.lock(".worktrees") as lock:
             lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
@@ -112,6 +115,8 @@ class SessionWorktree:
         for tree in trees:
             if tree.branch != f"refs/heads/{self.branch}" or tree.prunable or tree.path == self.path:
                 continue
+            if not self._is_of_this_repository(tree.path):
+                continue  # of the one that this is a copy of
             homes = {t.path / FOLDER for t in trees} | {self.repo.common_dir / "relay" / "worktrees"}
             if tree.path.parent not in homes or tree.path.name != self.session:
                 raise Busy(
@@ -126,29 +131,57 @@ class SessionWorktree:
             self.repo.remove_worktree(tree.path)
         return notes
 
+    def _is_of_this_repository(self, path: Path) -> bool:
+        """Whether the worktree at `path` names this repository; that it is listed here says nothing in a copy."""
+        with contextlib.suppress(OSError, ValueError):
+            pointer = _small_file(path / ".git").removeprefix("gitdir: ").strip()
+            return os.path.samefile((path / pointer).parent.parent, self.repo.common_dir)
+        return True
+
+    def _admin(self) -> Path:
+        """Where git keeps what is only about this worktree. Raises OSError, ValueError."""
+        pointer = _small_file(self.path / ".git").removeprefix("gitdir: ").strip()
+        return Path(os.path.normpath(self.path / pointer))
+
+    def _clear_stale_lock(self) -> None:
+        """Remove the `index.lock` that a killed git left in this worktree: nobody else works in it under our lock."""
+        with contextlib.suppress(OSError, ValueError):
+            lock = self._admin() / "index.lock"
+            deadline = time.monotonic() + _STALE
+            while lock.exists() and (_is_open(lock) or time.time() - lock.stat().st_mtime < _STALE):
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.05)
+            lock.unlink(missing_ok=True)
+
     def _clear_place(self) -> list[str]:
         if not os.path.lexists(self.path):
             return []
         with contextlib.suppress(OSError):
             self.path.rmdir()
             return []
-        if self.path.is_symlink() or (self.path / ".git").exists() or not self.path.is_dir():
+        if self.path.is_symlink() or os.path.lexists(self.path / ".git") or not self.path.is_dir():
             kept = self._keep_aside(self.path)
             if not kept.is_symlink():  # where a link points to is not ours
                 with contextlib.suppress(OSError):
                     (kept / ".git").unlink()
-            return [f"the session's worktree was replaced or switched; what stood there is in {kept}"]
-        if any(not message.FILE.fullmatch(p.name) for p in self.path.iterdir()):
-            raise UsageError(
-                f"{quote_path(self.path)} exists and is not a session's worktree",
-                hint="move it away; gitrelay puts the session there",
-                code=Code.BAD_FOLDER,
-            )
-        kept = self._keep_aside(self.path)
-        return [f"the session's worktree had lost its .git; what stood there is in {kept}"]
+            return [f"the session's worktree was replaced or switched; what was there is in {kept}"]
+        names = [p.name for p in self.path.iterdir()]
+        messages = [name for name in names if message.FILE.fullmatch(name)]
+        if len(messages) == len(names) and any(tree.path == self.path for tree in self.repo.worktrees()):
+            kept = self._keep_aside(self.path)
+            return [f"the session's worktree had lost its .git; what was there is in {kept}"]
+        hint = "move it away; gitrelay puts the session there"
+        if messages:  # of the file protocol: the user's own, perhaps tracked
+            hint = f"git relay import {quote_path(self.path.parent)} records such messages; then move that folder away"
+        raise UsageError(
+            f"{quote_path(self.path)} exists and is not a session's worktree", hint=hint, code=Code.BAD_FOLDER
+        )
 
     def remove(self) -> None:
         """Take the worktree away; the branch stays. What is not of the branch is kept aside first."""
+        if self.path.is_symlink() or self.path.parent.is_symlink():
+            return  # what a link points to is not ours
         with self._state.lock(".worktrees") as lock:
             lock.acquire(_LOCK_LIMIT, what="the list of worktrees")
             self.repo.remove_worktree(self.path)
@@ -181,7 +214,16 @@ class SessionWorktree:
                 write_whole(path, blob.data)
 
     def restore(self, entries: Sequence[TreeEntry]) -> list[str]:
-        """Compare every file with the branch's `entries`; keep aside and put back what differs; returns notes."""
+        """Compare every file with the branch's `entries`; keep aside and put back what differs; returns notes.
+
+        Raises CannotRecord if the files cannot be read or moved.
+        """
+        try:
+            return self._restore(entries)
+        except OSError as e:
+            raise cannot_write(self.path, e) from e
+
+    def _restore(self, entries: Sequence[TreeEntry]) -> list[str]:
         expected = {entry.name: entry.oid for entry in entries}
         notes = []
         found = set()
@@ -209,6 +251,8 @@ class SessionWorktree:
 
     def take(self, name: str) -> bytes | None:
         """What a peer wrote to `name`, None where there is nothing. Raises BadMessage for anything but a plain file."""
+        if self.path.parent.is_symlink():
+            return None  # somebody else's folder, whatever is in it
         if self.path.is_symlink():
             raise frontmatter.BadMessage(1, "the session's worktree was replaced by a symbolic link")
         return plainfile.read(self.path / name)
@@ -249,6 +293,16 @@ class SessionWorktree:
                 path.unlink()
         self._redact_aside(target)
         return target
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a process has the file open, as a git that holds it as a lock has; only Linux can tell."""
+    wanted = path.stat()
+    for fd in glob.iglob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(fd), wanted):
+                return True
+    return False
 
 
 def _small_file(path: Path) -> str:

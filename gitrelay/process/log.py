@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import threading
 import time
 from collections import deque
@@ -24,7 +25,7 @@ class Log:
     """
 
     def __init__(self, path: Path, redactor: Redactor, head: int = LOG_HEAD, tail: int = LOG_TAIL) -> None:
-        self._file: IO[bytes] = path.open("wb", buffering=0)
+        self._file = _opened(path)
         self._path = path
         self._redactor = redactor
         self._stream = redactor.stream()
@@ -70,9 +71,10 @@ class Log:
         with self._lock:
             tail = self._stream.held() if self._room else self._ending()[0]
             if len(tail) < limit and not self._left_out:
-                with contextlib.suppress(OSError), self._path.open("rb") as f:
-                    f.seek(max(0, self._head - self._room - (limit - len(tail))))
-                    tail = f.read() + tail
+                with contextlib.suppress(OSError, ValueError):
+                    written = self._head - self._room
+                    wanted = min(written, limit - len(tail))
+                    tail = os.pread(self._file.fileno(), wanted, written - wanted) + tail
             return tail[-limit:]
 
     def _ending(self) -> tuple[bytes, int]:
@@ -90,3 +92,11 @@ class Log:
                     self._file.write(b"\n[... %d bytes left out ...]\n" % (self._left_out + cut))
                 self._file.write(tail[-self._limit - OVERLAP :])
             self._file.close()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file at `path`, or one without a name if its folder was deleted: a log ends no call."""
+    try:
+        return path.open("w+b", buffering=0)
+    except OSError:
+        return tempfile.TemporaryFile(buffering=0)

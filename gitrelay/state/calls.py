@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gitrelay.errors import CannotRecord
 from gitrelay.process.values import Limits
 from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
-from gitrelay.state.files import cannot_write, write_whole
+from gitrelay.state.files import cannot_write, is_own_folder, make_folder, remove_tree, share_as_parent, write_whole
 from gitrelay.state.lock import Lock, is_held
 
 VERSION: Final = 1
@@ -41,6 +42,7 @@ class Call:
     request_commit: str | None = None
     peer_pid: int | None = None
     peer_started: float | None = None
+    home: str = ""  # the repository that the call belongs to, as `identity_of` says; a copy of it has another
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
@@ -56,6 +58,27 @@ class Call:
         """What the peer's processes of this call, and of no other, have in their environment."""
         return f"{self.request_commit} {self.top}"
 
+    def to_json(self) -> dict[str, Any]:
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Call | None:
+        """The call that `to_json` gave, None if `value` is none."""
+        try:
+            known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+            return replace(cls(**known), limits=Limits(**known["limits"]), checks=tuple(known.get("checks", ())))
+        except (TypeError, KeyError):
+            return None
+
+
+def identity_of(common_dir: Path) -> str:
+    """What tells a repository from a copy of it, wherever it is moved: device and inode of its git folder."""
+    try:
+        found = os.stat(common_dir)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
 
 def log_name(address: Address, kind: str) -> str:
     """The name, below `logs/`, of what the peer of an exchange printed; `kind` is out, err or check."""
@@ -63,12 +86,20 @@ def log_name(address: Address, kind: str) -> str:
 
 
 class CallFolder:
-    """`calls/<session>/`. The supervisor holds `alive` from before it starts the peer until it has recorded the end."""
+    """`calls/<session>/`. The supervisor holds `alive` from before it starts the peer until it has recorded the end.
+
+    The folder may be deleted at any time, and the repository moved: `keep_alive` brings it back, `moved_to` follows.
+    """
 
     def __init__(self, path: Path, logs: Path) -> None:
         self.path = path
         self.session = path.name
         self._logs = logs
+        self._saved: Call | None = None
+
+    @property
+    def common_dir(self) -> Path:
+        return self.path.parents[2]
 
     @property
     def out_log(self) -> Path:
@@ -86,29 +117,73 @@ class CallFolder:
         return Lock(self.path / "alive")
 
     def is_alive(self) -> bool:
-        return is_held(self.path / "alive")
+        """Whether the call's supervisor lives: it holds `alive` or, on a file system that has no flock, it runs."""
+        return is_held(self.path / "alive") or self._supervisor_runs()
+
+    def _supervisor_runs(self) -> bool:
+        try:
+            pid, created = (self.path / "alive").read_text("ascii").split()
+            call = self.load()
+            if call is None or not self.owns(call):
+                return False
+            from gitrelay.process.kill import identity_matches
+
+            return identity_matches(int(pid), float(created))
+        except (OSError, ValueError):
+            return False
+
+    def owns(self, call: Call) -> bool:
+        """Whether `call` was made in this repository, and not in one that this is a copy of."""
+        return call.home in ("", identity_of(self.common_dir))
 
     def create(self, call: Call) -> None:
+        """Make the folder; one that somebody else has left there is used. Raises CannotRecord."""
         try:
-            self.path.mkdir(exist_ok=True)
+            self._make_parents()
+            make_folder(self.path)
             self.save(call)
         except OSError as e:
             raise cannot_write(self.path, e) from e
 
+    def _make_parents(self) -> None:
+        """Of a state folder that was deleted; never the repository's own, which may have been moved."""
+        for folder in (self.path.parents[1], self.path.parent, self._logs):
+            make_folder(folder)
+
+    def keep_alive(self, call: Call, alive: Lock) -> bool:
+        """Bring back the folder of a running call if it was deleted, with `alive` held; whether it had to be."""
+        if not alive.is_lost:
+            return False
+        with contextlib.suppress(OSError, CannotRecord):
+            self._make_parents()
+            made = CallFolder(self.path.with_name(f".{self.session}.{os.getpid()}"), self._logs)
+            remove_tree(made.path)
+            make_folder(made.path)
+            made.save(self._saved or call)
+            lock = made.alive()
+            if lock.try_acquire():
+                lock.note(supervisor_note())
+                os.rename(made.path, self.path)  # fails if there is another call by now
+                alive.replace(lock, self.path / "alive")
+                return True
+            remove_tree(made.path)
+        return False
+
+    def moved_to(self, common_dir: Path) -> None:
+        """The repository has been moved; its git folder is `common_dir` now."""
+        state = common_dir / "relay"
+        self.path, self._logs = state / "calls" / self.session, state / "logs"
+
     def save(self, call: Call) -> None:
-        value = {"version": VERSION, **asdict(call)}
-        write_whole(self.path / "call.json", json.dumps(value, indent=1).encode())
+        if not call.home:
+            call = replace(call, home=identity_of(self.common_dir))
+        self._saved = call
+        write_whole(self.path / "call.json", json.dumps(call.to_json(), indent=1).encode())
 
     def load(self) -> Call | None:
         """The call, None where there is none or its file cannot be read (then it is no call of ours)."""
         value = _read_json(self.path / "call.json")
-        if value is None:
-            return None
-        try:
-            known = {f.name: value[f.name] for f in fields(Call) if f.name in value}
-            return replace(Call(**known), limits=Limits(**known["limits"]), checks=tuple(known.get("checks", ())))
-        except (TypeError, KeyError):
-            return None
+        return None if value is None else Call.from_json(value)
 
     def request_cancel(self, by: str) -> None:
         write_whole(self.path / "cancel", by.encode())
@@ -144,13 +219,29 @@ class CallFolder:
     def end(self, address: Address) -> None:
         """The call is recorded: its logs move to `logs/`, the folder goes. Never fails."""
         with contextlib.suppress(OSError):
-            for kind, path in (("out", self.out_log), ("err", self.err_log), ("check", self.check_log)):
-                if path.exists():
-                    os.replace(path, self._logs / log_name(address, kind))
-            logs = sorted(self._logs.iterdir(), key=mtime, reverse=True)
-            for old in logs[2 * KEEP_LOGS :]:
-                old.unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+            if is_own_folder(self._logs) and is_own_folder(self.path):
+                self._keep_logs(address)
+        self.remove()
+
+    def _keep_logs(self, address: Address) -> None:
+        for kind, path in (("out", self.out_log), ("err", self.err_log), ("check", self.check_log)):
+            if path.exists():
+                share_as_parent(path)
+                os.replace(path, self._logs / log_name(address, kind))
+        logs = sorted(self._logs.iterdir(), key=mtime, reverse=True)
+        for old in logs[2 * KEEP_LOGS :]:
+            old.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the folder, nothing that a link in it points to. Never fails."""
+        remove_tree(self.path)
+
+
+def supervisor_note() -> str:
+    """What a supervisor writes into `alive` of itself: its pid and when it was created, seconds since the epoch."""
+    import psutil
+
+    return f"{os.getpid()} {psutil.Process().create_time():.3f}\n"
 
 
 def mtime(path: Path) -> float:

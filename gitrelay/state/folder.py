@@ -1,4 +1,4 @@
-"""What stands outside git: `<git common dir>/relay/`. Locks, running calls, peer logs, files kept aside.
+"""What is kept outside git: `<git common dir>/relay/`. Locks, running calls, peer logs, files kept aside.
 
 All of it may be deleted at any time without losing a recorded exchange. Layout:
 
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 from gitrelay.errors import CannotRecord
 from gitrelay.protocol.names import Address
 from gitrelay.state.calls import CallFolder, log_name, mtime
-from gitrelay.state.files import cannot_write, write_whole
+from gitrelay.state.files import cannot_write, is_own_folder, make_folder, share, shared_bits, write_whole
 from gitrelay.state.lock import Lock
 from gitrelay.text import quote_path
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gitrelay.redact import Redactor
 
 
+_TRIES: Final = 5
 _README: Final = """\
 gitrelay keeps here what is only about this machine: locks, running calls, what peers printed.
 The exchanges themselves are commits on the branches relay/*. This folder may be deleted at any time
@@ -46,9 +47,16 @@ without losing one of them; a call that is running then ends as usual.
 class State:
     """The folder of one repository. Raises CannotRecord where it cannot be written."""
 
-    def __init__(self, common_dir: Path, redactor: Callable[[], Redactor] | None = None) -> None:
+    def __init__(
+        self,
+        common_dir: Path,
+        redactor: Callable[[], Redactor] | None = None,
+        shared: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`shared` gives the value of core.sharedRepository when the folder has to be made."""
         self.root = common_dir / "relay"
         self._redactor = redactor
+        self._shared = shared
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -58,32 +66,58 @@ class State:
         return self._redactor() if self._redactor is not None else Redactor()
 
     def prepare(self) -> None:
-        """Make the folders. The first write of every call, so a read-only .git is noticed here, in no time."""
-        try:
-            for name in ("locks", "calls", "logs"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
-            readme = self.root / "README"
-            if not readme.exists():
-                write_whole(readme, _README.encode())
-            # an existing folder says nothing about whether it can still be written
-            if not os.access(self.root / "locks", os.W_OK):
-                mounted = os.statvfs(self.root / "locks").f_flag
-                number = errno.EROFS if mounted & os.ST_RDONLY else errno.EACCES
-                raise OSError(number, os.strerror(number))
-        except OSError as e:
-            raise cannot_write(self.root, e) from e
+        """Make the folders. The first write of every call, so a read-only .git is noticed here, in no time.
+
+        Raises CannotRecord, also if the repository is not here any more, or if a link is in the place of a folder.
+        """
+        for again in reversed(range(_TRIES)):
+            try:
+                self._prepare()
+                return
+            except FileNotFoundError as e:  # somebody deletes the folder just now
+                if not again or not self.root.parent.is_dir():
+                    raise cannot_write(self.root, e) from e
+            except OSError as e:
+                raise cannot_write(self.root, e) from e
+
+    def _prepare(self) -> None:
+        self.make_folders()
+        readme = self.root / "README"
+        if not readme.exists():
+            write_whole(readme, _README.encode())
+        # an existing folder says nothing about whether it can still be written
+        if not os.access(self.root / "locks", os.W_OK):
+            mounted = os.statvfs(self.root / "locks").f_flag
+            number = errno.EROFS if mounted & os.ST_RDONLY else errno.EACCES
+            raise OSError(number, os.strerror(number))
+
+    def make_folders(self) -> None:
+        """The folder and those in it, never the repository's own: it may have been moved. Raises OSError."""
+        if not os.path.lexists(self.root):
+            make_folder(self.root)
+            share(self.root, shared_bits(self._shared()))
+        folders = [self.root / name for name in ("locks", "calls", "logs")]
+        for path in (self.root, *folders):
+            if path.is_symlink():
+                raise CannotRecord(f"{quote_path(path)} is a link; gitrelay follows none there", hint=f"rm '{path}'")
+        for path in folders:
+            make_folder(path)
 
     def lock(self, session: str) -> Lock:
-        return Lock(self.root / "locks" / f"{session}.lock")
+        return Lock(self.root / "locks" / f"{session}.lock", self.make_folders)
 
     def call(self, session: str) -> CallFolder:
         return CallFolder(self.root / "calls" / session, self.root / "logs")
 
     def calls(self) -> list[CallFolder]:
         """Every call that has a folder, running or left behind, the oldest first."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             folders = sorted((self.root / "calls").iterdir(), key=lambda p: (mtime(p), p.name))
-            return [CallFolder(path, self.root / "logs") for path in folders if path.is_dir()]
+            return [
+                CallFolder(path, self.root / "logs")
+                for path in folders
+                if is_own_folder(path) and not path.name.startswith(".")
+            ]
         return []
 
     def log_path(self, address: Address, kind: str) -> Path:
@@ -92,9 +126,14 @@ class State:
     def aside(self, session: str) -> Path:
         """A new folder for what is kept aside from a session's worktree."""
         parent = self.root / "aside" / session
-        for again in range(1, 10_000):
-            folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{again}"
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(parents=True)
-                return folder
+        try:
+            for above in (self.root, parent.parent, parent):
+                make_folder(above)
+            for again in range(1, 10_000):
+                folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{again}"
+                if not os.path.lexists(folder):
+                    make_folder(folder)
+                    return folder
+        except OSError as e:
+            raise cannot_write(parent, e) from e
         raise CannotRecord(f"{quote_path(parent)} is full of things kept aside", hint="remove what is not needed")

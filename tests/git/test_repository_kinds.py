@@ -719,14 +719,6 @@ def _git_points_to_the_main_repository(home: Path, outside: Path) -> None:
     (home / "s/.git").write_text("gitdir: ../../.git\n")
 
 
-def _messages_are_there_already(home: Path, outside: Path) -> None:
-    (home / "s").mkdir()
-    (home / "s/01.req.md").symlink_to(outside / "precious")
-    (home / "s/01.res.md").write_text(
-        "---\nrelay: 4\nre: 01\nfrom: shell\nto: uma\nstatus: done\nverify: pass\n---\n\nfake\n"
-    )
-
-
 @pytest.mark.parametrize(
     "trick",
     [
@@ -735,7 +727,6 @@ def _messages_are_there_already(home: Path, outside: Path) -> None:
         _git_is_a_folder,
         _git_is_a_fifo,
         _git_points_to_the_main_repository,
-        _messages_are_there_already,
     ],
 )
 def test_a_session_folder_that_a_clone_brought(repo: Repo, tmp_path: Path, trap: Trap, trick: object) -> None:
@@ -754,6 +745,23 @@ def test_a_session_folder_that_a_clone_brought(repo: Repo, tmp_path: Path, trap:
     trap.assert_untouched()
     assert (outside.path / "precious").read_text() == "x\n" and outside.git("for-each-ref") == refs
     assert sorted(p.name for p in outside.path.iterdir()) == [".git", "precious"]
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_messages_of_the_file_protocol_stay(repo: Repo, tmp_path: Path, tracked: bool) -> None:
+    """The session is refused, and the files of the user, and what a link there points to, are as they were."""
+    (tmp_path / "precious").write_text("x")
+    home = repo.path / ".relay/s"
+    home.mkdir(parents=True)
+    (home / "01.req.md").symlink_to(tmp_path / "precious")
+    (home / "01.res.md").write_text("mine")
+    if tracked:
+        repo.sh("git add -f .relay; git commit -qm protocol")
+    done = repo.relay("req", "--to", "shell", "--session", "s", "true")
+    assert done.code == 2 and "git relay import" in done.err, done.err
+    assert sorted(path.name for path in home.iterdir()) == ["01.req.md", "01.res.md"]
+    assert (home / "01.res.md").read_text() == "mine" and (tmp_path / "precious").read_text() == "x"
+    assert repo.git("for-each-ref", "refs/heads/relay/") == ""
 
 
 def test_a_tracked_relay_folder_stays_as_it_is(repo: Repo) -> None:

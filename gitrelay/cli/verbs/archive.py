@@ -24,11 +24,13 @@ def command(sessions: tuple[str, ...], restore: bool, as_json: bool) -> int:
     for session in sessions:
         names.check_session(session)
 
+    from gitrelay.calls import inflight
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
     for session in sessions:
+        inflight.settle(ledger, session)
         closing.archive(ledger, session, restore=restore)
     if as_json:
         click.echo(output.envelope("archive", 0, {"restored" if restore else "archived": list(sessions)}))

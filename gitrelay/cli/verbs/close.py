@@ -9,6 +9,7 @@ import click
 from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.protocol import names
 
 
 @click.command("close")
@@ -24,6 +25,7 @@ def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
         raise click.UsageError("name the sessions to close, or give --idle D")
     seconds = None if idle is None else duration.parse(idle, "--idle")
 
+    from gitrelay.calls import inflight
     from gitrelay.cli import output
     from gitrelay.history.sessions import idle_sessions
     from gitrelay.ledger import closing
@@ -31,6 +33,8 @@ def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
 
     ledger = open_ledger(Path.cwd())
     wanted = list(sessions) if seconds is None else idle_sessions(ledger, seconds)
+    for name in wanted:
+        inflight.settle(ledger, names.check_session(name))
     closed = closing.close(ledger, wanted)
     if as_json:
         click.echo(output.envelope("close", 0, {"closed": closed}))

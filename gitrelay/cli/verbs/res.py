@@ -8,6 +8,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option, read_text
+from gitrelay.protocol import names
 
 
 @click.command("res")
@@ -46,11 +47,12 @@ def command(
     """
     text = read_text(body, "BODY")
 
-    from gitrelay.calls import respond
+    from gitrelay.calls import inflight, respond
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    inflight.settle(ledger, names.check_session(session, "--session"))
     found = respond.respond(
         ledger, session=session, re=re_, from_=from_, to=to, status=status, verify=verify, body=text
     )

@@ -30,6 +30,8 @@ def command(everything: bool, as_json: bool) -> int:
     ledger = open_ledger(Path.cwd())
     now = time.time()
     rows: list[dict[str, Any]] = []
+    for why in inflight.settle_all(ledger):
+        output.say(f"git-relay: not recorded yet: {why}")
     for running, folder in inflight.running(ledger):
         quiet = now - (folder.last_output() or running.started)
         age = now - running.started

@@ -15,7 +15,7 @@ from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 
 if TYPE_CHECKING:
-    from gitrelay.calls.following import Following
+    from gitrelay.calls.following import Event, Following
 
 _PAUSE: Final = 1.0  # seconds between two looks
 
@@ -40,12 +40,14 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
+    from gitrelay.calls import inflight
     from gitrelay.calls.following import Following
     from gitrelay.cli import output
     from gitrelay.errors import INTERRUPTED
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    inflight.settle_all(ledger)
     following = Following(ledger, session)
     if as_json:
         click.echo(output.envelope("watch", 0, _running(following)))
@@ -56,6 +58,14 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
         return _plain(following, end) if plain or not terminal else _board(following, end)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _look(following: Following) -> list[Event]:
+    """What is new, once calls that have died are recorded."""
+    from gitrelay.calls import inflight
+
+    inflight.settle_all(following.ledger)
+    return following.look()
 
 
 def _plain(following: Following, end: float | None) -> int:
@@ -77,7 +87,7 @@ def _plain(following: Following, end: float | None) -> int:
         if left <= 0:
             return 0
         time.sleep(left)
-        events = following.look()
+        events = _look(following)
 
 
 def _board(following: Following, end: float | None) -> int:
@@ -101,7 +111,7 @@ def _board(following: Following, end: float | None) -> int:
                     elif not board.press(key):
                         return 0
                 if time.monotonic() >= looked + _PAUSE:
-                    following.look()
+                    _look(following)
                     looked = time.monotonic()
     except keys.Ended as e:
         return 128 + e.number
