@@ -1,4 +1,4 @@
-"""How a call ended: the peer's own answer, or the response that gitrelay writes where it gave none.
+"""How a call ended: the peer's own answer, or the response that gitrelay writes if it gave none.
 
 Which answer counts is decided by the written order of `peers.answers`; if there is none, there is a typed reason and
 a body that says what happened, shows all that was said, and says what to do next. Only this module decides.
@@ -64,7 +64,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
     def redacted(self, redactor: Redactor) -> Outcome:
-        """The same without its secrets; how many there were is in the trailer, as where it is recorded."""
+        """The same without its secrets; how many there were is in the trailer, as in the record."""
         response, data, counts = redacted_response(redactor, self.response, self.data)
         notes = tuple(redactor.redact(note).text for note in self.notes)
         trailers = {key: redactor.redact(value).text for key, value in self.trailers.items()}
@@ -124,7 +124,7 @@ def judge(ledger: Ledger, call: Call, ending: Ending, transcript: Transcript, pr
     if ending.stopped != Reason.CANCELLED or answer is not None:
         outcome, file_fault = reply_file(ledger, call)
         if outcome is None and answer is not None and not file_fault:
-            outcome = _answered(call, answer)  # "I wrote the reply", said beside a broken one, is not the answer
+            outcome = _answered(call, answer)  # "I wrote the reply", said about a broken one, is not the answer
         if outcome is not None:
             return _with_notes(outcome, call, ending, transcript, _forbidden_file(ledger, call))
     reason, what = _why(ending, transcript, file_fault, program, last_words)
@@ -141,7 +141,7 @@ def judge(ledger: Ledger, call: Call, ending: Ending, transcript: Transcript, pr
 
 
 def _why(ending: Ending, transcript: Transcript, file_fault: str, program: str, last_words: str) -> tuple[str, str]:
-    """(reason, what happened) where there is no answer."""
+    """(reason, what happened) if there is no answer."""
     if ending.stopped is not None:
         limits = (Reason.TIMEOUT, Reason.IDLE, Reason.NO_OUTPUT)
         trouble = transcript.error if ending.stopped in limits else None
@@ -173,7 +173,7 @@ def _events(count: int) -> str:
 
 
 def _with_notes(outcome: Outcome, call: Call, ending: Ending, transcript: Transcript, further: str) -> Outcome:
-    """The outcome with what a reader of the record has to know beside the answer."""
+    """The outcome with what a reader of the record has to know besides the answer."""
     notes = [further] if further else []
     if outcome.recorded == Recorded.PEER and ending.stopped is not None:
         notes.append(f"its answer was whole before it was stopped: {ending.detail}")
@@ -208,14 +208,14 @@ def _may_write_file(call: Call) -> bool:
 
 
 def _forbidden_file(ledger: Ledger, call: Call) -> str:
-    """A note on a reply file where the peer may write none, '' if there is none."""
+    """A note on a reply file that the peer may not write, '' if there is none."""
     if _may_write_file(call) or not _file_exists(ledger, call):
         return ""
     return f"{response_file(call.id)} was put into the worktree, and does not count: the peer may write nothing"
 
 
 def _contradiction(ledger: Ledger, call: Call, answer: Answer) -> str:
-    """A note on a reply file beside the answer that counts, '' if there is none or it says the same."""
+    """A note on a reply file next to the answer that counts, '' if there is none or it says the same."""
     if not _may_write_file(call):
         return _forbidden_file(ledger, call)
     found, fault = reply_file(ledger, call)
@@ -265,7 +265,7 @@ def _mismatch(call: Call, response: Response) -> str:
 
 def violated(call: Call, changed: Sequence[str], outcome: Outcome) -> Outcome:
     """The response to a call with read access under which something was changed; what the peer said is kept in it."""
-    what = f"{call.to} had read access, and yet something has changed while it worked: {'; '.join(changed)}"
+    what = f"{call.to} had read access, but something has changed while it worked: {'; '.join(changed)}"
     return replace(failed(call.parties, "sandbox", what, said=outcome.response.body), notes=outcome.notes)
 
 

@@ -13,9 +13,10 @@ import uuid
 from typing import Any, Final
 
 from gitrelay.peers import voice
-from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Address, Said
+from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
+from gitrelay.peers.responses import Address
 
 _ACCESS = {
     # plan mode refuses edits; --tools takes the other tools away (--allowedTools would only pre-approve)

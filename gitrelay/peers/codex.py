@@ -13,13 +13,14 @@ import re
 from typing import Any
 
 from gitrelay.peers import voice
-from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Address, Said
+from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
+from gitrelay.peers.responses import Address
 
 _SANDBOX = {"read": "read-only", "write": "workspace-write", "full": "danger-full-access"}
 _STATUS = re.compile(r"\b(?:status|HTTP)[ :]+(\d{3})\b", re.IGNORECASE)
-# where user namespaces are not allowed every command fails so, and codex itself ends with exit code 0
+# if user namespaces are not allowed, every command fails so, and codex itself ends with exit code 0
 _NO_SANDBOX = re.compile(r"^bwrap: .*namespace", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ class Codex:
     def command(self, call: Invocation) -> Command:
         schema = call.folder / "answer.schema.json"
         schema.write_text(json.dumps(ANSWER_SCHEMA), "utf-8")
-        # -s stands before `resume`, which knows no sandbox of its own and does not remember the last one
+        # -s comes before `resume`, which knows no sandbox of its own and does not remember the last one
         argv = ["codex", "exec", "-s", _SANDBOX[call.access]]
         argv += ["resume", call.resume] if call.resume else []
         argv += ["--json", "--output-schema", str(schema), "-c", "features.unbounded_connection_retries=false"]

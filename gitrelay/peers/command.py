@@ -17,14 +17,14 @@ from typing import Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.peers import voice
-from gitrelay.peers.answers import Address, answer_in
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import clean
+from gitrelay.peers.responses import Address, answer_in
 from gitrelay.process.capture import Capture
 from gitrelay.protocol import frontmatter
 from gitrelay.text import ending, quote
 
-ACCESS: Final = ("write", "full", "read")  # the first is the one whose program stands for the peer
+ACCESS: Final = ("write", "full", "read")  # the first that is configured names the peer's program
 _LEAD: Final = "Answer the request below: print your answer{file}, in the form that its Format block shows.\n{rule}\n"
 _FILE: Final = ", or write it to the file that its Reply line names"
 _LOOK: Final = "You have read access: look only; change no file and no ref, and run nothing that does.\n"

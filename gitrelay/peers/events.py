@@ -167,7 +167,7 @@ def _saved(text: str) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     it are saved, and the rest of it may come with the next line.
     """
     inside = list(_events_inside(text))
-    # a part of the broken event itself stands behind a colon, a comma or a bracket, and only seldom another event
+    # a part of the broken event itself follows a colon, a comma or a bracket, and only seldom another event
     likely = sorted(inside, key=lambda found: text[: found[0]].rstrip()[-1:] in (":", ",", "["))
     for start, end, event in likely:
         outer, broken = _sequence(text[:start] + text[end:])

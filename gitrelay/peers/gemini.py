@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gitrelay.peers import voice
-from gitrelay.peers.answers import Address, Said, written_lead
+from gitrelay.peers.answers import Said, written_lead
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
+from gitrelay.peers.responses import Address
 
 # auto_edit alone has no shell; yolo would also leave the working tree with its file tools' blessing
 _MODE: Final = {"read": "default", "write": "auto_edit", "full": "yolo"}
@@ -106,11 +107,11 @@ def _turns(call: Invocation) -> str:
         if path.name not in known and (not call.resume or any(path.match(pattern) for pattern in call.unseen))
     ]
     parts: list[str] = []
-    room = _TURNS_MAX
+    left = _TURNS_MAX
     for path in reversed(wanted):
         text = "" if path.is_symlink() else path.read_text("utf-8", "replace")
-        room -= len(text)
-        if room < 0:
+        left -= len(text)
+        if left < 0:
             parts.append("(Earlier turns are left out.)\n")
             break
         parts.append(f"<turn file={path.name}>\n{text}</turn>\n")
@@ -212,12 +213,12 @@ class _Events(EventReader):
 
 
 def _http_status(exit_code: int | None) -> int | None:
-    """400 to 511, which the exit code is modulo 256; lower ones stand for other things too (130, 143)."""
+    """400 to 511, which the exit code is modulo 256; lower ones mean other things too (130, 143)."""
     return exit_code + 256 if exit_code is not None and 144 <= exit_code <= 255 else None
 
 
 def _model(result: dict[str, Any] | None) -> str | None:
-    """The model that said the most: a small one that grades the question stands beside it."""
+    """The model that said the most: a small one grades the question."""
     stats = result.get("stats") if result else None
     models = stats.get("models") if isinstance(stats, dict) else None
     if not isinstance(models, dict) or not models:

@@ -15,9 +15,10 @@ import re
 from typing import Any, Final
 
 from gitrelay.peers import voice
-from gitrelay.peers.answers import Address, Said, written_lead
+from gitrelay.peers.answers import Said, written_lead
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
+from gitrelay.peers.responses import Address
 
 # the last rule that matches holds; what is named is not left to a rule of the same agent in a project's file
 _PERMISSION: Final[dict[str, dict[str, str]]] = {
@@ -126,7 +127,7 @@ class _Events(EventReader):
         if error is None and (answer is None or answer.plain):
             error = voice.own_words(self._said.final)
         usage = {name: str(count) for name, count in self._tokens.items()}
-        if self._cost:  # 0 stands for a model whose price it does not know
+        if self._cost:  # 0 is that of a model whose price it does not know
             usage["cost_usd"] = f"{self._cost:.6f}"
         return Transcript(
             answer=answer if error is None else None,

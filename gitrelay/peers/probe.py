@@ -1,4 +1,4 @@
-"""What a peer's program is: where it stands, its version, the flags it knows; asked once per (path, mtime, size)."""
+"""What a peer's program is: where it is, its version, the flags it knows; asked once per (path, mtime, size)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 
 @dataclass(frozen=True)
 class Program:
-    """A program by the name it is called with; `path` None where PATH has none."""
+    """A program by the name it is called with; `path` is None if PATH has none."""
 
     name: str
     path: Path | None
@@ -41,7 +41,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Version:
-    """`text` is the number as the program prints it, '' where it prints none."""
+    """`text` is the number as the program prints it, '' if it prints none."""
 
     text: str
     supported: bool
@@ -73,7 +73,7 @@ def missing(program: str) -> str:
 
 
 def version(state: State, program: Program, able: Capabilities) -> Version | None:
-    """The program's version, from the cache or from `--version`; None where it cannot be told."""
+    """The program's version, from the cache or from `--version`; None if it cannot be told."""
     text = _remembered(state, program, "versions.json", lambda path: _ask(path, program.name), "line")
     if text is None:
         return None
@@ -84,7 +84,7 @@ def version(state: State, program: Program, able: Capabilities) -> Version | Non
 def version_in(printed: str, name: str) -> str:
     """The number in the line in which the program `name` says its version, '' if there is none.
 
-    Warnings and notices of a newer version stand before or after it and hold numbers too. 0.0.0 is what a build from
+    Warnings and notices of a newer version come before or after it and hold numbers too. 0.0.0 is what a build from
     source says: it is no version.
     """
     form = re.compile(_VERSION_LINE.format(name=re.escape(name)), re.IGNORECASE)
@@ -98,7 +98,7 @@ def version_in(printed: str, name: str) -> str:
 def missing_flags(state: State, program: Program, commands: Sequence[Sequence[str]]) -> list[str]:
     """The flags of `commands` (argv[0] left out) that the program's own help does not name.
 
-    The help that is asked is that of the subcommand the words begin with. Empty where there is no help to read.
+    The help that is asked is that of the subcommand the words begin with. Empty if there is no help to read.
     """
     found: list[str] = []
     for words in commands:

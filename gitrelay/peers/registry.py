@@ -30,7 +30,7 @@ _DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
-    """How the events of the peer of that name read, None where it prints plain lines."""
+    """How the events of the peer of that name read, None if it prints plain lines."""
     return None if _has_command(repo, name) else _DESCRIBE.get(name)
 
 

@@ -1,6 +1,6 @@
 """`shell`, the embedded peer: the task is a command, its exit code the verdict. Needs no account.
 
-It is the one place where a shell runs what was asked, because that is what was asked.
+Only here a shell runs what was asked, because that is what was asked.
 """
 
 from __future__ import annotations

@@ -150,23 +150,6 @@ def parse_response(data: bytes) -> Response:
     )
 
 
-def parse_structured(text: str) -> tuple[str, str, str] | None:
-    """(status, verify, body) from a peer's final message that is a JSON object, None if it is not one.
-
-    Raises BadMessage if it is an object but not the answer that the schema asks for.
-    """
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as e:
-        line = getattr(e, "lineno", 1)
-        raise BadMessage(line, f"final message is not JSON: {e}") from None
-    except RecursionError:
-        raise BadMessage(1, "final message is nested too deeply") from None
-    return structured(value)
-
-
 def structured(value: object) -> tuple[str, str, str]:
     """(status, verify, body) of a structured answer. Raises BadMessage."""
     if not isinstance(value, dict):
@@ -175,10 +158,17 @@ def structured(value: object) -> tuple[str, str, str]:
     for key, allowed in (("status", STATUSES), ("verify", VERDICTS), ("body", None)):
         field = value.get(key)
         if not isinstance(field, str) or (allowed is not None and field not in allowed):
-            raise BadMessage(1, f"structured answer: {key} is {quote(json.dumps(field)[:200])}")
+            raise BadMessage(1, f"structured answer: {key} is {_shown(field)}")
         answer.append(field)
     body = answer[2].encode("utf-8", "replace").decode()  # JSON may escape lone surrogates; UTF-8 has none
     if not body.strip():
         raise BadMessage(1, "structured answer: the body is empty")
     decode(body.encode())
     return answer[0], answer[1], body.removesuffix("\n")
+
+
+def _shown(value: object) -> str:
+    try:
+        return quote(json.dumps(value)[:200])
+    except RecursionError:
+        return "nested too deeply"

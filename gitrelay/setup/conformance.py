@@ -1,7 +1,7 @@
 """What every peer must be able to do, tried on the real one: named cases, in a throw-away repository.
 
 No case knows the model: it asks for something that any agent can do, and looks at what was recorded and at
-what stands in the working tree. The peer's own settings are taken along; its processes carry a mark in
+what is in the working tree. The peer's own settings are taken along; its processes carry a mark in
 their environment, by which one that stays behind is found.
 """
 
@@ -218,7 +218,7 @@ class _Case:
     try_: Callable[[_Bench], None]
     needs: str | None = None  # the access without which it is skipped
     paid: bool = True  # it asks a model
-    decides: bool = False  # where it fails, the others would only say the same
+    decides: bool = False  # if it fails, the others would only say the same
 
 
 CASES: Final = (
@@ -235,7 +235,7 @@ CASES: Final = (
 
 
 def find(folder: Path, name: str) -> tuple[Repository, Peer]:
-    """The peer of that name, as configured where `folder` is. Raises UsageError for one that cannot be tried."""
+    """The peer of that name, as configured in the repository of `folder`. Raises UsageError if it cannot be tried."""
     repo = Repository.open(folder)
     peer = registry.find(repo, name)
     if peer.name == "shell" and peer is registry.BUILT_IN["shell"]:

@@ -18,9 +18,10 @@ from gitrelay.cli.output import safe
 from gitrelay.errors import UsageError
 from gitrelay.git.objects import split_tree
 from gitrelay.peers import registry
-from gitrelay.peers.answers import Address, Said
+from gitrelay.peers.answers import Said
 from gitrelay.peers.base import Invocation
 from gitrelay.peers.registry import BUILT_IN
+from gitrelay.peers.responses import Address
 from gitrelay.protocol import message, names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.frontmatter import BadMessage
@@ -69,11 +70,13 @@ def response(data: bytes) -> None:
 
 def structured(data: bytes) -> None:
     try:
-        found = message.parse_structured(data.decode("utf-8", "replace"))
+        found = message.structured(json.loads(data))
     except BadMessage as e:
         _one_line(e)
         return
-    assert found is None or (found[0] in message.STATUSES and found[1] in message.VERDICTS and found[2].strip())
+    except (ValueError, RecursionError):
+        return  # no JSON
+    assert found[0] in message.STATUSES and found[1] in message.VERDICTS and found[2].strip()
 
 
 def words(data: bytes) -> None:

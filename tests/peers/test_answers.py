@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gitrelay.peers.answers import Address, Said, answer_in, written_lead
+from gitrelay.peers.answers import Said, written_lead
 from gitrelay.peers.base import Invocation
+from gitrelay.peers.responses import Address, answer_in
 from gitrelay.protocol.frontmatter import MAX_BYTES
 from gitrelay.protocol.message import Request
 
