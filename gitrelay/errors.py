@@ -131,6 +131,7 @@ class Code(StrEnum):
     EXISTS = "exists", "what would be made is there already"
     GIT = "git", "git failed in a way that has no word of its own"
     GIT_CANNOT_OPEN = "git-cannot-open", "git cannot open the repository"
+    GIT_HANGS = "git-hangs", "git, or a program that it runs, did not end in time"
     GIT_LOCKED = "git-locked", "git's own lock file is held"
     GIT_TOO_OLD = "git-too-old", "git is older than 2.30"
     IN_THE_WAY = "in-the-way", "a hook would replace a file of somebody else"

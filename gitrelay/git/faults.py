@@ -51,6 +51,19 @@ class GitError(RelayError):
         self.stderr = stderr
 
 
+class Hangs(CannotRecord):
+    """A git process that did not end in time, because of a program that it runs. `limit` is in seconds."""
+
+    code = Code.GIT_HANGS
+
+    def __init__(self, args: Sequence[str], limit: float) -> None:
+        super().__init__(
+            f"git {args[0] if args else ''} did not end within {limit:g} s and was ended",
+            hint="a filter, a signing program or the disk did not answer; try that git command by hand",
+        )
+        self.limit = limit
+
+
 class Damaged(GitError):
     """An object or a ref that git cannot read."""
 

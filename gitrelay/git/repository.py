@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +23,15 @@ from typing import Final
 
 from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
-from gitrelay.git.faults import GitError, classified, last_line
+from gitrelay.git.faults import GitError, Hangs, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree
-from gitrelay.git.run import MESSAGE_SETTINGS, SETTINGS, execute, require_version
+from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute, require_version
 from gitrelay.protocol.record import Identity
 from gitrelay.text import quote_path
 
+_SIGN_LIMIT: Final = 25.0  # seconds for a program that signs, where nobody can be asked for a passphrase
+_SIGN_LIMIT_ASKING: Final = 120.0  # on a terminal
+_FILTER_LIMIT: Final = 30.0  # seconds for git to look at the user's files through filters
 _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
 
 
@@ -105,12 +109,16 @@ class Repository:
         place: Path | None = None,
         ok: Sequence[int] = (0,),
         users: bool = False,
+        limit: float | None = None,
     ) -> bytes:
         """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault.
 
-        `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold.
+        `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold. Raises
+        Hangs after `limit` seconds; a filter of the user's has _FILTER_LIMIT.
         """
-        status, out, err = execute(place or self.place, args, stdin, env, users=users)
+        if limit is None:
+            limit = _FILTER_LIMIT if users and self._has_own_filters else LIMIT
+        status, out, err = execute(place or self.place, args, stdin, env, users=users, limit=limit)
         if status not in ok:
             raise classified(args, status, err)
         return out
@@ -146,6 +154,14 @@ class Repository:
     def flag(self, name: str) -> bool | None:
         value = self.setting(name)
         return None if value is None else value.lower() in ("true", "yes", "on", "1")
+
+    @cached_property
+    def _has_own_filters(self) -> bool:
+        """Whether a program of the user's may run while git looks at files; git-lfs may take its time."""
+        programs = (
+            name for name in self.config if name.startswith("filter.") and name.endswith((".clean", ".process"))
+        )
+        return any(not name.startswith("filter.lfs.") for name in programs)
 
     @cached_property
     def identity(self) -> Identity:
@@ -250,7 +266,16 @@ class Repository:
                 tree,
                 stdin=message.encode(),
                 env=env,
+                limit=(_SIGN_LIMIT_ASKING if sys.stdin.isatty() else _SIGN_LIMIT) if signed else None,
             )
+        except Hangs as e:
+            if not signed:
+                raise
+            raise CannotRecord(
+                f"the commit cannot be signed: the signing program did not end within {e.limit:g} s",
+                hint="git config gpg.program; an agent may ask where nobody sees it; or 'git config relay.sign false'",
+                code=Code.CANNOT_SIGN,
+            ) from e
         except GitError as e:
             if not signed:
                 raise

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import CannotRecord, Code
+from gitrelay.git.faults import Hangs
 
 if TYPE_CHECKING:
     from git import Git
 
 
+LIMIT: Final = 900.0  # seconds; the slowest that was seen is a first look at the files of a very large repository
 MINIMUM: Final = (2, 30)
 SETTINGS: Final = (
     "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
@@ -51,9 +54,18 @@ _MESSAGE_ENVIRONMENT: Final = {"GIT_ATTR_NOSYSTEM": "1"}
 
 
 def execute(
-    place: Path, args: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None, *, users: bool = False
+    place: Path,
+    args: Sequence[str],
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    *,
+    users: bool = False,
+    limit: float = LIMIT,
 ) -> tuple[int, bytes, str]:
-    """(status, stdout, stderr) of one git process."""
+    """(status, stdout, stderr) of one git process. Raises Hangs if it has not ended after `limit` seconds.
+
+    It is ended then, with the programs that it has started: a filter, or one that signs.
+    """
     git = _git()
     settings = [word for setting in SETTINGS + (() if users else MESSAGE_SETTINGS) for word in ("-c", setting)]
     command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
@@ -62,20 +74,30 @@ def execute(
         if stdin:
             source.write(stdin)
             source.seek(0)
-        status, out, err = git.execute(
+        started = git.execute(
             command,
             istream=source,
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
+            as_process=True,
             env=_ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {}),
             shell=False,
         )
-    if status == -signal.SIGINT:
+        process = started.proc
+        assert process is not None
+        try:
+            out, err = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            from gitrelay.process import kill
+
+            kill.end_family(process.pid)
+            process.wait()
+            raise Hangs(args, limit) from None
+        finally:
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+    if process.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
-    assert isinstance(out, bytes)
-    return int(status), out, str(err)
+    return process.returncode, out, err.decode("utf-8", "replace").removesuffix("\n")
 
 
 def _git() -> Git:

@@ -66,6 +66,13 @@ def _signal_group(leader: psutil.Process, *, force: bool) -> None:
             leader.terminate()
 
 
+def end_family(pid: int) -> None:
+    """End a child of this process, which shares its group, and all that it started: SIGTERM, then SIGKILL."""
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        _end([leader, *leader.children(recursive=True)])
+
+
 def stop_descendants() -> None:
     """End whatever the peer left behind; on Linux its orphans have become children of this process."""
     with contextlib.suppress(psutil.Error):
