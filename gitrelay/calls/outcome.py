@@ -184,7 +184,8 @@ def _with_notes(outcome: Outcome, call: Call, ending: Ending, transcript: Transc
     if transcript.denied:
         count = len(transcript.denied)
         tools = ", ".join(dict.fromkeys(plain(tool, 60) for tool in transcript.denied[:20]))
-        notes.append(f"{count} tool call{'' if count == 1 else 's'} of {call.to} were refused: {tools}")
+        calls = f"1 tool call of {call.to} was" if count == 1 else f"{count} tool calls of {call.to} were"
+        notes.append(f"{calls} refused: {tools}")
     if outcome.recorded == Recorded.PEER and transcript.garbled:
         notes.append(f"{_events(transcript.garbled)} of what it printed broken; the log has all of it")
     return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome

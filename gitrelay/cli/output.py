@@ -150,7 +150,7 @@ def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, s
             write(e.response_data)
         denied = _number(e.response.trailers.get(Trailer.DENIED, "")) if e.response else 0
         if denied:
-            say(f"{denied} tool call{'' if denied == 1 else 's'} of {e.to} were refused")
+            say(f"1 tool call of {e.to} was refused" if denied == 1 else f"{denied} tool calls of {e.to} were refused")
         for check in e.checks:
             if check.word == "pass":
                 say(f"check pass: {check.command}")

@@ -141,23 +141,42 @@ def test_two_peers_take_two_turns_each(place: Place) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_reply_file_beats_the_structured_answer(place: Place, peer: str) -> None:
+def test_the_structured_answer_beats_a_reply_file(place: Place, peer: str) -> None:
     reply = f"---\nrelay: 4\nre: 01\nfrom: {peer}\nto: uma\nstatus: done\nverify: pass\n---\n\nFrom the file.\n"
     with ModelServer([Write(".relay/s/01.res.md", reply), Answer(body="From the event.")]) as server:
         repo = place(server.url)
         done = ask(repo, peer)
     check_recorded(repo, done, peer, None, 0)
-    assert done.out == reply
+    assert done.out.endswith("\n\nFrom the event.\n")
+    said = repo.git("log", "-1", "--format=%B", "relay/s", "--")
+    assert "the reply file, which does not count, says done, verify pass" in said
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_plain_words_are_the_body(place: Place, peer: str) -> None:
+def test_plain_words_are_no_answer_to_a_schema_and_are_kept(place: Place, peer: str) -> None:
     with ModelServer([Text("Just words.")]) as server:
         repo = place(server.url)
         done = ask(repo, peer)
-    found = check_recorded(repo, done, peer, None, 0)
-    assert (found["Relay-Status"], found["Relay-Verify"]) == ("done", "skip")
-    assert done.out.endswith("\n\nJust words.\n")
+    check_recorded(repo, done, peer, "bad-output", 4)
+    assert "\nJust words.\n" in done.out
+
+
+def test_a_json_object_in_words_is_the_answer(place: Place) -> None:
+    words = 'I have looked.\n\n```json\n{"status": "done", "verify": "fail", "body": "It has no WHERE."}\n```\n'
+    with ModelServer([Text(words)]) as server:
+        repo = place(server.url)
+        done = ask(repo, "claude")
+    check_recorded(repo, done, "claude", None, 1)
+    assert "It has no WHERE." in done.out
+
+
+def test_refused_tool_calls_are_counted(place: Place, tmp_path: Path) -> None:
+    with ModelServer([Write(str(tmp_path / "outside.txt"), "x\n"), Answer(body="Refused.")]) as server:
+        repo = place(server.url)
+        done = ask(repo, "claude")
+    found = check_recorded(repo, done, "claude", None, 0)
+    assert found["Relay-Denied"] == "1" and "1 tool call of claude was refused" in done.err
+    assert not (tmp_path / "outside.txt").exists()
 
 
 # -- no answer -------------------------------------------------------------------------------------

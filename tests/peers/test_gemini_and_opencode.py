@@ -226,9 +226,19 @@ def test_opencode_reads_the_turns_that_git_ignores(place: Place) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_reply_file_wins(place: Place, peer: str) -> None:
+def test_a_response_in_the_final_words_beats_a_reply_file(place: Place, peer: str) -> None:
     reply = response_file(peer, "From the file.")
     with ModelServer([Write(".relay/s/01.res.md", reply), Answer(body="From the event.")]) as server:
+        repo = place(server.url)
+        done = ask(repo, peer)
+    check_recorded(repo, done, peer, None, 0)
+    assert done.out.endswith("\n\nFrom the event.\n")
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_reply_file_beats_words(place: Place, peer: str) -> None:
+    reply = response_file(peer, "From the file.")
+    with ModelServer([Write(".relay/s/01.res.md", reply), Text("I wrote the reply file.")]) as server:
         repo = place(server.url)
         done = ask(repo, peer)
     check_recorded(repo, done, peer, None, 0)
