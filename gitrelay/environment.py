@@ -228,11 +228,14 @@ def chain(environ: Mapping[str, str]) -> list[str]:
 
 
 CALL: Final = "GITRELAY_CALL"  # on the processes of peers and checks: the call's mark
+OF_CHECK: Final = " check"  # ends the mark of a check, which runs for the caller and not for the peer
+ACCESS: Final = "GITRELAY_ACCESS"  # what the call that a process works for may do
 
 
-def handed_down(environ: Mapping[str, str], address: object) -> dict[str, str]:
+def handed_down(environ: Mapping[str, str], address: object, access: str) -> dict[str, str]:
     """What a peer is told about the call it works for."""
     return {
+        ACCESS: access,
         "GITRELAY_DEPTH": str(depth(environ) + 1),
         "GITRELAY_CHAIN": " ".join([*chain(environ), str(address)]),
     }

@@ -91,6 +91,7 @@ class Code(StrEnum):
         code.meaning = meaning
         return code
 
+    ACCESS = "access", "it asks for more access than the call that it runs in has"
     ANSWERED = "answered", "the exchange is answered already"
     ARCHIVED = "archived", "the session is archived"
     BAD_ACCESS = "bad-access", "no such access, or the peer cannot be held to it"
@@ -205,6 +206,13 @@ class CannotRecord(RelayError):
 
     exit_code = NO_ANSWER
     code = Code.CANNOT_RECORD
+
+
+class Refused(RelayError):
+    """A call asked for more access than it has."""
+
+    exit_code = NO_ANSWER
+    code = Code.ACCESS
 
 
 class Busy(RelayError):

@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import inflight, plan, recording
+from gitrelay.calls import inflight, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.plan import Plan
-from gitrelay.errors import Busy, Code, Interrupted, Reason, UsageError
+from gitrelay.calls.within import Within
+from gitrelay.errors import Busy, Code, Interrupted, Reason, RelayError, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import Session, locked
+from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.protocol import names
-from gitrelay.protocol.message import Request
+from gitrelay.protocol.message import Parties, Request
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.protocol.words import Recorded
@@ -189,11 +191,14 @@ def _busy(session: str, call: Call | None) -> Busy:
 def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | None) -> Asked:
     ledger = held.ledger
     repo = ledger.repo
+    outer = within.enclosing(ledger)
     id_ = held.name if wanted.one_shot else tip.next_id
     request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
     trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **wanted.binding}
     files = snapshot.take(repo, held.name)
+    if outer is not None and not outer.access.covers(wanted.needs):
+        return _refuse(held, tip, request, trailers, files, outer, wanted)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
         inflight.note_for_a_person(ledger, Address(held.name, request.id))
@@ -230,6 +235,30 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         recording.heal(held, folder)
         raise
     return Asked(call.address, held.worktree.path / request.file, (*held.notes, *wanted.notes))
+
+
+def _refuse(
+    held: Session,
+    tip: Tip,
+    request: Request,
+    trailers: Mapping[str, str],
+    files: Snapshot | None,
+    outer: Within,
+    wanted: Plan,
+) -> Asked:
+    """Record a request that asks for more access than the call it runs in has, and that it was refused."""
+    words = f"git relay req --to {wanted.to} --access {wanted.chosen.access}{' --check' if wanted.checks else ''}"
+    why = outer.refuse(wanted.needs, words)
+    address = Address(held.name, request.id)
+    tip = held.append_request(tip, request, trailers, files=files, synchronise=False)
+    answer = failed(Parties(request.id, wanted.from_, wanted.to), Reason.ACCESS, why)
+    own = {Trailer.RECORDED: answer.recorded, Trailer.IN: outer.address}
+    after = snapshot.take(held.ledger.repo, held.name)
+    held.append_response(tip, answer.response, own, files=after, synchronise=not wanted.one_shot)
+    if wanted.one_shot:
+        with contextlib.suppress(RelayError, OSError):
+            held.worktree.remove()
+    return Asked(address, held.worktree.path / request.file, tuple(held.notes))
 
 
 def _give_up(held: Session, folder: CallFolder, call: Call) -> None:

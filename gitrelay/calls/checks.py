@@ -7,12 +7,16 @@ What a peer reports and what the tool observed are separate records. A check run
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment
+from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
@@ -27,6 +31,7 @@ from gitrelay.text import ending
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor
 
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _HEAD: Final = 16 * 1024
 _TAIL: Final = 48 * 1024
 
@@ -45,13 +50,15 @@ def run(
     from gitrelay.process import child
     from gitrelay.process.log import Log
 
+    surroundings = environment.for_peer(os.environ, env or {})
+    found = program(command, place, surroundings)
     capture = Capture(_HEAD, _TAIL, redactor)
     out = Log(log, redactor)
     try:
         end = child.run(
             ("sh", "-c", command),
             cwd=place,
-            env=environment.for_peer(os.environ, env or {}),
+            env=surroundings,
             stdin=b"",
             limits=Limits(wall=limit),
             listener=capture,
@@ -65,16 +72,30 @@ def run(
     if end.stopped is not None:
         word = "timeout" if end.stopped == "timeout" else "lost"
     elif end.exit_code is None:
-        return CheckResult(command, "lost", end.seconds, f"it did not start: {end.error}")
+        return CheckResult(command, "lost", end.seconds, f"it did not start: {end.error}", found)
     else:
         word = "pass" if end.exit_code == 0 else f"fail ({ending(end.exit_code)})"
-    return CheckResult(command, word, end.seconds, capture.text())
+    return CheckResult(command, word, end.seconds, capture.text(), found)
 
 
-def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: float | None) -> list[CheckResult]:
-    """Run the checks of an answered exchange anew, or other ones, and append what they came to.
+def program(command: str, place: Path, environ: Mapping[str, str]) -> str:
+    """The file that the command's first word is found as, links followed; '' if the shell finds it another way."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    word = next((word for word in words if not _ASSIGNMENT.match(word)), "")
+    if "/" in word:
+        path = place / word
+        return os.path.realpath(path) if path.is_file() else ""
+    found = shutil.which(word, path=environ.get("PATH", os.defpath)) if word else None
+    return os.path.realpath(place / found) if found else ""
 
-    Raises UsageError where there is nothing to run or nowhere to run it, Busy while the session has a turn in flight.
+
+def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: float | None, by: By) -> list[CheckResult]:
+    """Run the checks of an answered exchange again, or other ones, and append the results with who ran them.
+
+    Raises UsageError if there is nothing to run or no place to run it, Busy while the session has a turn in flight.
     """
     from gitrelay.history import exchanges
 
@@ -101,6 +122,6 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
                 raise UsageError(f"session {address.session} is archived", hint="git relay archive --restore it")
             if tip.pending is not None:
                 raise Busy(f"session {address.session} has a turn in flight: {Address(address.session, tip.pending)}")
-            held.append_check(tip, address.id, result, files=snapshot.take(ledger.repo, address.session))
+            held.append_check(tip, address.id, result, by.trailers, files=snapshot.take(ledger.repo, address.session))
         results.append(result)
     return results

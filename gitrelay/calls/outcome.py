@@ -48,6 +48,7 @@ _ADVICE: Final = {
     "refused": "Ask in other words, or another peer.",
     "peer-failed": "Read the log for the peer's own words, then call again.",
     "sandbox": "Look at what has changed (git status); somebody else may have done it. What the peer said is below.",
+    "access": "Ask for no more than the call has (--access), or leave it to the caller.",
     "recursion": "Do the work here, or let the outermost caller ask; 'git config relay.maxDepth N' allows more.",
     "lost": "The call may have done part of its work: look at the working tree, then call again.",
 }

@@ -45,6 +45,11 @@ class Plan:
     notes: tuple[str, ...] = ()  # for the person who asks
 
     @property
+    def needs(self) -> Access:
+        """The access that the call needs: a check is a command that gitrelay itself runs."""
+        return max(self.chosen.access, Access.WRITE if self.checks else Access.READ, key=lambda one: one.rank)
+
+    @property
     def one_shot(self) -> bool:
         return self.session is None
 

@@ -13,6 +13,7 @@ from typing import Final
 from gitrelay import environment
 from gitrelay.calls import checks
 from gitrelay.calls.outcome import Outcome, failed, reply_file
+from gitrelay.calls.watching import Overlap
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.history.exchange import Exchange
@@ -24,6 +25,7 @@ from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, parse_response, response_file
 from gitrelay.protocol.record import ARCHIVE, Trailer
 from gitrelay.protocol.words import Recorded
+from gitrelay.state import writers
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.state.files import write_whole
 
@@ -140,23 +142,28 @@ def _status(session: Session, call: Call) -> str:
 def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> None:
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
-        env = {environment.CALL: call.mark}
+        env = {environment.CALL: call.check_mark}
         place = Path(call.top) if os.path.isdir(call.top) else ledger.repo.place
+        overlap = Overlap(ledger.state, call.address, call.top)
         result = checks.run(command, place, call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env)
+        shared = overlap.trailer()
         with held(ledger, call.session) as session:
-            _record_check(session, call, result)
+            _record_check(session, call, result, shared)
 
 
-def _record_check(session: Session, call: Call, result: CheckResult) -> None:
+def _record_check(session: Session, call: Call, result: CheckResult, shared: str = "") -> None:
     tip = session.tip()
     if tip is not None:
-        session.append_check(tip, call.id, result, files=snapshot.take(session.ledger.repo, call.session))
+        files = snapshot.take(session.ledger.repo, call.session)
+        session.append_check(tip, call.id, result, {Trailer.SHARED: shared}, files=files)
 
 
-def end(session: Session, folder: CallFolder, call: Call) -> None:
+def end(session: Session, folder: CallFolder, call: Call, ended: float | None = None) -> None:
+    """The call is over; `ended` is when, seconds since the epoch, None for now."""
     if call.one_shot:
         with contextlib.suppress(RelayError, OSError):
             session.worktree.remove()
+    writers.note_end(session.ledger.state, call, time.time() if ended is None else ended)
     folder.end(call.address)
 
 
@@ -184,16 +191,17 @@ def heal(session: Session, folder: CallFolder) -> bool:
                 session.worktree.restore(tip.entries)  # a request that was written and not committed
             folder.remove()
             return True
+        ended = writers.last_sign(folder, call)
         if folder.owns(call):
             session = _where_it_ran(session, call)
             _stop_orphan(call)
         if tip is not None and _has_answer(tip, call):
             _lose_checks(session, call)
-            end(session, folder, call)
+            end(session, folder, call, ended)
             return True
         record(session, call, _kept_outcome(folder) or _lost(session.ledger, folder, call))
         _lose_checks(session, call)
-        end(session, folder, call)
+        end(session, folder, call, ended)
     return True
 
 
@@ -237,7 +245,8 @@ def _stop_orphan(call: Call) -> None:
         and kill.identity_matches(call.peer_pid, call.peer_started)
     ):
         kill.stop(call.peer_pid)
-    kill.stop_marked(environment.CALL, call.mark)
+    for mark in (call.mark, call.check_mark):
+        kill.stop_marked(environment.CALL, mark)
 
 
 def _kept_outcome(folder: CallFolder) -> Outcome | None:

@@ -7,6 +7,7 @@ import os
 
 from gitrelay import environment
 from gitrelay.calls import inflight
+from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -18,17 +19,18 @@ from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import CallFolder
 from gitrelay.text import quote
 
 
 def respond(
-    ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str
+    ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str, by: By
 ) -> Exchange:
     """Record an answer that a peer or a person gives itself.
 
     Raises UsageError if it does not fit the request, Busy while the request's peer works on it and somebody else
-    answers in its place.
+    answers in its place, or nobody can because its answer is what it prints: under read access, or in a review.
     """
     names.check_session(session, "--session")
     address = names.parse_address(f"{session}/{re}")
@@ -52,7 +54,8 @@ def respond(
         if tip is None:
             raise UsageError(f"session {quote(session)} is archived", hint=f"git relay archive --restore {session}")
         response = Response(re, from_, to, status, verify, body)
-        held.append_response(tip, response, {Trailer.RECORDED: "peer"}, files=snapshot.take(ledger.repo, session))
+        trailers = {Trailer.RECORDED: Recorded.PEER, **by.trailers}
+        held.append_response(tip, response, trailers, files=snapshot.take(ledger.repo, session))
     inflight.forget_person(ledger, session)
     return exchanges.exchange(ledger, address)
 
@@ -60,6 +63,11 @@ def respond(
 def _refuse_running(folder: CallFolder, address: Address) -> None:
     """Raise Busy if the call still runs and this process is not part of it. Under the session's lock this holds."""
     call = folder.load() if folder.is_alive() else None
+    if call is not None and call.id == address.id and call.prints_answer:
+        raise Busy(
+            f"{call.to} works on {address}, and its answer is what it prints: nobody answers for it",
+            hint=f"git relay cancel {address}",
+        )
     if call is None or call.id != address.id or os.environ.get(environment.CALL) == call.mark:
         return
     import psutil

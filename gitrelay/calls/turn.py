@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import continuation, readonly, settings
+from gitrelay.calls import continuation, settings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
+from gitrelay.calls.watching import Watch
 from gitrelay.errors import Reason, RelayError, UsageError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
@@ -25,7 +26,7 @@ from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
-from gitrelay.protocol.words import Access, Sandbox
+from gitrelay.protocol.words import Sandbox
 from gitrelay.state.calls import Call, CallFolder
 
 
@@ -49,7 +50,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         return failed(call.parties, Reason.UNAVAILABLE, turn.version.complaint(turn.peer))
     cancelled = cancellation(folder)
     resumed = turn.conversation
-    before = _state_before(ledger, call)
+    watch = Watch(ledger, call)
     try:
         ran = _run_once(ledger, turn, folder, call, cancelled)
     except UsageError as e:
@@ -73,13 +74,14 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     }
     _tidy(turn, call)
     outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
-    if call.access == Access.READ:
-        kept, changed = _access_kept(ledger, call, before)
-        trailers[Trailer.SANDBOX] = kept
-        if kept == Sandbox.VIOLATED:
-            outcome = violated(call, changed, outcome)
-        elif changed:
-            notes.append(f"changed while it worked, and by whom cannot be told: {'; '.join(changed)}")
+    seen = watch.seen(folder.refused())
+    if seen.sandbox is not None:
+        trailers[Trailer.SANDBOX] = seen.sandbox
+    trailers[Trailer.SHARED] = seen.shared
+    if seen.sandbox == Sandbox.VIOLATED:
+        outcome = violated(call, seen.changed, outcome)
+    else:
+        notes += seen.notes
     return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
 
 
@@ -122,7 +124,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     assert request is not None
     peer = registry.find(repo, call.to)
-    own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address)
+    own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address, call.access)
     own[environment.CALL] = call.mark
     env = environment.for_peer(os.environ, own)
     follows, conversation = False, None
@@ -146,26 +148,6 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
     litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.top) / name))
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
-
-
-def _state_before(ledger: Ledger, call: Call) -> readonly.Print | None:
-    return readonly.take(ledger.repo) if call.access == Access.READ else None
-
-
-def _access_kept(ledger: Ledger, call: Call, before: readonly.Print | None) -> tuple[Sandbox, list[str]]:
-    """(held, violated or unknown; what has changed). Beside a call that may write, nobody can tell who wrote."""
-    after = readonly.take(ledger.repo)
-    if before is None or after is None:
-        return Sandbox.UNKNOWN, []
-    changed = readonly.differences(before, after)
-    if not changed:
-        return Sandbox.HELD, []
-    if call.bound:  # a review in the background: people work on beside it
-        return Sandbox.UNKNOWN, changed
-    others = (folder.load() for folder in ledger.state.calls() if folder.session != call.session)
-    if any(other is not None and other.access != Access.READ and other.top == call.top for other in others):
-        return Sandbox.UNKNOWN, changed
-    return Sandbox.VIOLATED, changed
 
 
 def _tidy(turn: _Turn, call: Call) -> None:
@@ -197,8 +179,9 @@ def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cance
         out_log=out_log,
         err_log=err_log,
         cancelled=cancelled,
-        started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at)),
+        started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at, supervisor=os.getpid())),
     )
+    folder.save(call)  # the peer is gone, and what runs below the supervisor from now on is not its doing
     last_words = (err_log or out_log).last(8192).decode("utf-8", "replace")
     for log in (out_log, err_log):
         if log is not None:

@@ -70,6 +70,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "XDG_DATA_HOME": "See BASH_COMPLETION_USER_DIR. Default: ~/.local/share.",
     "XDG_CONFIG_HOME": "Where fish's files are, for 'completion'. Default: ~/.config.",
     "GITRELAY_DEPTH": "Set for a peer: how many calls it is below a person. See relay.maxDepth.",
+    "GITRELAY_ACCESS": "Set for a peer: the access of its call, which no call that it makes can exceed.",
     "GITRELAY_CHAIN": "Set for a peer: the addresses of the calls that it is below.",
     "CI": "If it is true, 'check' exits with 1 when nothing was judged.",
     "GITRELAY_SKIP": "The reason why this push goes without a verdict; it is recorded. See 'bypass'.",

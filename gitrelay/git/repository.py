@@ -304,16 +304,6 @@ class Repository:
         _, _, err = execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
         return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)
 
-    def refs_listing(self, without: Sequence[str]) -> bytes:
-        """Every ref and what it stands for, but those that begin with one of `without`."""
-        lines = self.run("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        skipped = tuple(prefix.encode() for prefix in without)
-        return b"\n".join(line for line in lines if not line.startswith(skipped))
-
-    def index_listing(self) -> bytes:
-        """What the index holds; unlike its file, this stays the same when git refreshes it."""
-        return self.run("ls-files", "--stage", "-z")
-
     def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
         """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
 

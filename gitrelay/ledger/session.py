@@ -16,6 +16,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
@@ -244,7 +245,15 @@ class Session:
             ),
         )
 
-    def append_check(self, tip: Tip, id_: str, result: CheckResult, *, files: Snapshot | None) -> Tip:
+    def append_check(
+        self,
+        tip: Tip,
+        id_: str,
+        result: CheckResult,
+        trailers: Mapping[str, str] = MappingProxyType({}),
+        *,
+        files: Snapshot | None,
+    ) -> Tip:
         """Record what gitrelay itself saw when it ran a check after the answer to `id_`; its author is gitrelay."""
         redact = self.ledger.redactor.redact
         command, output = redact(result.command), redact(result.output)
@@ -258,9 +267,10 @@ class Session:
                 name,
                 result.render(id_, files.tree if files else None),
                 subject,
-                own,
+                own | dict(trailers),
                 "gitrelay",
                 redacted=command.total + output.total,
+                notes=[f"It ran {result.program}."] if result.program else [],
                 files=files,
             ),
         )

@@ -15,12 +15,16 @@ _TRAILER: Final = re.compile(r"(pass|fail \((?:exit|signal) [0-9]+\)|timeout|los
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One run of a check. `word` is `pass`, `fail (exit 1)`, `timeout` or `lost`; `output` its first and last lines."""
+    """One run of a check. `word` is `pass`, `fail (exit 1)`, `timeout` or `lost`; `output` its first and last lines.
+
+    `program` is the file that the command's first word was found as, '' if that is a word of the shell's own.
+    """
 
     command: str
     word: str
     seconds: float = 0.0
     output: str = ""
+    program: str = ""
 
     def render(self, id_: str, tree: str | None) -> bytes:
         """The check's file: front matter as JSON-quoted YAML scalars, so that no command can break it."""

@@ -45,6 +45,9 @@ class Trailer:
     DENIED: Final = "Relay-Denied"
     REDACTED: Final = "Relay-Redacted"
     BYPASS: Final = "Relay-Bypass"
+    SHARED: Final = "Relay-Shared"
+    BY: Final = "Relay-By"
+    IN: Final = "Relay-In"
 
 
 @dataclass(frozen=True)

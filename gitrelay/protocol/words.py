@@ -30,10 +30,13 @@ class Access(StrEnum):
     WRITE = "write"
     FULL = "full"
 
+    @property
+    def rank(self) -> int:
+        return list(Access).index(self)
+
     def covers(self, other: Access) -> bool:
         """Whether a call with this access may do all that one with `other` may."""
-        ranks = list(Access)
-        return ranks.index(self) >= ranks.index(other)
+        return self.rank >= other.rank
 
 
 class Recorded(StrEnum):

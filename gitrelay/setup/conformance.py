@@ -159,8 +159,7 @@ def _read_access(bench: _Bench) -> None:
     before = readonly.take(repo)
     asked = bench.ask(_FORBIDDEN, "read", "look")
     after = readonly.take(repo)
-    assert before is not None and after is not None
-    changed = readonly.differences(before, after)
+    changed = readonly.compare(repo, before, after).named()
     if changed:
         raise _Failed(f"with read access: {'; '.join(changed)}")
     if asked.recorded != "peer":

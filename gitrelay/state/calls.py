@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gitrelay import environment
 from gitrelay.errors import CannotRecord
 from gitrelay.process.values import Limits
 from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.words import Access
 from gitrelay.state.files import cannot_write, is_own_folder, make_folder, remove_tree, share_as_parent, write_whole
 from gitrelay.state.lock import Lock, is_held
+from gitrelay.text import plain
 
 VERSION: Final = 1
 KEEP_LOGS: Final = 100
@@ -43,11 +46,17 @@ class Call:
     peer_pid: int | None = None
     peer_started: float | None = None
     home: str = ""  # the repository that the call belongs to, as `identity_of` says; a copy of it has another
+    supervisor: int | None = None  # its pid while the peer runs: what the peer leaves behind becomes its child
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
     def address(self) -> Address:
         return Address(self.session, self.id)
+
+    @property
+    def prints_answer(self) -> bool:
+        """Whether only what the peer prints can be its answer: it may write no file, or its answer is a verdict."""
+        return self.access == Access.READ or bool(self.bound)
 
     @property
     def parties(self) -> Parties:
@@ -57,6 +66,11 @@ class Call:
     def mark(self) -> str:
         """What the peer's processes of this call, and of no other, have in their environment."""
         return f"{self.request_commit} {self.top}"
+
+    @property
+    def check_mark(self) -> str:
+        """The same for the processes of its checks."""
+        return self.mark + environment.OF_CHECK
 
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
@@ -210,6 +224,19 @@ class CallFolder:
 
     def kept_answer(self) -> dict[str, Any] | None:
         return _read_json(self.path / "response.json")
+
+    def note_refused(self, what: str) -> None:
+        """Note that something in the call asked for more access than the call has. Never fails."""
+        with contextlib.suppress(OSError), (self.path / "refused").open("a", encoding="utf-8") as f:
+            f.write(what + "\n")
+
+    def refused(self) -> list[str]:
+        """What was refused to the call, each once."""
+        try:
+            text = (self.path / "refused").read_text("utf-8", "replace")
+        except OSError:
+            return []
+        return list(dict.fromkeys(plain(line, 200) for line in text.splitlines() if line.strip()))
 
     def last_output(self) -> float | None:
         """When the peer last printed something, seconds since the epoch."""

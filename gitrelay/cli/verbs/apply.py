@@ -23,12 +23,15 @@ def command(address: str, as_json: bool) -> int:
     """
     wanted = names.parse_address(address)
 
+    from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.history import exchanges
     from gitrelay.ledger import snapshot
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    within.require(ledger, Access.WRITE, "git relay apply")
     before, after = exchanges.trees(ledger, wanted)
     found = snapshot.apply(ledger.repo, before, after)
     if as_json:

@@ -24,11 +24,13 @@ def command(sessions: tuple[str, ...], restore: bool, as_json: bool) -> int:
     for session in sessions:
         names.check_session(session)
 
-    from gitrelay.calls import inflight
+    from gitrelay.calls import inflight, within
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    within.require(ledger, Access.WRITE, "git relay archive")
     for session in sessions:
         inflight.settle(ledger, session)
         closing.archive(ledger, session, restore=restore)

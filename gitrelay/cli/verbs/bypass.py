@@ -22,12 +22,14 @@ def command(change: str | None, reason: str, base: str | None, from_: str | None
     in the session review-BRANCH as an exchange between 'gate' and you. GITRELAY_SKIP="TEXT" before
     'git push' does the same for one push. Prints the address.
     """
-    from gitrelay.calls import inflight
+    from gitrelay.calls import inflight, within
     from gitrelay.cli import output
     from gitrelay.gate import bypass, scope, settings
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    within.require(ledger, Access.WRITE, "git relay bypass")
     inflight.settle_all(ledger)
     wanted, _ = scope.of_words(ledger, change, base, settings.settings(ledger.repo), tell=output.say)
     address = bypass.record(Path.cwd(), ledger.repo, wanted, reason, from_=from_)

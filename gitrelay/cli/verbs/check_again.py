@@ -1,4 +1,4 @@
-"""`git relay check-again`: run the checks of an exchange anew."""
+"""`git relay check-again`: run the checks of an exchange again."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from gitrelay.protocol import names
 def command(address: str, checks: tuple[str, ...], as_json: bool) -> int:
     """Run the checks of an exchange again, and record the results.
 
-    They run here and now, in this working tree; what was recorded before stays. Exit code 1 where one
-    does not pass.
+    They run here and now, in this working tree; what was recorded before stays, and the record says who
+    ran them. Exit code 1 if one does not pass.
     """
     wanted = names.parse_address(address)
 
     from gitrelay.calls import checks as core
-    from gitrelay.calls import plan, settings
+    from gitrelay.calls import plan, settings, within
+    from gitrelay.calls.within import By
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    by = By.here(ledger.repo, within.require(ledger, Access.WRITE, "git relay check-again"))
     commands = [plan.checked(c) for c in checks]
-    results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo))
+    results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo), by)
     code = OK if all(r.word == "pass" for r in results) else VERIFY_FAILED
     if as_json:
         rows = [{"command": r.command, "result": r.word, "duration_s": round(r.seconds, 1)} for r in results]

@@ -55,12 +55,16 @@ def command(sessions: tuple[str, ...], place: Path | None, form: str | None, for
     if as_json and to_stdout:
         raise click.UsageError("--json tells what was written: give a file with -o, or leave it out")
 
+    from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
     from gitrelay.report import site, transcript, turns
 
     ledger = open_ledger(Path.cwd())
+    if place is not None:
+        within.require(ledger, Access.WRITE, "git relay export")
     if form == "html":
         assert place is not None
         write = site.export_file if suffix in _FORMATS else site.export

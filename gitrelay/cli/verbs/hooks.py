@@ -36,8 +36,11 @@ def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as
     git relay hooks install pre-push --to codex
     git relay hooks remove
     """
+    from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.git.repository import Repository
+    from gitrelay.ledger.ledger import Ledger
+    from gitrelay.protocol.words import Access
     from gitrelay.setup import hooks as installed
 
     if to is not None and (action != "install" or (hooks and "pre-push" not in hooks)):
@@ -50,6 +53,7 @@ def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as
         if hooks:
             raise click.UsageError("'list' takes no HOOK")
         return _list(installed.listing(repo), as_json)
+    within.require(Ledger(repo), Access.WRITE, f"git relay hooks {action}")
     if action == "install":
         changes = installed.install(repo, hooks or (_default(repo),), reviewer=to, force=force)
     else:

@@ -19,13 +19,15 @@ def command(folder: str, as_json: bool) -> int:
     One-shots and sessions become branches, byte for byte; DIR stays as it is. A session that is broken
     or exists already is listed and left out, whole. Exit code 1 if one was.
     """
-    from gitrelay.calls import settings
+    from gitrelay.calls import settings, within
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED
     from gitrelay.ledger import importing
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    within.require(ledger, Access.WRITE, "git relay import")
     found = importing.sessions(ledger, Path(folder), settings.caller(ledger.repo, None))
     faults = [one for one in found if one.fault]
     code = VERIFY_FAILED if faults else OK

@@ -33,8 +33,12 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
     With --allow-codex the rule is written to $CODEX_HOME/rules/gitrelay.rules; without, it is shown. It
     lets codex run every 'git relay' command unasked and outside its sandbox, the peer shell included.
     """
+    from gitrelay.calls import within
     from gitrelay.cli import output
+    from gitrelay.protocol.words import Access
     from gitrelay.setup import skills
+
+    within.require(None, Access.WRITE, "git relay install")
 
     wanted = wanted_agents(agents)
     if allow_codex and "codex" not in wanted:

@@ -47,14 +47,18 @@ def command(
     """
     text = read_text(body, "BODY")
 
-    from gitrelay.calls import inflight, respond
+    from gitrelay.calls import inflight, respond, within
+    from gitrelay.calls.within import By
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
     inflight.settle(ledger, names.check_session(session, "--session"))
+    outer = within.require(ledger, Access.WRITE, "git relay res")
+    by = By.here(ledger.repo, outer)
     found = respond.respond(
-        ledger, session=session, re=re_, from_=from_, to=to, status=status, verify=verify, body=text
+        ledger, session=session, re=re_, from_=from_, to=to, status=status, verify=verify, body=text, by=by
     )
     click.echo(output.envelope("res", 0, output.exchange_json(found)) if as_json else str(found.address))
     return 0

@@ -20,8 +20,12 @@ def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) 
 
     A file that was edited since is kept unless --force is given. Your sessions are not touched.
     """
+    from gitrelay.calls import within
     from gitrelay.cli import output
+    from gitrelay.protocol.words import Access
     from gitrelay.setup import skills
+
+    within.require(None, Access.WRITE, "git relay uninstall")
 
     wanted = wanted_agents(agents)
     targets = skills.skills(wanted, os.environ, top_of(project))
