@@ -23,6 +23,19 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 
+PLAIN = {"tmp_path", "tmp_path_factory", "monkeypatch", "capsys", "record_property", "request"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test with no fixture of ours starts no program: it is fast unless it is marked as slow."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        ours = {*getattr(item, "fixturenames", ())} - {*(given.params if given else ())} - PLAIN
+        if not ours and not any(item.iter_markers("slow")) and not any(item.iter_markers("realcli")):
+            item.add_marker("fast")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests have measured (`record_property("printed", line)`), also of those that ran in other processes."""
     for outcome in ("passed", "failed"):

@@ -7,6 +7,7 @@ import pytest
 from support.repo import Repo
 
 
+@pytest.mark.fast
 @pytest.mark.usefixtures("each_git")
 def test_a_session_of_two_turns(repo: Repo) -> None:
     first = repo.relay("req", "--from", "uma", "--to", "shell", "--session", "smoke", "echo one")

@@ -27,6 +27,8 @@ from support.places import INJECT
 from support.repo import Done, Repo, sealed_environment
 from support.waiting import eventually, processes_with
 
+pytestmark = pytest.mark.slow
+
 SAMPLED = 1 if os.environ.get("FAULTS_EVERY") == "1" else 4
 MOST = 200  # points in one process; a run that has more goes round in circles
 ASK = ("req", "--from", "uma", "--to", "shell")

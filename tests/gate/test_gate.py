@@ -363,6 +363,7 @@ def test_reviews_of_the_steps_cover_the_branch_in_another_clone(gate: Gate, tmp_
     assert gate.state("main..topic") == gate.state("topic~1..topic") == "passed", "seen from further back"
 
 
+@pytest.mark.fast
 def test_nothing_is_reviewed_inside_a_call(gate: Gate, tmp_path: Path) -> None:
     gate.reviewer("pushes-inside-its-call", "worker")
     gate.reviewer("pushes-inside-its-call")

@@ -301,12 +301,14 @@ def test_inside_the_git_folder(repo: Repo) -> None:
     assert done.code == 2 and "working tree" in done.err, done.err
 
 
+@pytest.mark.fast
 def test_no_repository(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "empty").mkdir()
     done = Repo(tmp_path / "empty", env).relay("req", "--to", "shell", "true")
     assert done.code == 2 and "git init" in done.err, done.err
 
 
+@pytest.mark.fast
 def test_detached_head(repo: Repo) -> None:
     repo.sh("git commit -q --allow-empty -m two; git checkout -q --detach HEAD~1")
     head = repo.git("rev-parse", "HEAD")

@@ -76,6 +76,7 @@ def test_the_number_of_git_processes_does_not_grow_with_the_sessions(repo: Repo,
     assert len(repo.relay("log").out.splitlines()) == 1 + 30 + 2 + 2 + 1 + 20 * 5 + 20
 
 
+@pytest.mark.fast
 def test_all_sessions_read_as_each_alone(repo: Repo) -> None:
     repo.sh(SESSIONS + "session a 3 2; session b 1; session old 2; session empty 0")
     assert repo.relay("archive", "old").code == 0

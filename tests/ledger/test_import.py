@@ -64,6 +64,7 @@ def test_a_broken_session_is_listed_and_left_out_whole(repo: Repo, old: Path, da
     assert "auth-refactor" not in repo.git("for-each-ref")
 
 
+@pytest.mark.fast
 def test_an_unanswered_last_turn_waits_for_its_answer(repo: Repo, old: Path) -> None:
     repo.sh("rm old/auth-refactor/02.res.md")
     assert repo.relay("import", "old").code == 0

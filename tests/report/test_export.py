@@ -198,6 +198,7 @@ def test_wrong_words_are_told(made: Repo, tmp_path: Path, words: tuple[str, ...]
     assert snapshot(tmp_path) == {}
 
 
+@pytest.mark.fast
 def test_an_empty_repository_has_an_empty_site(repo: Repo, tmp_path: Path) -> None:
     assert repo.relay("export", "-o", "../site").code == 0
     assert set(snapshot(tmp_path / "site")) == {"index.html", "figures.html", folder.MARKER}

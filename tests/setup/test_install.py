@@ -43,6 +43,7 @@ def unstamped(path: Path) -> str:
     return re.sub(r'^(  |# )gitrelay-stamp: "[0-9a-f]{16} \d+"\n', "", path.read_text(), flags=re.M)
 
 
+@pytest.mark.fast
 def test_two_files_serve_all_agents(repo: Repo, home: Path) -> None:
     done = repo.relay("install")
     assert done.code == 0 and done.out == ""

@@ -19,6 +19,8 @@ from support.places import ROOT
 from support.realcli import claude_env, codex_env, require, run
 from support.repo import Done, Repo, sealed_environment
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("claude", "codex", "agents")
 OPEN_FORMAT = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}  # agentskills.io
 LIMIT = 60.0  # seconds for a run of a real CLI; each takes about one

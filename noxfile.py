@@ -1,0 +1,70 @@
+"""The contributor's commands. `nox -l` lists them; each runs in the environment that nox runs in, with `.[dev]` in it:
+
+    python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'
+    .venv/bin/nox -s fast                     # under a minute on two idle cores: `pytest -m fast`
+    .venv/bin/nox -s tests -- tests/gate      # what stands behind -- goes to pytest
+
+No session makes an environment of its own, so none needs the network. The tests that are `fast` are marked so; a test
+holds that each package has one. Randomised tests and those that kill processes try a few times in `tests`, and hundreds
+of times in `soak`; the docstring of each says how often. Limits of tests grow with the load of the machine, or by
+GITRELAY_TEST_PATIENCE.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["fast", "types", "lint"]
+
+PYTHON = sys.executable
+SOAK = ("tests/faults", "tests/ledger/test_concurrency.py", "tests/redact", "tests/protocol", "tests/history")
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """A test of everything, in under a minute."""
+    session.run(PYTHON, "-m", "pytest", "-m", "fast", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests; those of real agent CLIs, browsers and servers skip aloud if these are missing."""
+    session.run(PYTHON, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The randomised tests and the kill tests, hundreds of times; GITRELAY_TEST_SEED sets another seed."""
+    session.run(PYTHON, "-m", "pytest", *(session.posargs or SOAK), env={"GITRELAY_SOAK": "1"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict on package, tests and benchmarks, and the directions of imports."""
+    session.run(PYTHON, "-m", "mypy")
+    session.run(str(Path(PYTHON).with_name("lint-imports")), external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint and format."""
+    session.run(PYTHON, "-m", "ruff", "check", ".")
+    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The man page from the help, and the tests that hold README, help and docs to the program."""
+    page = session.run(PYTHON, "-m", "gitrelay.cli.manpage", silent=True)
+    Path("docs/git-relay.1").write_text(str(page))
+    session.run(PYTHON, "-m", "pytest", "tests/cli/test_docs.py", "tests/cli/test_manpage.py", *session.posargs)
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """The gate: everything that must hold before a change lands. It installs Debian packages, so it needs root."""
+    session.run("bash", ".ci/run", external=True)
