@@ -40,18 +40,16 @@ Stamp = tuple[int, int, int] | None  # (changed at, in ns; size; inode), None wh
 
 @dataclass(frozen=True)
 class Event:
-    """One line of what happened. `kind` is one of KINDS, `where` an address or a session's name.
+    """One line of what happened, at `where`: an address or the name of a session.
 
-    `time` is seconds since the epoch: the commit's, or when a peer's event was seen.
+    `kind` is running, opened, request, event, response, check, archived, restored or removed. `time` is
+    seconds since the epoch: the commit's, or when a peer's event was seen.
     """
 
     time: float
     where: str
     kind: str
     text: str
-
-
-KINDS: Final = ("running", "opened", "request", "event", "response", "check", "archived", "restored", "removed")
 
 
 @dataclass

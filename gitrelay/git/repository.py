@@ -347,9 +347,6 @@ class Repository:
     def remove_worktree(self, path: Path) -> None:
         self.run("worktree", "remove", "--force", "--force", "--", str(path))
 
-    def prune_worktrees(self) -> None:
-        self.run("worktree", "prune", "--expire=now")
-
     def reset_worktree(self, place: Path) -> None:
         """Index and tracked files of the worktree at `place` become those of its HEAD; other files stay."""
         self.run(*self._no_filters, "read-tree", "--reset", "-u", "HEAD", place=place)
