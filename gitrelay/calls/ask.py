@@ -21,7 +21,7 @@ from gitrelay.errors import Busy, Code, Interrupted, Reason, RelayError, UsageEr
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
-from gitrelay.ledger import snapshot
+from gitrelay.ledger import fetching, snapshot
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import Session, locked
 from gitrelay.ledger.snapshot import Snapshot
@@ -196,6 +196,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
     trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **wanted.binding}
+    held.notes += fetching.told_once(ledger)
     files = snapshot.take(repo, held.name)
     if outer is not None and not outer.access.covers(wanted.needs):
         return _refuse(held, tip, request, trailers, files, outer, wanted)

@@ -54,7 +54,12 @@ def wait(
         if _is_running(folder, address):
             idle_since = None
         else:
-            found = look(ledger, address)
+            try:
+                found = look(ledger, address)
+            except (RelayError, OSError):
+                if ledger.repo.common_dir.is_dir():
+                    raise
+                continue  # it was moved just now
             if found.response is not None:
                 return found
             if not folder.is_alive() and not _is_for_a_person(ledger, address):

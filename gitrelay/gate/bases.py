@@ -20,9 +20,9 @@ from gitrelay.errors import RelayError
 from gitrelay.gate.updates import is_name
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.state.files import write_whole
-from gitrelay.state.folder import State
 from gitrelay.text import quote
 
 _DEFAULTS: Final = ("HEAD", "main", "master")
@@ -238,5 +238,5 @@ def _note(repo: Repository, url: str, refs: dict[str, str]) -> None:
         return
     known[key] = known.get(key, {}) | refs
     with contextlib.suppress(OSError, RelayError):
-        State(repo.common_dir).prepare()
+        Ledger(repo).state.prepare()
         write_whole(repo.common_dir / "relay" / "known.json", json.dumps(known, indent=1).encode())

@@ -18,9 +18,9 @@ from typing import Final
 from gitrelay.errors import RelayError
 from gitrelay.gate.outgoing import Change, Commit
 from gitrelay.git.repository import Repository
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.state.files import write_whole
-from gitrelay.state.folder import State
 
 _DIFF_MAX: Final = 8 * 1024 * 1024  # bytes; more is no change that anybody reviews in one go
 _EACH_MAX: Final = 300  # commits whose own patches stand in the file
@@ -97,9 +97,9 @@ def put_patch(repo: Repository, change: Change, commits: list[Commit]) -> Patch 
     """Write the patch where every peer can read it: not all may run git. None if that cannot be done."""
     path, data = patch_file(repo, change.session), patch(repo, change, commits)
     with contextlib.suppress(OSError, RelayError):  # a convenience: without it the reviewer has git
-        State(repo.common_dir).prepare()
+        Ledger(repo).state.prepare()
         if repo.top is not None:
-            SessionWorktree(repo, State(repo.common_dir), change.session).make_home()
+            SessionWorktree(repo, Ledger(repo).state, change.session).make_home()
         write_whole(path, data)
         return Patch(str(path.relative_to(repo.place)), hashlib.sha256(data).hexdigest())
     return None
@@ -133,6 +133,6 @@ def _run(repo: Repository, *words: str) -> bytes:
 
 @contextlib.contextmanager
 def _nowhere(repo: Repository) -> Iterator[Path]:
-    State(repo.common_dir).prepare()
+    Ledger(repo).state.prepare()
     with tempfile.TemporaryDirectory(prefix="empty-", dir=repo.common_dir / "relay") as name:
         yield Path(name)

@@ -22,9 +22,12 @@ from gitrelay.calls import settings
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
 from gitrelay.git import run
 from gitrelay.git.repository import Repository
+from gitrelay.ledger import fetching
+from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation, Peer
 from gitrelay.setup import hooks, skills
+from gitrelay.state import lock
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 
@@ -54,7 +57,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         return rows
     with tempfile.TemporaryDirectory(prefix="git-relay-") as scratch:
         repo, state, row = _repository(folder, Path(scratch))
-        rows += [row, _identity(repo), _signing(repo)]
+        rows += [row, *_locks(state), _identity(repo), _signing(repo), *_fetches(repo)]
         environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
         agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
@@ -90,7 +93,7 @@ def _repository(folder: Path, scratch: Path) -> tuple[Repository, State, Finding
     check = "repository"
     try:
         repo = Repository.open(folder)
-        state = State(repo.common_dir)
+        state = Ledger(repo).state
         state.prepare()
     except UsageError as e:
         nowhere = Repository(None, folder, folder, "sha1")
@@ -114,6 +117,27 @@ def _usable(environ: Mapping[str, str], rows: list[Finding]) -> Mapping[str, str
             rows.append(Finding("environment", "fail", e.message, e.hint))
             bad.append(name)
     return {name: value for name, value in environ.items() if name not in bad}
+
+
+def _locks(state: State) -> Iterator[Finding]:
+    """A row where the file system does not lock, or grants every lock; none where all is well."""
+    folder = state.root / "locks"
+    if not folder.is_dir():
+        return
+    hint = "put the repository on a local disk, or mount it with locks"
+    try:
+        if not lock.excludes(folder):
+            yield Finding("locks", "warn", "this file system grants a lock twice: calls at one time may collide", hint)
+    except RelayError as e:
+        yield Finding("locks", "fail", e.message, e.hint)
+    except OSError as e:
+        yield Finding("locks", "fail", f"{quote_path(folder)}: {e.strerror}", hint)
+
+
+def _fetches(repo: Repository) -> Iterator[Finding]:
+    """A row for each remote that a fetch may delete sessions by."""
+    for danger in fetching.dangers(repo):
+        yield Finding(f"fetch {danger.remote}", "warn", danger.words, danger.fix)
 
 
 def _identity(repo: Repository) -> Finding:

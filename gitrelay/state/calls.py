@@ -77,12 +77,32 @@ class Call:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Call | None:
-        """The call that `to_json` gave, None if `value` is none."""
-        try:
-            known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
-            return replace(cls(**known), limits=Limits(**known["limits"]), checks=tuple(known.get("checks", ())))
-        except (TypeError, KeyError):
+        """The call that `to_json` gave, None if `value` is none: a file may hold anything."""
+        known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+        limits = known.get("limits")
+        if not isinstance(limits, dict) or not all(_is_of(one, "float | None") for one in limits.values()):
             return None
+        if not all(_is_of(known[f.name], str(f.type)) for f in fields(cls) if f.name in known):
+            return None
+        try:
+            return replace(cls(**known), limits=Limits(**limits), checks=tuple(known.get("checks", ())))
+        except TypeError:  # a field is missing, or a limit is one too many
+            return None
+
+
+def _is_of(value: object, kind: str) -> bool:
+    """Whether a value out of JSON may stand in a field of the type `kind`."""
+    if kind == "tuple[str, ...]":
+        return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    if value is None:
+        return "None" in kind
+    if isinstance(value, bool):
+        return kind == "bool"
+    if isinstance(value, int | float):
+        return kind.startswith("float") or (kind.startswith("int") and isinstance(value, int))
+    if isinstance(value, dict):
+        return kind == "Limits"
+    return isinstance(value, str) and not kind.startswith(("float", "int", "bool", "Limits"))
 
 
 def identity_of(common_dir: Path) -> str:
@@ -197,7 +217,8 @@ class CallFolder:
     def load(self) -> Call | None:
         """The call, None where there is none or its file cannot be read (then it is no call of ours)."""
         value = _read_json(self.path / "call.json")
-        return None if value is None else Call.from_json(value)
+        call = None if value is None else Call.from_json(value)
+        return call if call is not None and call.session == self.session else None
 
     def request_cancel(self, by: str) -> None:
         write_whole(self.path / "cancel", by.encode())
