@@ -210,7 +210,7 @@ def how_to_record(environ: Mapping[str, str]) -> str:
     if calling_agent(environ) == "codex":
         return (
             "codex's sandbox keeps .git read-only: 'git relay install --agent codex --allow-codex', run once outside "
-            'of it, writes the rule prefix_rule(pattern=["git", "relay"], decision="allow"); with the rule, call '
+            "of it, writes the rule that lets 'git relay req' and its like out; with the rule, call "
             "'git relay ...' as ONE plain command: no chain, pipe, redirection, comment, '$' or cd"
         )
     return "gitrelay records every call under .git: run it outside the sandbox, or make .git writable"

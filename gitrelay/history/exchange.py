@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
+from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
@@ -51,6 +52,14 @@ class Exchange:
     @property
     def reason(self) -> str | None:
         return self.response.trailers.get(Trailer.REASON) if self.response else None
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The addresses of calls that could write in the same working tree while this one ran."""
+        if self.response is None:
+            return ()
+        words = self.response.trailers.get(Trailer.SHARED, "").split()
+        return tuple(word for word in words if names.is_address(word))
 
     @property
     def recorded(self) -> str | None:

@@ -17,6 +17,7 @@ from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
 from gitrelay.peers.responses import Address
+from gitrelay.protocol.words import Access
 
 _SANDBOX = {"read": "read-only", "write": "workspace-write", "full": "danger-full-access"}
 _STATUS = re.compile(r"\b(?:status|HTTP)[ :]+(\d{3})\b", re.IGNORECASE)
@@ -45,6 +46,8 @@ class Codex:
         schema.write_text(json.dumps(ANSWER_SCHEMA), "utf-8")
         # -s comes before `resume`, which knows no sandbox of its own and does not remember the last one
         argv = ["codex", "exec", "-s", _SANDBOX[call.access]]
+        if call.access == Access.READ:  # a rule lets commands out of the sandbox, `git relay` among them
+            argv.append("--ignore-rules")
         argv += ["resume", call.resume] if call.resume else []
         argv += ["--json", "--output-schema", str(schema), "-c", "features.unbounded_connection_retries=false"]
         if call.model:

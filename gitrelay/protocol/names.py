@@ -102,6 +102,11 @@ class Address:
         return self.id if self.session == self.id else f"{self.session}/{self.id}"
 
 
+def is_address(text: str) -> bool:
+    session, slash, turn = text.partition("/")
+    return is_session(session) and (is_turn(turn) or turn == session) if slash else is_one_shot(text)
+
+
 def parse_address(text: str) -> Address:
     """`<session>/<id>` or a one-shot's id. Raises UsageError that quotes what was given."""
     session, slash, turn = text.partition("/")

@@ -29,7 +29,12 @@ from gitrelay.text import quote_path
 
 AGENTS: Final = ("claude", "codex", "gemini", "opencode")
 _SHARING: Final = ("codex", "gemini", "opencode")  # the readers of .agents/skills
-RULE: Final = 'prefix_rule(pattern=["git", "relay"], decision="allow")'
+# what an agent needs that calls others; not what changes its own rules, hooks or gate
+_ALLOWED: Final = (
+    *("apply", "cancel", "check", "check-again", "diff", "doctor", "log", "ls", "peers"),
+    *("req", "res", "review", "show", "stats", "status", "tail", "wait"),
+)
+RULE: Final = f'prefix_rule(pattern=["git", "relay", {json.dumps(_ALLOWED)}], decision="allow")'
 _RULES: Final = f"""\
 # gitrelay: "{__version__}"
 # Lets codex run `git relay ...`, as one plain command, outside its sandbox: there .git can be written and

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from gitrelay import __version__
+from gitrelay.setup import skills
 from support.places import ROOT
 from support.repo import Done, Repo, sealed_environment
 
-RULE = 'prefix_rule(pattern=["git", "relay"], decision="allow")'
+RULE = skills.RULE
 SKILLS = {".claude/skills/relay/SKILL.md": "claude", ".agents/skills/relay/SKILL.md": "agents"}
 
 

@@ -29,6 +29,7 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
     from gitrelay.cli import gatewords, output
     from gitrelay.errors import VERIFY_FAILED
     from gitrelay.gate import notes, record, scope, settings, verdict
+    from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol import names
 
@@ -51,6 +52,9 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
         click.echo(output.envelope("check", code, gatewords.row(wanted, found), errors))
         return code
     click.echo(output.safe(gatewords.line(wanted, found)))
+    shared = exchanges.exchange(ledger, found.review.address).shared if found.review is not None else ()
+    if shared:
+        output.say(f"while it was reviewed, {', '.join(shared)} could write in the same tree: lines may be another's")
     findings = gatewords.findings(ledger, found)
     if findings:
         click.echo(output.safe(findings))

@@ -32,9 +32,12 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
 
     ledger = open_ledger(Path.cwd())
     before, after = exchanges.trees(ledger, wanted)
+    shared = exchanges.exchange(ledger, wanted).shared
+    if shared:
+        output.say(f"lines may be another's: {', '.join(shared)} could write in the same tree meanwhile")
     if as_json:
         rows = [asdict(change) for change in userfiles.changes(ledger.repo, before, after, paths)]
-        data = {"address": str(wanted), "before": before, "after": after, "files": rows}
+        data = {"address": str(wanted), "before": before, "after": after, "shared": list(shared), "files": rows}
         click.echo(output.envelope("diff", 0, data))
         return 0
     words = ["--stat"] if stat else []

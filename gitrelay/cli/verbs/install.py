@@ -31,7 +31,7 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
     opencode; in your own folders, or with --project in this working tree. Installing again updates them.
 
     With --allow-codex the rule is written to $CODEX_HOME/rules/gitrelay.rules; without, it is shown. It
-    lets codex run every 'git relay' command unasked and outside its sandbox, the peer shell included.
+    lets codex run the verbs that call and read unasked and outside its sandbox, the peer shell included.
     """
     from gitrelay.calls import within
     from gitrelay.cli import output
