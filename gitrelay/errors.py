@@ -24,7 +24,10 @@ INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     OK: ("ok", "done, and verify is pass or skip"),
-    VERIFY_FAILED: ("verify-failed", "the peer answered, and verify is fail; for fsck and check, a finding"),
+    VERIFY_FAILED: (
+        "verify-failed",
+        "the peer answered, and verify is fail; for fsck and check, a finding; for apply, a conflict",
+    ),
     USAGE: ("usage", "wrong words, a bad slug, an unknown peer or session, no repository to work in"),
     PEER_ERROR: ("peer-error", "the peer answered status: error"),
     NO_ANSWER: ("no-answer", "there is no valid answer, or nothing could be recorded"),
@@ -199,6 +202,13 @@ class UsageError(RelayError):
 
     exit_code = USAGE
     code = Code.USAGE
+
+
+class Conflict(RelayError):
+    """Changes do not go together with what is here; nothing was done."""
+
+    exit_code = VERIFY_FAILED
+    code = Code.CONFLICT
 
 
 class CannotRecord(RelayError):

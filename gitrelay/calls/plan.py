@@ -13,7 +13,7 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.ledger import redaction
+from gitrelay.ledger import leavingout, redaction
 from gitrelay.peers import command, registry
 from gitrelay.peers.base import Peer
 from gitrelay.peers.shell import Shell
@@ -67,6 +67,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
         )
+    leavingout.size_limit(repo)
     chosen = [_chosen(repo, peer, order) for peer in order.to]
     _check_key(repo, order.key)
     task = _task(order.task, _references(repo, order.to, order.files))

@@ -32,6 +32,9 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
+    "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",
+    "relay.snapshotExclude": "A path or a pattern (*.csv, data/) that is left out of the recorded trees; !PATTERN "
+    "takes in what would be left out as a secret. May be given often; the last that fits counts.",
     "relay.gate": "What the hook pre-push does with a change that has not passed: block, or warn. Default: block.",
     "relay.gatePeer": "Who reviews what is pushed. Default: nobody is asked, and anybody's verdict counts.",
     "relay.gateUnevaluated": "The same if a review ended without a verdict. Default: warn.",

@@ -342,14 +342,14 @@ class Repository:
     def add_worktree(self, path: Path, branch: str) -> None:
         # --force: a folder that was removed by hand is still registered; twice: and it may have been locked
         words = ("worktree", "add", "--quiet", "--force", "--force", "--", str(path), branch)
-        self.run(*self._no_filters, *words)
+        self.run(*(self.no_filters if self.converts else []), *words)
 
     def remove_worktree(self, path: Path) -> None:
         self.run("worktree", "remove", "--force", "--force", "--", str(path))
 
     def reset_worktree(self, place: Path) -> None:
         """Index and tracked files of the worktree at `place` become those of its HEAD; other files stay."""
-        self.run(*self._no_filters, "read-tree", "--reset", "-u", "HEAD", place=place)
+        self.run(*(self.no_filters if self.converts else []), "read-tree", "--reset", "-u", "HEAD", place=place)
 
     @property
     def converts(self) -> bool:
@@ -357,12 +357,12 @@ class Repository:
         return (self.common_dir / "info" / "attributes").exists()
 
     @property
-    def _no_filters(self) -> list[str]:
-        """Words before a git command that keep `info/attributes` from running the user's filters on messages."""
-        if not self.converts:
-            return []
+    def no_filters(self) -> list[str]:
+        """Words before a git command that keep the user's filters from running."""
         filters = {name.rpartition(".")[0] for name in self.config if name.startswith("filter.") and "=" not in name}
-        off = [f"{name}.{rest}" for name in sorted(filters) for rest in ("smudge=", "process=", "required=false")]
+        off = [
+            f"{name}.{rest}" for name in sorted(filters) for rest in ("clean=", "smudge=", "process=", "required=false")
+        ]
         return [word for setting in off for word in ("-c", setting)]
 
     def changes(self, place: Path) -> list[tuple[str, str]]:

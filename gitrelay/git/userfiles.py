@@ -5,13 +5,18 @@ Nothing here writes the user's index: what needs one makes its own.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrelay.git.faults import GitError
+from gitrelay.git.faults import GitError, classified
 from gitrelay.git.repository import Repository
+from gitrelay.git.run import execute
+
+_UNREAD = re.compile(r"^warning: could not open directory '(.*?)/?': (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,22 @@ class Changed:
     """A path below the top that differs from HEAD or the index, or is untracked and not ignored.
 
     `entry` is (mode, object id) in the index, None where it is not in there; `read`: the file is not as the index
-    has it. With neither it is gone.
+    has it. With neither it is gone. `nested`: it is another repository.
     """
 
     path: bytes
     entry: tuple[str, str] | None = None
     read: bool = True
+    nested: bool = False
+
+
+@dataclass(frozen=True)
+class Status:
+    """`git status`: what has changed, the submodules with changes inside, the folders it cannot read (path -> why)."""
+
+    changed: list[Changed]
+    modules: list[bytes]
+    unread: dict[bytes, str]
 
 
 @dataclass(frozen=True)
@@ -46,90 +61,64 @@ class Blobs:
     after: str
 
 
-def changed(repo: Repository) -> list[Changed]:
-    """What `git status` names, nothing left out."""
+def changed(repo: Repository, index: Path | None = None) -> Status:
+    """What `git status` names, in the user's index or another one."""
     words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
-    found = []
-    for item in repo.run(*words, users=True).split(b"\0"):
+    env = {"GIT_INDEX_FILE": str(index)} if index is not None else {}
+    status, out, err = execute(repo.place, words, env=env, users=True)
+    if status:  # a filter that fails ends git; without filters the files that have one count as changed
+        status, out, err = execute(repo.place, [*repo.no_filters, *words], env=env, users=True)
+    if status:
+        raise classified(words, status, err)
+    unread = {m[1].encode("utf-8", "surrogateescape"): m[2] for m in _UNREAD.finditer(err)}
+    found, modules = [], []
+    for item in out.split(b"\0"):
         kind, _, rest = item.partition(b" ")
         if kind == b"1":  # XY sub mH mI mW hH hI path
-            states, _, _, mode, _, _, oid, path = rest.split(b" ", 7)
+            states, sub, _, mode, _, _, oid, path = rest.split(b" ", 7)
+            if sub[:1] == b"S" and sub[2:] != b"..":
+                modules.append(path)
             here = states[1:]
             entry = (mode.decode(), oid.decode()) if oid.strip(b"0") and here != b"D" else None
             found.append(Changed(path, entry, here not in (b".", b"D")))
         elif kind == b"u":  # XY sub m1 m2 m3 mW h1 h2 h3 path
             found.append(Changed(rest.split(b" ", 9)[9]))
         elif kind == b"?":
-            found.append(Changed(rest.removesuffix(b"/")))  # with a slash: another repository
-    return found
+            found.append(Changed(rest.removesuffix(b"/"), nested=rest.endswith(b"/")))
+    return Status(found, modules, unread)
 
 
-def contents(repo: Repository, index: Path, paths: Sequence[Changed]) -> dict[bytes, tuple[str, str]]:
-    """path -> (mode, object id) as each of `paths` stands in the working tree; one that is gone is left out.
+def flagged(repo: Repository) -> tuple[list[bytes], list[bytes]]:
+    """The tracked paths that git is told not to look at: assumed unchanged, and to be skipped though they exist."""
+    out = b"\0" + repo.run("ls-files", "-v", "-z", users=True)
+    if not any(b"\0%c " % tag in out for tag in b"hsS"):
+        return [], []
+    lines = out.split(b"\0")
+    assumed = [line[2:] for line in lines if line[:1].islower()]
+    top = os.fsencode(repo.top or repo.place)
+    there: dict[bytes, bool] = {b"": True}
 
-    Their blobs are written. A new index is made at `index` that holds these paths alone: one of all files would
-    cost more than `git status` does in a large repository.
-    """
-    env = {"GIT_INDEX_FILE": str(index)}
-    known = b"".join(
-        b"%s %s\t%s\0" % (one.entry[0].encode(), one.entry[1].encode(), one.path) for one in paths if one.entry
-    )
-    if known:  # git keeps a mode that the file system cannot hold, and line ends that are in the index
-        repo.run("update-index", "-z", "--index-info", stdin=known, env=env, users=True)
-    read = b"".join(one.path + b"\0" for one in paths if one.read)
-    if read:
-        # one sync for all new blobs, where git can (2.36); one for each would cost more than the rest
-        words = ("-c", "core.fsyncMethod=batch", "update-index", "--add", "--remove", "-z", "--stdin")
-        repo.run(*words, stdin=read, env=env, users=True)
-    found = {}
-    for line in repo.run("ls-files", "--stage", "-z", env=env, users=True).split(b"\0")[:-1]:
-        head, _, path = line.partition(b"\t")
-        mode, oid, _ = head.decode().split(" ")
-        found[path] = (mode, oid)
-    return found
+    def exists(path: bytes) -> bool:
+        if path not in there:
+            there[path] = exists(path.rpartition(b"/")[0]) and os.path.lexists(os.path.join(top, path))
+        return there[path]
+
+    return assumed, [line[2:] for line in lines if line[:1] in b"sS" and line and exists(line[2:])]
 
 
-def merge(repo: Repository, folder: Path, base: str, ours: str, theirs: str) -> tuple[str, list[str]]:
-    """(the tree that merges `ours` and `theirs`, [] ) or ('', the paths in conflict). Files are made in `folder`."""
-    env = {"GIT_INDEX_FILE": str(folder / "index")}
-    repo.run("read-tree", "-i", "-m", "--aggressive", base, ours, theirs, env=env, users=True)
-    stages: dict[str, dict[str, tuple[str, str]]] = {}
-    for line in repo.run("ls-files", "--unmerged", "-z", env=env, users=True).split(b"\0")[:-1]:
-        head, _, path = line.decode("utf-8", "surrogateescape").partition("\t")
-        mode, oid, stage = head.split()
-        stages.setdefault(path, {})[stage] = (mode, oid)
-    conflicts = []
-    for path, sides in stages.items():
-        merged = _merge_file(repo, folder, sides) if len(sides) == 3 else None
-        if merged is None:
-            conflicts.append(path)
-        else:
-            line = f"{sides['2'][0]} {merged} 0\t{path}\0".encode("utf-8", "surrogateescape")
-            repo.run("update-index", "-z", "--index-info", stdin=line, env=env, users=True)
-    if conflicts:
-        return "", sorted(conflicts)
-    return repo.run("write-tree", env=env, users=True).decode().strip(), []
-
-
-def _merge_file(repo: Repository, folder: Path, sides: Mapping[str, tuple[str, str]]) -> str | None:
-    """The blob that merges three versions of a file line by line, None on a conflict."""
-    names = []
-    for stage, blob in zip("213", repo.objects([sides[stage][1] for stage in "213"]), strict=True):
-        if blob is None or blob.kind != "blob" or b"\0" in blob.data or not sides[stage][0].startswith("100"):
-            return None
-        names.append(str(folder / stage))
-        (folder / stage).write_bytes(blob.data)
+def with_all(repo: Repository, folder: Path, assumed: Sequence[bytes], skipped: Sequence[bytes]) -> Path | None:
+    """A copy of the index in which git looks at these paths again; None if there is no index."""
+    index = folder / "all"
     try:
-        merged = repo.run("merge-file", "--stdout", "--quiet", *names, users=True)
-    except GitError:
+        shutil.copyfile(repo.git_dir / "index", index)
+    except FileNotFoundError:
         return None
-    (folder / "merged").write_bytes(merged)
-    return repo.write_blob(folder / "merged", merged)
-
-
-def write_patch(repo: Repository, patch: bytes) -> None:
-    """Apply `patch` to the working files, all of it or nothing. Raises GitError."""
-    repo.run("apply", "--whitespace=nowarn", stdin=patch, users=True)
+    env = {"GIT_INDEX_FILE": str(index)}
+    for word, paths in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
+        if paths:
+            stdin = b"".join(path + b"\0" for path in paths)
+            repo.run("update-index", word, "-z", "--stdin", stdin=stdin, env=env, users=True)
+    return index
 
 
 def diff(

@@ -17,6 +17,7 @@ from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, Trailer, trailers_of_text
+from gitrelay.protocol.record import left_out as left_out_of
 from gitrelay.text import quote
 
 _TRAILERS = "%(trailers:only=true,unfold=true)"
@@ -101,6 +102,13 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
             code=Code.NO_TREE,
         )
     return trees[0], trees[1]
+
+
+def left_out(ledger: Ledger, found: Exchange) -> list[str]:
+    """What the recorded trees of an exchange leave out, as `path (why)`; nothing for an older one."""
+    commits = [c for c in (found.request, found.response) if c and c.trailers.get(Trailer.LEFT_OUT, "0") != "0"]
+    named = [line for one in ledger.repo.objects([c.oid for c in commits]) if one for line in left_out_of(one.data)]
+    return list(dict.fromkeys(named))
 
 
 def by_key(ledger: Ledger, key: str) -> Exchange | None:

@@ -280,7 +280,11 @@ class Session:
         repo = self.ledger.repo
         placed, notes = self.place(tip, required=entry.needs_worktree)
         self.notes += notes
-        entry = self._redacted(replace(entry, notes=(*entry.notes, *(() if placed else notes))))
+        left: list[str] = []
+        if entry.files is not None:
+            left = entry.files.lines
+            self.notes += entry.files.told(tip.data.decode("utf-8", "replace"))
+        entry = self._redacted(replace(entry, notes=(*entry.notes, *(() if placed else notes), *left)))
         with _uninterrupted(repo):
             path = self.worktree.write(entry.name, entry.data) if placed else None
             try:
@@ -340,7 +344,7 @@ class Session:
         blob = TreeEntry(FILE_MODE, entry.name, repo.write_data(entry.data))
         entries = tuple(sorted((*tip.entries, blob), key=lambda e: e.name))
         kept = files.keep(repo, self.name, entry.subject) if files is not None else []
-        own = {**entry.trailers, Trailer.TREE: files.tree} if files is not None else entry.trailers
+        own = {**entry.trailers, **files.trailers} if files is not None else entry.trailers
         text = commit_message(entry.subject, own, entry.notes)
         commit = repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(entry.author))
         return Tip(commit, entries), kept

@@ -19,6 +19,9 @@ SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 CODE: Final = "refs/relay/code/"
 
 
+NOT_RECORDED: Final = "not recorded: "  # begins the lines of a commit's body that name what its tree leaves out
+
+
 class Trailer:
     """The names of trailers: one fact each, on the commits that protocol.md says."""
 
@@ -28,6 +31,7 @@ class Trailer:
     TO: Final = "Relay-To"
     HEAD: Final = "Relay-Head"
     TREE: Final = "Relay-Tree"
+    LEFT_OUT: Final = "Relay-Left-Out"
     ACCESS: Final = "Relay-Access"
     KEY: Final = "Relay-Key"
     STATUS: Final = "Relay-Status"
@@ -85,6 +89,12 @@ def parse_raw(oid: str, data: bytes) -> Commit:
     head, _, message = data.decode("utf-8", "replace").partition("\n\n")
     committer = next((line for line in head.split("\n") if line.startswith("committer ")), "")
     return parse(oid, committer.rpartition("> ")[2].partition(" ")[0], message)
+
+
+def left_out(data: bytes) -> list[str]:
+    """The lines of a raw commit that name what its tree leaves out, without what they begin with."""
+    lines = (line.removeprefix("- ") for line in data.decode("utf-8", "replace").partition("\n\n")[2].split("\n"))
+    return [line.removeprefix(NOT_RECORDED) for line in lines if line.startswith(NOT_RECORDED)]
 
 
 def name_of(ref: str) -> str:

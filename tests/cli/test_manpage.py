@@ -79,7 +79,7 @@ def test_environment_is_what_the_code_reads() -> None:
         read |= set(re.findall(r'environ(?:\.get\(|\[|, )"([A-Z_]+)"', path.read_text()))
     read = {name for name in read - {"HOME", "PATH", "GITRELAY_CALL"} if not name.startswith("PRE_COMMIT_")}
     assert read <= ENVIRONMENT.keys(), "reference.ENVIRONMENT must tell of these"
-    elsewhere = {"BASH_COMPLETION_USER_DIR", "COLUMNS", "GIT_DIR", "GIT_WORK_TREE", "GITRELAY_SKIP"}
+    elsewhere = {"BASH_COMPLETION_USER_DIR", "COLUMNS", "GIT_DIR", "GIT_WORK_TREE", "GITRELAY_ACCESS", "GITRELAY_SKIP"}
     assert ENVIRONMENT.keys() - read <= elsewhere, "nothing reads these"
 
 

@@ -198,5 +198,102 @@ def test_apply_refuses_a_conflict_and_changes_nothing(called: Repo) -> None:
     other = Repo(called.path.parent / "other", called.env)
     before = other.sh("git status --porcelain; cat lines; cat gone")
     done = other.relay("apply", "s/01")
-    assert done.code == 2 and "conflicts in lines" in done.err and "nothing was changed" in done.err
+    assert done.code == 1 and "conflicts in lines" in done.err and "nothing was changed" in done.err
     assert other.sh("git status --porcelain; cat lines; cat gone") == before
+    assert other.relay("apply", "s/01", "--json").json["errors"][0]["code"] == "conflict"
+
+
+SHAPES = {
+    "a folder becomes a file": "rm -r deep; echo file > deep",
+    "a file becomes a folder": "rm app.py; mkdir -p app.py/x; echo q > app.py/x/q",
+    "a folder becomes a link": "rm -r deep; ln -s app.py deep",
+    "a link becomes a folder": "rm link; mkdir link; echo 1 > link/in",
+    "a mode": "chmod +x app.py",
+    "names": "mkdir 'ü é'; echo 1 > 'ü é/x'; rm deep/f; echo 2 > deep/-n",
+    "everything goes": "rm -r app.py deep link",
+}
+
+
+@pytest.mark.parametrize("script", SHAPES.values(), ids=SHAPES)
+def test_apply_onto_the_same_base_makes_the_same_tree(repo: Repo, script: str) -> None:
+    repo.sh("mkdir deep; echo d > deep/f; echo e > deep/g; ln -s app.py link; git add .; git commit -qm b")
+    assert repo.relay(*SHELL, script).code == 0
+    after = trees(repo)[1]
+    repo.sh("git reset -q --hard; git clean -qfdx -e .relay")
+    done = repo.relay("apply", "s/01")
+    assert done.code == 0, done.err
+    found = snapshot.take(Repository.open(repo.path), "s")
+    assert found is not None and found.tree == after
+
+
+def test_apply_works_where_gitrelay_never_wrote(called: Repo) -> None:
+    called.sh("git clone -q --mirror . ../m.git; git clone -q ../m.git ../c; git -C ../c checkout -q main")
+    clone = Repo(called.path.parent / "c", called.env)
+    clone.sh("git fetch -q origin 'refs/heads/relay/*:refs/heads/relay/*' 'refs/relay/code/*:refs/relay/code/*'")
+    assert clone.relay("apply", "s/01").code == 0
+    assert clone.sh("sed -n 10p lines") == "ten\n"
+    called.sh("git checkout -q .; git clean -qfd; rm -rf .git/relay")
+    assert called.relay("apply", "s/01").code == 0
+
+
+@pytest.mark.parametrize("cone", ["--cone", "--no-cone"])
+def test_apply_in_a_sparse_checkout(repo: Repo, cone: str) -> None:
+    repo.sh(
+        "mkdir in out; seq 9 > in/1; seq 9 > out/1; seq 9 > out/2; git add .; git commit -qm s; git branch elsewhere"
+    )
+    assert repo.relay(*SHELL, "echo 10 >> in/1; echo 10 >> out/1; rm out/2; echo new > out/3").code == 0
+    repo.sh(f"git worktree add -q ../other elsewhere; cd ../other; git sparse-checkout set {cone} in")
+    other = Repo(repo.path.parent / "other", repo.env)
+    assert not (other.path / "out").exists()
+    done = other.relay("apply", "s/01")
+    assert done.code == 0, done.err
+    assert other.sh("tail -n 1 in/1 out/1 out/3") == "==> in/1 <==\n10\n\n==> out/1 <==\n10\n\n==> out/3 <==\nnew\n"
+
+
+@pytest.mark.parametrize("here", ["an ignored file", "a link", "a folder of ignored files", "a file that is left out"])
+def test_apply_does_not_write_over_what_no_record_holds(repo: Repo, here: str) -> None:
+    repo.sh("echo ignored > .git/info/exclude; git branch elsewhere")
+    assert repo.relay(*SHELL, "mkdir -p ignored2; echo 1 > ignored2/x; echo 1 > wanted").code == 0
+    repo.sh("git worktree add -q ../other elsewhere")
+    other = Repo(repo.path.parent / "other", repo.env)
+    exclude = "$(git rev-parse --git-common-dir)/info/exclude"
+    script = {
+        "an ignored file": f"echo wanted >> {exclude}; echo mine > wanted",
+        "a link": f"echo ignored2 >> {exclude}; mkdir ../far; ln -s ../far ignored2",
+        "a folder of ignored files": "mkdir wanted; echo mine > wanted/ignored",
+        "a file that is left out": "git config relay.snapshotMax 1k; seq 1000 > wanted",
+    }[here]
+    other.sh(script)
+    before = other.sh(
+        "find . ../far -not -path './.git*' | sort; cat wanted wanted/* 2>/dev/null || true; ls ../far", check=False
+    )
+    done = other.relay("apply", "s/01")
+    assert done.code == 1 and "conflicts in " in done.err, done.err
+    after = other.sh(
+        "find . ../far -not -path './.git*' | sort; cat wanted wanted/* 2>/dev/null || true; ls ../far", check=False
+    )
+    assert after == before
+
+
+def test_apply_brings_changes_into_a_submodule(repo: Repo) -> None:
+    repo.sh("""
+        git config --global protocol.file.allow always; git init -q ../lib; seq 9 > ../lib/a; git -C ../lib add .
+        git -C ../lib commit -qm 1; git submodule -q add "$PWD/../lib" lib; git commit -qm lib; git branch elsewhere
+    """)
+    assert repo.relay(*SHELL, "echo 10 >> lib/a; echo new > lib/b; echo top > top").code == 0
+    repo.sh("git -C lib checkout -q .; rm lib/b top; sed -i.bak 's/^2$/two/' lib/a; rm lib/a.bak")
+    done = repo.relay("apply", "s/01")
+    assert done.code == 0 and sorted(done.out.splitlines()) == ["A lib/b", "A top", "M lib/a"], done.err
+    assert repo.sh("sed -n '2p;10p' lib/a; cat lib/b") == "two\n10\nnew\n"
+    repo.sh("git -C lib checkout -q .; rm lib/b")
+    assert repo.relay(*SHELL, "cd lib; echo 11 >> a; git commit -qam moved").code == 0
+    repo.sh("git -C lib reset -q --hard HEAD~1")
+    done = repo.relay("apply", "s/02")
+    assert done.code == 0 and repo.sh("tail -n 1 lib/a") == "11\n", (done.out, done.err)
+    repo.sh("git -C lib checkout -q .; echo other >> lib/a")
+    conflict = repo.relay("apply", "s/02")
+    assert conflict.code == 1 and "lib/a" in conflict.err
+    elsewhere = Repo(repo.path.parent / "other", repo.env)
+    repo.sh("git worktree add -q ../other elsewhere")
+    part = elsewhere.relay("apply", "s/01")
+    assert part.code == 0 and "not brought: lib" in part.err and part.out == "A top\n"

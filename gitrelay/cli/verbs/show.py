@@ -48,6 +48,9 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
     if not found:
         output.say(f"session {what} has no exchanges yet")
         return 0
+    for e in found:
+        for line in exchanges.left_out(ledger, e):
+            output.say(f"{e.address}: not in its trees: {line}")
     if output.is_drawn() and not raw:
         import time
 
