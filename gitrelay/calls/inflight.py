@@ -145,9 +145,9 @@ def _is_running(folder: CallFolder, address: Address) -> bool:
 
 
 def look(ledger: Ledger, address: Address) -> Exchange:
-    """The exchange as it stands; a call that has died is recorded first.
+    """The exchange as it is now; a call that has died is recorded first.
 
-    Raises CannotRecord where it has ended and cannot be recorded; what is known of it is kept for the next look.
+    Raises CannotRecord if it has ended and cannot be recorded; what is known of it is kept for the next look.
     """
     found = exchanges.exchange(ledger, address)
     folder = ledger.state.call(address.session)
@@ -161,7 +161,7 @@ def look(ledger: Ledger, address: Address) -> Exchange:
     except CannotRecord as e:
         raise CannotRecord(
             f"{address} has ended but cannot be recorded: {e.message}",
-            hint=f"mend that, then 'git relay wait {address}' records it",
+            hint=f"fix that, then 'git relay wait {address}' records it",
             code=e.code,
         ) from e
     return exchanges.exchange(ledger, address)
@@ -170,7 +170,7 @@ def look(ledger: Ledger, address: Address) -> Exchange:
 def cancel(ledger: Ledger, address: Address, by: str) -> Exchange:
     """Stop the peer and return the exchange once that is recorded. A request nobody runs is closed as cancelled.
 
-    An exchange that is answered already is returned as it is. Raises Busy where the peer would not end.
+    An exchange that is answered already is returned as it is. Raises Busy if the peer does not end.
     """
     found = look(ledger, address)
     if found.response is not None:

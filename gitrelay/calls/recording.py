@@ -18,8 +18,9 @@ from gitrelay.errors import Busy, Code, IntegrityError, RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import growth, snapshot
+from gitrelay.ledger.entry import Moved
 from gitrelay.ledger.ledger import Ledger, Tip
-from gitrelay.ledger.session import Moved, Session, locked
+from gitrelay.ledger.session import Session, locked
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, parse_response, response_file
@@ -70,7 +71,7 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
     if before is None:
         raise IntegrityError(
             f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
-            hint="run 'git fsck'; a damaged object store has to be mended first",
+            hint="run 'git fsck'; a damaged object store has to be repaired first",
         )
     tip = growth.grown(ledger, before, now or archived)
     if _has_answer(tip, call):
@@ -132,7 +133,7 @@ def close_unanswered(ledger: Ledger, exchange: Exchange, reason: str, what: str,
 
 
 def _status(session: Session, call: Call) -> str:
-    """The status of the recorded response; `error` where it cannot be read."""
+    """The status of the recorded response; `error` if it cannot be read."""
     data = session.ledger.repo.objects([f"{session.ref}:{response_file(call.id)}"])[0]
     with contextlib.suppress(BadMessage):
         return parse_response(data.data).status if data is not None else "error"
@@ -214,7 +215,7 @@ def never_started(session: Session, folder: CallFolder, call: Call) -> None:
 
 
 def _lose_checks(session: Session, call: Call) -> None:
-    """Record the checks that the supervisor did not come to as lost, where there is an answer to check."""
+    """Record the checks that the supervisor did not come to as lost, if there is an answer to check."""
     tip = session.tip()
     if tip is None or not call.checks or _status(session, call) != "done":
         return

@@ -30,7 +30,7 @@ class Tip:
     """The state of a session: its last commit and the files in it.
 
     `head` is the caller's HEAD when this was read, for the trailer Relay-Head: a commit, or `unborn`. `data` is
-    the commit as git holds it, empty where this process has just written it.
+    the commit as git holds it, empty if this process has just written it.
     """
 
     commit: str
@@ -54,7 +54,7 @@ class Tip:
 
     @property
     def pending(self) -> str | None:
-        """The id of the request that has no response, None where all are answered."""
+        """The id of the request that has no response, None if all are answered."""
         files = {e.name for e in self.entries}
         return next((i for i in self.ids if response_file(i) not in files), None)
 
@@ -73,7 +73,7 @@ class Tip:
 
 
 def open_ledger(folder: Path) -> Ledger:
-    """The ledger of the repository that `folder` is in. Raises UsageError where there is none."""
+    """The ledger of the repository that `folder` is in. Raises UsageError if there is none."""
     return Ledger(Repository.open(folder))
 
 
@@ -120,7 +120,7 @@ class Ledger:
         return self.state.redactor
 
     def tip(self, session: str, *, archived: bool = False) -> Tip | None:
-        """The session's tip without its lock. Raises IntegrityError where the ref is not a commit."""
+        """The session's tip without its lock. Raises IntegrityError if the ref is not a commit."""
         return self.tips([(ARCHIVE if archived else BRANCHES) + session])[0]
 
     def tips(self, revs: Sequence[str]) -> list[Tip | None]:
@@ -147,7 +147,7 @@ class Ledger:
         return tips
 
     def place_of(self, address: names.Address) -> Path:
-        """Where the request's file stands in the session's worktree, while there is one."""
+        """The path of the request's file in the session's worktree, while there is one."""
         return folder_of(self.repo, address.session) / request_file(address.id)
 
     def taken(self, prefix: str) -> set[str]:
@@ -156,7 +156,7 @@ class Ledger:
         return {row[0].removeprefix(BRANCHES).removeprefix(ARCHIVE) for row in rows}
 
     def names_taken_by_user(self) -> None:
-        """Raise UsageError where a branch named `relay` stands in the way of `relay/<session>`."""
+        """Raise UsageError if a branch named `relay` is in the way of `relay/<session>`."""
         if self.repo.ref("refs/heads/relay") is not None:
             raise UsageError(
                 "branch 'relay' is in the way: git cannot hold it beside relay/<session>",

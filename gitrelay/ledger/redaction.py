@@ -28,7 +28,7 @@ def redactor(repo: Repository) -> Redactor:
         where = next(where for pattern, where in values if pattern == e.pattern)
         raise UsageError(
             f"relay.redact {quote(e.pattern)} in {where} is not a regular expression: {e.why}",
-            hint="mend it, or take it out: git config --unset-all relay.redact",
+            hint="fix it, or take it out: git config --unset-all relay.redact",
             code=Code.BAD_CONFIG,
         ) from None
 
@@ -38,7 +38,7 @@ def redacted_request(
 ) -> tuple[Request, bytes, Mapping[str, int]]:
     """(the request, its file, how many secrets each rule took out); `data` is the file as somebody else wrote it.
 
-    Raises UsageError where what stands in their place makes it too large.
+    Raises UsageError if what replaces them makes it too large.
     """
     data = request.render() if data is None else data
     found = redactor.redact(data.decode())

@@ -1,8 +1,8 @@
-"""The ledger: the branches `relay/<session>`. The only room that moves them.
+"""The ledger: the branches `relay/<session>`. The only module that moves them.
 
 Invariants, each held by the way a write is made:
 - a session begins with a root commit of the empty tree; after it, one commit adds one file;
-- the new tree is the parent's tree plus that file, never what stands in a worktree's index, so nothing
+- the new tree is the parent's tree plus that file, never what is in a worktree's index, so nothing
   else can be swept in;
 - a branch moves by compare-and-swap, under the session's lock, and only forward;
 - a request is answered exactly once, and the next request waits for that answer;
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -24,6 +24,7 @@ from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import snapshot
+from gitrelay.ledger.entry import Entry, Moved
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.redaction import counted, redacted_request, redacted_response
 from gitrelay.ledger.snapshot import Snapshot
@@ -59,30 +60,6 @@ def locked(ledger: Ledger, name: str, *, limit: float = _LOCK_LIMIT) -> Iterator
         yield Session(ledger, name)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file and what its commit says of it.
-
-    `redacted` counts the secrets that were taken out of `data`; the other words are redacted when it is written.
-    `needs_worktree`: it is not recorded if the session's worktree cannot be made.
-    """
-
-    name: str
-    data: bytes
-    subject: str
-    trailers: Mapping[str, str]
-    author: str
-    redacted: int = 0
-    notes: Sequence[str] = ()
-    files: Snapshot | None = field(default=None)
-    synchronise: bool = True
-    needs_worktree: bool = False
-
-
-class Moved(Busy):
-    """The branch was moved by another process since its tip was read; nothing was recorded."""
-
-
 class Session:
     """One session while its lock is held. Every write of a relay branch goes through `_append` or `open`."""
 
@@ -92,13 +69,13 @@ class Session:
         self.ref = BRANCHES + name
         self.worktree = SessionWorktree(ledger.repo, ledger.state, name)
         self.notes: list[str] = []
-        self._opened = ""  # the root commit, where this holder of the lock made it
+        self._opened = ""  # the root commit, if this holder of the lock made it
 
     def tip(self) -> Tip | None:
         return self.ledger.tip(self.name)
 
     def open(self, opener: str, head: str = "unborn") -> Tip | None:
-        """Create the branch with its root commit; None where it exists already. `opener` is the caller's slug."""
+        """Create the branch with its root commit; None if it exists already. `opener` is the caller's slug."""
         repo = self.ledger.repo
         self._refuse_secret_names(opener)
         text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Opened by {opener}."])
@@ -127,7 +104,7 @@ class Session:
     def adopt(self, opener: str, files: Sequence[tuple[Request | Response, bytes, Path]]) -> Tip:
         """A whole session of messages that were written elsewhere, oldest first; all of them or, on an error, none.
 
-        Raises UsageError where a session of that name exists, archived or not.
+        Raises UsageError if a session of that name exists, archived or not.
         """
         repo = self.ledger.repo
         self._refuse_secret_names(opener, *(slug for value, _, _ in files for slug in (value.from_, value.to)))
@@ -156,7 +133,7 @@ class Session:
         return tip
 
     def _refuse_secret_names(self, *slugs: str) -> None:
-        """Raise UsageError where a name that becomes a ref or an author is a secret: it cannot be redacted."""
+        """Raise UsageError if a name that becomes a ref or an author is a secret: it cannot be redacted."""
         for slug in (self.name, *slugs):
             for rule in self.ledger.redactor.redact(slug).counts:
                 raise UsageError(
@@ -185,7 +162,7 @@ class Session:
         files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
-        """Record a request. Raises Busy where the session's last request is not answered yet."""
+        """Record a request. Raises Busy if the session's last request is not answered yet."""
         if tip.pending is not None:
             raise Busy(f"session {self.name} has a turn in flight: {names.Address(self.name, tip.pending)}")
         self._refuse_secret_names(request.from_, request.to)
@@ -218,9 +195,9 @@ class Session:
         files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
-        """Record a response; `data` is the file as the peer wrote it, where it wrote one.
+        """Record a response; `data` is the file as the peer wrote it, if it wrote one.
 
-        It is bound to what its request is bound to. Raises UsageError where the request does not exist or is
+        It is bound to what its request is bound to. Raises UsageError if the request does not exist or is
         answered already.
         """
         there = {entry.name for entry in tip.entries}

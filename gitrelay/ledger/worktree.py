@@ -89,7 +89,7 @@ class SessionWorktree:
         return notes
 
     def make_home(self) -> None:
-        """The folder that the worktree stands in, ignoring itself."""
+        """The folder that holds the worktree, ignoring itself."""
         home = self.path.parent
         if home.is_symlink() or (home.exists() and not home.is_dir()):
             raise UsageError(
@@ -106,7 +106,7 @@ class SessionWorktree:
             raise cannot_write(home, e) from e
 
     def _make_room(self, entries: Sequence[TreeEntry]) -> list[str]:
-        """Take the branch away from an idle session worktree elsewhere; refuse where a person has it.
+        """Take the branch away from an idle session worktree elsewhere; refuse if a person has it.
 
         What is in it and not in the branch is kept aside; returns notes on that.
         """
@@ -204,7 +204,7 @@ class SessionWorktree:
         self._undo_conversion(entries)
 
     def _undo_conversion(self, entries: Sequence[TreeEntry]) -> None:
-        """Where git may have changed line ends or the encoding while it wrote the files: the recorded bytes."""
+        """Write the recorded bytes again if git may have changed line ends or the encoding."""
         if not self.repo.converts:
             return
         expected = [entry for entry in entries if entry.mode == FILE_MODE]
@@ -250,7 +250,7 @@ class SessionWorktree:
         return self.repo.object_id("blob", (self.path / item.name).read_bytes()) == oid
 
     def take(self, name: str) -> bytes | None:
-        """What a peer wrote to `name`, None where there is nothing. Raises BadMessage for anything but a plain file."""
+        """What a peer wrote to `name`, None if there is nothing. Raises BadMessage for anything but a plain file."""
         if self.path.parent.is_symlink():
             return None  # somebody else's folder, whatever is in it
         if self.path.is_symlink():
@@ -260,7 +260,7 @@ class SessionWorktree:
     def discard(self, name: str, data: bytes) -> None:
         """Remove a reply file whose bytes have been taken as `data`; any other stays, to be kept aside.
 
-        What has been taken may be redacted already, where a supervisor died between keeping and recording it.
+        What has been taken may be redacted already, if a supervisor died between keeping and recording it.
         """
         with contextlib.suppress(OSError, frontmatter.BadMessage):
             found = self.take(name)

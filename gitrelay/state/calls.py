@@ -215,7 +215,7 @@ class CallFolder:
         write_whole(self.path / "call.json", json.dumps(call.to_json(), indent=1).encode())
 
     def load(self) -> Call | None:
-        """The call, None where there is none or its file cannot be read (then it is no call of ours)."""
+        """The call, None if there is none or its file cannot be read (then it is no call of ours)."""
         value = _read_json(self.path / "call.json")
         call = None if value is None else Call.from_json(value)
         return call if call is not None and call.session == self.session else None

@@ -7,10 +7,10 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
                              response.json (an answer that is not recorded yet), out.log, err.log,
                              reserve (space for that answer, given up when the disk is full)
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
-    passed/<ids>             passes that hooks/pre-push need not look up anew, the newest 500
+    passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record
 
-What came from a peer passes through redaction before it stands here: logs, answers, messages kept aside.
+What came from a peer passes through redaction before it is written here: logs, answers, messages kept aside.
 Files are written whole: a temporary file in the same folder, fsync, rename; with a format version.
 """
 
@@ -45,7 +45,7 @@ without losing one of them; a call that is running then ends as usual.
 
 
 class State:
-    """The folder of one repository. Raises CannotRecord where it cannot be written."""
+    """The folder of one repository. Raises CannotRecord if it cannot be written."""
 
     def __init__(
         self,

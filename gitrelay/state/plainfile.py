@@ -1,4 +1,4 @@
-"""Reading a message file that somebody else wrote: a plain file or nothing. What stands there may be anything."""
+"""Reading a message file that somebody else wrote: a plain file or nothing. It may be anything."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 
 
 def read(path: Path, what: str = "the reply") -> bytes | None:
-    """The bytes of a plain file of at most MAX_BYTES, None where there is nothing.
+    """The bytes of a plain file of at most MAX_BYTES, None if there is nothing.
 
     Links are not followed, FIFOs and devices not opened, a file that others have a name for not read. Raises
-    BadMessage, which says what stands there instead; `what` is the file's name in those words.
+    BadMessage, which says what is there instead; `what` is the file's name in those words.
     """
     try:
         info = path.lstat()
         if not stat.S_ISREG(info.st_mode):
-            raise BadMessage(1, f"{_kind(info.st_mode)} stands where {what} belongs")
+            raise BadMessage(1, f"{_kind(info.st_mode)} is where {what} belongs")
         if info.st_nlink != 1:
-            raise BadMessage(1, f"a hard link stands where {what} belongs")
+            raise BadMessage(1, f"a hard link is where {what} belongs")
         if info.st_size > MAX_BYTES:
             raise BadMessage(1, f"{what} has {info.st_size} bytes; a message has at most {MAX_BYTES}")
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
