@@ -68,3 +68,9 @@ def docs(session: nox.Session) -> None:
 def ci(session: nox.Session) -> None:
     """The gate: everything that must hold before a change lands. It installs Debian packages, so it needs root."""
     session.run("bash", ".ci/run", external=True)
+
+
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """Whether tag, version, plugin manifest, skills, man page, changelog and wheel fit together."""
+    session.run(PYTHON, ".ci/release_check.py", *session.posargs)
