@@ -22,6 +22,7 @@ from gitrelay.audit.steps import Step
 from gitrelay.audit.witness import compared, witnessed
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.history import roots
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
@@ -129,7 +130,10 @@ def _refs(repo: Repository, sessions: Sequence[str]) -> tuple[list[Ref], list[Re
     """(the sessions' refs, their code refs, what is wrong with refs)."""
     found: dict[str, list[Ref]] = {BRANCHES: [], ARCHIVE: [], CODE: []}
     findings = []
+    foreign = roots.foreign(repo)
     for name, tip in repo.each_ref("%(refname)%00%(objectname)", *found):
+        if name in foreign:
+            continue
         prefix = next(prefix for prefix in found if name.startswith(prefix))
         session = name.removeprefix(prefix)
         if sessions and session not in sessions:

@@ -81,6 +81,8 @@ class Remotes:
     def _seen(self, tip: Tip, there: dict[str, str]) -> tuple[list[str], bool]:
         """(commits that the remote has on that branch, whether it was seen to have them)."""
         url = self.repo.setting(f"remote.{tip.remote}.url") or tip.remote
+        if tip.ref in there:  # git has just heard it from the remote
+            _note(self.repo, url, {tip.ref: there[tip.ref]})
         known = there.get(tip.ref) or read_known(self.repo).get(_key(url), {}).get(tip.ref)
         if known is not None and self._has(known, tip.oid):
             return [known, tip.oid], True

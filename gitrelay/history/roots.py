@@ -21,6 +21,31 @@ def is_session(repo: Repository, tip: str) -> bool:
     return is_root(repo, out[-1])
 
 
+def begins(repo: Repository, tip: str) -> bool:
+    """Whether the first parents of `tip` lead to a session's root; True too if they cannot be read."""
+    try:
+        words = ("rev-list", "--first-parent", "--max-parents=0", "--end-of-options", tip, "--")
+        out = repo.run(*words).decode().split()
+    except GitError:
+        return True
+    return len(out) == 1 and is_root(repo, out[0])
+
+
+def foreign(repo: Repository) -> set[str]:
+    """The branches below `relay/` that are somebody else's: no trailer of ours at the tip, and no session's root.
+
+    A branch whose session has files under `refs/relay/code/` is not among them: it was a session once.
+    """
+    format_ = "%(refname)%00%(objectname)%00%(contents:trailers:only,unfold)"
+    try:
+        rows = repo.each_ref(format_, BRANCHES)
+    except GitError:
+        return set()  # one of them is damaged; who reads them says which
+    strange = [(ref, oid) for ref, oid, text in rows if "Relay-" not in text]
+    code = {row[0].removeprefix(CODE) for row in repo.each_ref("%(refname)", CODE)} if strange else set()
+    return {ref for ref, oid in strange if ref.removeprefix(BRANCHES) not in code and not begins(repo, oid)}
+
+
 def is_root(repo: Repository, oid: str) -> bool:
     """Whether a commit opens a session: no parent, the empty tree, the subject and the trailer of the kind."""
     (commit,) = repo.objects([oid])

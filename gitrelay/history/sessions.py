@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.git.faults import GitError
-from gitrelay.history import commits
+from gitrelay.history import commits, roots
 from gitrelay.history.exchanges import of_line
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import folder_of
@@ -47,6 +47,8 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
         if not names.is_session(name):
             continue
         kind = subject.partition(" ")[0]
+        if "Relay-" not in trailer_text and ref.startswith(BRANCHES) and not roots.begins(ledger.repo, oid):
+            continue  # somebody else's branch
         if kind == "chk":  # the last word is a check's; how the exchange stands is told further back
             checked[ref] = oid
             continue

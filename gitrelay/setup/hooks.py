@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,14 +61,21 @@ def listing(repo: Repository) -> list[Hook]:
 
 
 def install(
-    repo: Repository, names: Sequence[str], *, reviewer: str | None = None, force: bool = False
+    repo: Repository,
+    names: Sequence[str],
+    *,
+    reviewer: str | None = None,
+    unevaluated: str | None = None,
+    force: bool = False,
 ) -> list[Change]:
-    """Put the hooks in place; with `reviewer`, note it in the repository's own configuration.
+    """Put the hooks in place; note `reviewer` and `unevaluated` (`warn` or `block`) in the repository's configuration.
 
     All are looked at before one is written. Raises UsageError for what must not be touched.
     """
     folder = hooks_folder(repo)
-    _refuse_tracked(repo, folder, names)
+    wanted = {"relay.gatePeer": reviewer, "relay.gateUnevaluated": unevaluated}
+    chosen = {name: value for name, value in wanted.items() if value is not None}
+    _refuse_tracked(repo, folder, names, chosen)
     if "pre-push" in names:
         _check_reviewer(repo, reviewer)
     found = [_look(folder, name) for name in names]
@@ -79,8 +86,8 @@ def install(
         changes = [_install(hook) for hook in found]
     except OSError as e:
         raise _cannot(folder, e) from e
-    if reviewer is not None:
-        repo.run("config", "--local", "relay.gatePeer", reviewer)
+    for name, value in chosen.items():
+        repo.run("config", "--local", name, value)
     return changes
 
 
@@ -205,8 +212,11 @@ def _refuse(hook: Hook, force: bool) -> None:
         )
 
 
-def _refuse_tracked(repo: Repository, folder: Path, names: Sequence[str]) -> None:
-    """Raise UsageError where the hooks folder belongs to the working tree and not to gitrelay or the person alone."""
+def _refuse_tracked(repo: Repository, folder: Path, names: Sequence[str], chosen: Mapping[str, str]) -> None:
+    """Raise UsageError if the hooks folder belongs to the working tree and not to gitrelay or the person alone.
+
+    The hint has the line to add, and the commands for the settings `chosen`, which are not made then either.
+    """
     if repo.top is None:
         return
     real, top = Path(os.path.realpath(folder)), Path(os.path.realpath(repo.top))
@@ -217,9 +227,11 @@ def _refuse_tracked(repo: Repository, folder: Path, names: Sequence[str]) -> Non
     husky = below.parts[-2:] == (".husky", "_")
     if husky or repo.run("ls-files", "-z", "--", str(below) if below.parts else "."):
         file = str(below.parent if husky else below)
+        settings = " && ".join(f"git config {name} {value}" for name, value in chosen.items())
         raise UsageError(
             f"git looks for hooks in {quote(str(below))}, which is part of the working tree: nothing was changed",
-            hint=f"add to {file}/{names[0]}: {_line(names[0])}",
+            hint=f"add to {file}/{names[0]}: {_line(names[0])}"
+            + (f"; not set either, so run: {settings}" if chosen else ""),
             code=Code.TRACKED,
         )
 

@@ -168,11 +168,27 @@ def test_a_push_that_breaks_the_rules_is_refused(clones: tuple[Repo, Repo, Repo]
     b.sh(BY_HAND)
     said = fails(b, "git push origin relay/s")
     assert "one-file" in said and "breaks the rules of a session" in said
-    b.sh("git branch relay/not-one HEAD")
-    assert "root-tree" in fails(b, "git push origin relay/not-one")
-    assert "is not a slug" in fails(b, "git push origin HEAD:refs/heads/relay/No_Slug")
+    assert "is not a slug" in fails(b, "git push origin relay/s~1:refs/heads/relay/No_Slug")
     assert refs(server) == before
     b.sh("git push -q origin +HEAD~0:refs/heads/main HEAD:refs/heads/other; git push -q origin :other")
+
+
+def test_branches_of_others_below_relay_are_left_alone(clones: tuple[Repo, Repo, Repo]) -> None:
+    """Known by their root commit: pushed, rewritten and deleted as any, not listed, and no finding."""
+    a, b, server = clones
+    b.sh(f'cp {HOOKS}/reference-transaction "$(git rev-parse --git-path hooks)/"')
+    b.sh("git switch -q -c relay/upgrade-v14; echo x >>app.py; git commit -qam upgrade; git push -q origin HEAD")
+    b.sh(
+        "git commit -q --amend -m better; git push -q -f origin HEAD; git push -q origin HEAD:refs/heads/relay/No_Slug"
+    )
+    assert server.git("log", "-1", "--format=%s", "relay/upgrade-v14") == "better"
+    for clone in (b, server):
+        assert [row["session"] for row in clone.relay("ls", "--json").json["data"]] == ["s"]
+        assert clone.relay("fsck").code == 0
+    b.sh("git push -q origin :relay/upgrade-v14 :relay/No_Slug; git switch -q main; git branch -q -D relay/upgrade-v14")
+    # a session that was replaced by such a branch is no branch of somebody else's
+    a.sh("git update-ref refs/heads/relay/s main")
+    assert a.relay("fsck").code == 1
 
 
 def test_verdicts_from_two_clones_are_taken_and_one_that_was_turned_is_refused(clones: tuple[Repo, Repo, Repo]) -> None:

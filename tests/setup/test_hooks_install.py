@@ -165,7 +165,7 @@ def test_the_place_is_where_git_looks(repo: Repo, tmp_path: Path) -> None:
     bare = tmp_path / "bare.git"
     assert repo.relay("hooks", "install", cwd=bare).code == 0
     assert listing(repo, bare)["update"][:2] == ("installed", str(bare / "hooks/update"))
-    assert push(repo, "../bare.git", "main:refs/heads/relay/x").code == 1
+    assert push(repo, "../bare.git", "main:refs/heads/relay/x").code == 0, "no session, so somebody else's branch"
 
     for value, folder in (
         (".git/my-hooks", repo.path / ".git/my-hooks"),
@@ -262,10 +262,10 @@ def test_mistakes_are_one_line(repo: Repo, tmp_path: Path) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_hooks_are_short_sh_and_installed_as_they_are(repo: Repo, hook: str) -> None:
     text = (SOURCES / hook).read_text()
-    assert text.startswith("#!/bin/sh\n# gitrelay-hook: ") and text.count("\n") < 100
+    assert text.startswith("#!/bin/sh\n# gitrelay-hook: ") and text.count("\n") < 120
     subprocess.run(["sh", "-n", str(SOURCES / hook)], check=True, timeout=10)
     assert repo.relay("hooks", "install", hook, *(["--to", "cat"] if hook == "pre-push" else [])).code == 0
     installed = (repo.path / ".git/hooks" / hook).read_text().splitlines()
-    assert [line for line in installed if not line.startswith("# gitrelay-hook")] == [
-        line for line in text.splitlines() if not line.startswith("# gitrelay-hook")
+    assert [line for line in installed if not line.startswith(("# gitrelay-hook", "program="))] == [
+        line for line in text.splitlines() if not line.startswith(("# gitrelay-hook", "program="))
     ]

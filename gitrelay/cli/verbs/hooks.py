@@ -17,23 +17,30 @@ if TYPE_CHECKING:
 
 @click.command("hooks")
 @click.option("--to", metavar="PEER", help="With install pre-push: who reviews; kept as relay.gatePeer in .git/config.")
+@click.option(
+    "--unevaluated",
+    type=click.Choice(["warn", "block"]),
+    help="With install pre-push: what happens to a push when no review can be had; kept as relay.gateUnevaluated.",
+)
 @click.option("--force", is_flag=True, help="Also replace or remove a hook of gitrelay's that was edited.")
 @json_option
 @click.argument("action", type=click.Choice(["install", "remove", "list"]), metavar="install|remove|list")
 @click.argument("hooks", nargs=-1, metavar="[HOOK]...")
-def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as_json: bool) -> int:
+def command(
+    action: str, hooks: tuple[str, ...], to: str | None, unevaluated: str | None, force: bool, as_json: bool
+) -> int:
     """Install, remove or list gitrelay's git hooks in this repository.
 
     HOOK is pre-push (a review before a push), update (in a bare repository: sessions only grow) or
     reference-transaction (the same here). Without one, install takes pre-push, in a bare repository
     update, and remove takes all.
 
-    They go where git looks for hooks. A hook that stands there is kept in HOOK.d/ and goes first; remove
+    They go where git looks for hooks. A hook that is there is kept in HOOK.d/ and goes first; remove
     puts it back as it was. A hooks folder that is part of the working tree is not touched: the line to
     add to your own hook is shown.
 
     \b
-    git relay hooks install pre-push --to codex
+    git relay hooks install pre-push --to codex --unevaluated warn
     git relay hooks remove
     """
     from gitrelay.calls import within
@@ -43,8 +50,9 @@ def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as
     from gitrelay.protocol.words import Access
     from gitrelay.setup import hooks as installed
 
-    if to is not None and (action != "install" or (hooks and "pre-push" not in hooks)):
-        raise click.UsageError("--to belongs to 'install pre-push'")
+    for option, value in (("--to", to), ("--unevaluated", unevaluated)):
+        if value is not None and (action != "install" or (hooks and "pre-push" not in hooks)):
+            raise click.UsageError(f"{option} belongs to 'install pre-push'")
     unknown = next((name for name in hooks if name not in installed.HOOKS), None)
     if unknown is not None:
         raise click.UsageError(f"there is no hook {unknown!r}; it is {', '.join(installed.HOOKS)}")
@@ -55,7 +63,7 @@ def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as
         return _list(installed.listing(repo), as_json)
     within.require(Ledger(repo), Access.WRITE, f"git relay hooks {action}")
     if action == "install":
-        changes = installed.install(repo, hooks or (_default(repo),), reviewer=to, force=force)
+        changes = installed.install(repo, hooks or (_default(repo),), reviewer=to, unevaluated=unevaluated, force=force)
     else:
         changes = installed.remove(repo, hooks or installed.HOOKS, force=force)
     if as_json:
@@ -64,7 +72,18 @@ def command(action: str, hooks: tuple[str, ...], to: str | None, force: bool, as
     _say(changes, quiet=not hooks)
     if action == "install" and repo.top is not None and not changes[0].hook.path.is_relative_to(repo.common_dir):
         output.say("this folder is core.hooksPath: every repository that is configured so runs these hooks")
+    if action == "install" and any(c.hook.name == "pre-push" for c in changes):
+        output.say(_without_review(Repository.open(Path.cwd()).setting("relay.gateunevaluated")))
     return 0
+
+
+def _without_review(unevaluated: str | None) -> str:
+    """What the hook does when no review can be had, and how to choose."""
+    why = "if no review can be had (the reviewer is logged out, has no quota or is not installed)"
+    if unevaluated == "block":
+        return f"{why} the push is stopped; to let it go with a warning: git config relay.gateUnevaluated warn"
+    choose = "" if unevaluated else "; choose with --unevaluated warn or --unevaluated block"
+    return f"{why} the push goes on with a warning{choose}"
 
 
 def _default(repo: Repository) -> str:
