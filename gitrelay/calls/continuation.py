@@ -16,7 +16,6 @@ from typing import Final
 from gitrelay.history.exchange import Exchange
 from gitrelay.peers.base import Capabilities
 from gitrelay.protocol import usage as amounts
-from gitrelay.protocol.record import Trailer
 
 # it came from a peer's output, and goes into another command line
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,127}")
@@ -49,13 +48,13 @@ def find(exchanges: Sequence[Exchange], peer: str, turn: str, able: Capabilities
     else:
         return None
     assert last.response is not None
-    id_ = last.response.trailers.get(Trailer.PEER_SESSION, "")
+    id_ = last.response.peer_session or ""
     if not _ID.fullmatch(id_) or (last.recorded == "gitrelay" and last.reason in _SUSPECT):
         return None
     spent: dict[str, Decimal] = {}
     for e in before:
-        if e.to == peer and e.response is not None and e.response.trailers.get(Trailer.PEER_SESSION) == id_:
-            for name, used in amounts.parse(e.response.trailers.get(Trailer.USAGE, "")).items():
+        if e.to == peer and e.response is not None and e.response.peer_session == id_:
+            for name, used in amounts.parse(e.response.usage or "").items():
                 spent[name] = spent.get(name, Decimal(0)) + used
     return Conversation(id_, tuple(reversed(unseen)), spent)
 

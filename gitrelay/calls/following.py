@@ -24,7 +24,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, Trailer, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.state.calls import Call
 from gitrelay.text import plain
@@ -236,10 +236,9 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
 
     The rules are those of `history.sessions`, which reads them off the last commit alone.
     """
-    trailers = commit.trailers
     kind, _, rest = commit.subject.partition(" ")
     words = rest.partition(" ")[2]  # behind the id
-    id_ = trailers.get(Trailer.ID, "")
+    id_ = commit.id or ""
     if kind == "open":
         return s, s.name, "opened", ""
     if not names.is_id(id_):
@@ -247,19 +246,20 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
     where = str(Address(s.name, id_))
     if kind == "req":
         turns = int(id_) if names.is_turn(id_) else 1
-        from_, to = trailers.get(Trailer.FROM, ""), trailers.get(Trailer.TO, "")
-        asked = replace(s, turns=turns, from_=from_, to=to, status="pending", verify=None, reason=None)
+        s = replace(s, turns=turns, from_=commit.from_ or "", to=commit.to or "", checked=False, check_failed=False)
+        asked = replace(s, status="pending", verify=None, reason=None)
         return asked, where, "request", words
     if kind == "res":
-        status = trailers.get(Trailer.STATUS, Status.ERROR)
-        verify = trailers.get(Trailer.VERIFY, Verify.SKIP)
-        reason, seconds = trailers.get(Trailer.REASON), trailers.get(Trailer.DURATION)
+        status, verify = commit.status or Status.ERROR, commit.verify or Verify.SKIP
+        reason, seconds = commit.reason, commit.duration
         facts = [words, *([reason] if reason else []), *([f"{seconds}s"] if seconds else [])]
         return replace(s, status=status, verify=verify, reason=reason), where, "response", ", ".join(facts)
-    check = parse_trailer(trailers.get(Trailer.CHECK, "")) if kind == "chk" else None
+    check = parse_trailer(commit.check or "") if kind == "chk" else None
     if check is None:
         return None
-    return replace(s, verify=s.verify if check[0] == Verify.PASS else Verify.FAIL), where, "check", ": ".join(check)
+    failed = s.check_failed or check[0] != Verify.PASS
+    s = replace(s, checked=True, check_failed=failed, verify=Verify.FAIL if failed else s.verify)
+    return s, where, "check", ": ".join(check)
 
 
 def _in_order(recorded: Sequence[Event], done: Sequence[Event]) -> list[Event]:

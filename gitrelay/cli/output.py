@@ -15,7 +15,7 @@ import click
 from gitrelay.errors import OK, Code, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
-from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.names import Address
 
 ENVELOPE_VERSION = 1
 
@@ -78,9 +78,9 @@ def safe_git(data: bytes) -> str:
 
 def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
     """An exchange as every verb gives it; keys are stable (docs/json.md)."""
-    trailers = e.response.trailers if e.response else {}
+    response = e.response
     answer = e.answer if e.response_data else None
-    seconds = usage.amount(trailers.get(Trailer.DURATION))
+    seconds = usage.amount(response.duration) if response else None
     value: dict[str, Any] = {
         "address": str(e.address),
         "session": e.address.session,
@@ -90,19 +90,21 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "status": e.status,
         "verify": e.verify,
         "reason": e.reason,
+        "outcome": e.outcome,
+        "checked": e.checked,
         "recorded": e.recorded,
         "body": answer.body if answer else None,
-        "access": e.request.trailers.get(Trailer.ACCESS),
+        "access": e.request.access,
         "request_commit": e.request.oid,
         "response_commit": e.response.oid if e.response else None,
         "requested": e.request.time,
         "responded": e.response.time if e.response else None,
         "duration_s": None if seconds is None else float(seconds),
-        "peer": trailers.get(Trailer.PEER),
-        "model": trailers.get(Trailer.MODEL),
-        "peer_session": trailers.get(Trailer.PEER_SESSION),
-        "denied": _number(trailers.get(Trailer.DENIED, "")),
-        "usage": _usage(trailers.get(Trailer.USAGE, "")),
+        "peer": response.peer if response else None,
+        "model": response.model if response else None,
+        "peer_session": response.peer_session if response else None,
+        "denied": _number((response.denied if response else None) or ""),
+        "usage": _usage((response.usage if response else None) or ""),
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
     }
     if request:
@@ -135,12 +137,24 @@ def damaged_errors(damaged: Mapping[str, RelayError]) -> list[dict[str, str]]:
     return [{"code": e.code, "message": f"{name}: {e.message}", "hint": e.hint} for name, e in damaged.items()]
 
 
-def print_exchanges(command: str, found: Sequence[Exchange], *, as_json: bool, single: bool) -> int:
-    """Answers on stdout, one line a failure on stderr; returns the worst exit code."""
+def print_exchanges(
+    command: str,
+    found: Sequence[Exchange],
+    *,
+    as_json: bool,
+    single: bool,
+    replayed: Mapping[Address, bool] | None = None,
+) -> int:
+    """Answers on stdout, one line a failure on stderr; returns the worst exit code.
+
+    `replayed` says of each exchange whether it was recorded before, under the key that was given.
+    """
     code = worst([e.exit_code for e in found])
     errors = [error for e in found for error in exchange_errors(e)]
     if as_json:
         rows = [exchange_json(e) for e in found]
+        if replayed is not None:
+            rows = [row | {"replayed": replayed.get(e.address, False)} for row, e in zip(rows, found, strict=True)]
         click.echo(envelope(command, code, rows[0] if single else rows, errors))
         return code
     for e in found:

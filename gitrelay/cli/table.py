@@ -12,10 +12,3 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = [list(head), *([safe(cell).replace("\n", " ") for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table)
-
-
-def outcome(status: str, verify: str | None, reason: str | None) -> str:
-    """The state of an exchange, in words: `done pass`, `error timeout`, `pending`."""
-    if status == "done":
-        return f"done {verify}"
-    return f"error {reason}" if status == "error" and reason else status

@@ -21,7 +21,7 @@ from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
 
 
 @dataclass(frozen=True)
-class Transcripts:
+class Batch:
     """The exchanges of each session in turn order, by its name; `damaged` are the sessions that cannot be read.
 
     `archived` are the names of those that are archived, `listing` is what `listing` gave when they were read.
@@ -56,7 +56,7 @@ def _listing(refs: Sequence[Sequence[str]]) -> str:
     return "".join(f"{ref} {oid}\n" for ref, oid in refs)
 
 
-def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) -> Transcripts:
+def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) -> Batch:
     """The exchanges of `sessions`, or of all, `bodies`: with the bytes of their messages.
 
     A branch that is not named as a session can be is none; where a session is a branch and archived too, the
@@ -87,7 +87,7 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
         found, bodiless = commits.by_halves(list(found), fill)
         damaged |= bodiless
     archived = frozenset(name for name in wanted if tips[name][0].startswith(ARCHIVE))
-    return Transcripts({name: found[name] for name in wanted if name in found}, archived, damaged, _listing(refs))
+    return Batch({name: found[name] for name in wanted if name in found}, archived, damaged, _listing(refs))
 
 
 def waiting(ledger: Ledger) -> list[Exchange]:

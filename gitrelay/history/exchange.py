@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
+from gitrelay.history.outcome import outcome_of
 from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import Commit, Trailer
+from gitrelay.protocol.record import Commit
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,47 @@ class Exchange:
 
     @property
     def from_(self) -> str:
-        return self.request.trailers.get(Trailer.FROM, "")
+        return self.request.from_ or ""
 
     @property
     def to(self) -> str:
-        return self.request.trailers.get(Trailer.TO, "")
+        return self.request.to or ""
 
     @property
     def status(self) -> str:
-        return self.response.trailers.get(Trailer.STATUS, "error") if self.response else "pending"
+        return (self.response.status or "error") if self.response else "pending"
 
     @property
     def verify(self) -> str | None:
-        return self.response.trailers.get(Trailer.VERIFY, "skip") if self.response else None
+        return (self.response.verify or "skip") if self.response else None
 
     @property
     def reason(self) -> str | None:
-        return self.response.trailers.get(Trailer.REASON) if self.response else None
+        return self.response.reason if self.response else None
 
     @property
     def shared(self) -> tuple[str, ...]:
         """The addresses of calls that could write in the same working tree while this one ran."""
         if self.response is None:
             return ()
-        words = self.response.trailers.get(Trailer.SHARED, "").split()
+        words = (self.response.shared or "").split()
         return tuple(word for word in words if names.is_address(word))
 
     @property
     def recorded(self) -> str | None:
-        return self.response.trailers.get(Trailer.RECORDED, "gitrelay") if self.response else None
+        return (self.response.recorded or "gitrelay") if self.response else None
+
+    @property
+    def checked(self) -> bool:
+        """Whether gitrelay ran a check of its own on the answer, whatever it came to."""
+        return bool(self.checks)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: see `history.outcome`."""
+        return outcome_of(
+            self.status, self.verify, self.reason, checked=self.checked, check_failed=bool(self.failed_checks)
+        )
 
     @property
     def exit_code(self) -> int:

@@ -1,6 +1,6 @@
 """Reading the ledger: an exchange, a session, the list of sessions. From git alone, in batches, never from a worktree.
 
-Of many sessions at once `transcripts` reads the exchanges.
+Of many sessions at once `batch` reads the exchanges.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, Trailer, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, name_of, parse
 from gitrelay.protocol.record import left_out as left_out_of
 from gitrelay.text import quote
-
-_TRAILERS = "%(trailers:only=true,unfold=true)"
 
 
 def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
@@ -29,14 +27,14 @@ def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
     answered: dict[str, Commit] = {}
     checks: dict[str, list[Check]] = {}
     for commit in line:
-        id_ = commit.trailers.get(Trailer.ID, "")
+        id_ = commit.id or ""
         kind = commit.subject[:4]
         if kind == "req " and id_ not in asked and names.is_id(id_):
             asked[id_] = commit
         elif kind == "res " and id_ in asked:
             answered.setdefault(id_, commit)
         elif kind == "chk " and id_ in asked:
-            check = parse_trailer(commit.trailers.get(Trailer.CHECK, ""))
+            check = parse_trailer(commit.check or "")
             if check is not None:
                 checks.setdefault(id_, []).append(Check(check[1], check[0], commit))
     return [
@@ -88,7 +86,7 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
     found = exchange(ledger, address)
     if found.response is None:
         raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code=Code.NOT_ANSWERED)
-    trees = [commit.trailers.get(Trailer.TREE, "") for commit in (found.request, found.response)]
+    trees = [commit.tree or "" for commit in (found.request, found.response)]
     if not all(trees):
         raise UsageError(
             f"{address} has no recorded files",
@@ -114,11 +112,11 @@ def left_out(ledger: Ledger, found: Exchange) -> list[str]:
 def by_key(ledger: Ledger, key: str) -> Exchange | None:
     """The last exchange that was asked under an idempotency key, over all sessions; None where there is none."""
     newest: tuple[int, Address] | None = None
-    for row in ledger.repo.search(f"Relay-Key: {key}", f"%ct%x00%S%x00{_TRAILERS}", (BRANCHES, ARCHIVE)):
-        trailers = trailers_of_text(row[2])
-        session = row[1].removeprefix(BRANCHES).removeprefix(ARCHIVE)
-        if trailers.get(Trailer.KEY) == key and names.is_session(session):
-            newest = max(newest or (0, Address("", "")), (int(row[0]), Address(session, trailers.get(Trailer.ID, ""))))
+    for row in ledger.repo.search(f"Relay-Key: {key}", "%H%x00%ct%x00%S%x00%B", (BRANCHES, ARCHIVE)):
+        oid, time, ref, text = row[:4]
+        commit, session = parse(oid, time, text), name_of(ref)
+        if commit.key == key and names.is_session(session):
+            newest = max(newest or (0, Address("", "")), (commit.time, Address(session, commit.id or "")))
     return None if newest is None else exchange(ledger, newest[1])
 
 

@@ -15,11 +15,10 @@ from decimal import Decimal
 from typing import Final
 
 from gitrelay.history.exchange import Exchange
+from gitrelay.history.outcome import ERROR, NO_REASON, PASS, WORDS
 from gitrelay.protocol import usage
 from gitrelay.protocol.message import VERDICTS
-from gitrelay.protocol.record import Trailer
 
-NO_REASON: Final = "peer-error"  # what stands for the reason of an error for which the peer gave none
 TOKENS: Final = ("input", "cached", "output")
 
 
@@ -69,6 +68,8 @@ class Figures:
     """The figures of a group of calls. `group` is None for calls of which it is not known, and for all together.
 
     `calls` are `pending`, `done` and `error`; `reasons` are those of the errors, `verify` what the done ones claim.
+    `outcomes` counts every call once, by its outcome, the errors together; `checked_pass` is how many of the passes
+    gitrelay's own checks saw.
     `redacted` is how many secrets were taken out of what was recorded.
     """
 
@@ -79,6 +80,8 @@ class Figures:
     error: int
     reasons: Mapping[str, int]
     verify: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    checked_pass: int
     checks: Checks
     duration: Spread
     tokens: Mapping[str, Amount]
@@ -97,7 +100,7 @@ def day_of(exchange: Exchange) -> str:
 
 def model_of(exchange: Exchange) -> str | None:
     """The model that answered, as the peer reported it."""
-    return (exchange.response.trailers.get(Trailer.MODEL) or None) if exchange.response else None
+    return exchange.response.model if exchange.response else None
 
 
 # by what calls can be grouped, and how the group of an exchange is told
@@ -123,11 +126,13 @@ def grouped(exchanges: Sequence[Exchange], by: str) -> list[Figures]:
 
 def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
     """The figures of all `exchanges` together."""
-    answers = [(e, e.response.trailers) for e in exchanges if e.response is not None]
+    answers = [(e, e.response) for e in exchanges if e.response is not None]
     done = [e for e, _ in answers if e.status == "done"]
     claims = Counter(e.verify for e in done)
-    spent = [usage.parse(trailers.get(Trailer.USAGE, "")) for _, trailers in answers]
-    seconds = [usage.amount(trailers.get(Trailer.DURATION)) for _, trailers in answers]
+    ended = Counter("error" if e.outcome.startswith(ERROR) else e.outcome for e in exchanges)
+    outcomes = {word: ended[word] for word in (*WORDS, "error")}
+    spent = [usage.parse(response.usage or "") for _, response in answers]
+    seconds = [usage.amount(response.duration) for _, response in answers]
     return Figures(
         group=group,
         calls=len(exchanges),
@@ -136,6 +141,8 @@ def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
         error=len(answers) - len(done),
         reasons=dict(Counter(e.reason or NO_REASON for e, _ in answers if e.status != "done").most_common()),
         verify={verdict: claims[verdict] for verdict in VERDICTS},
+        outcomes=outcomes,
+        checked_pass=sum(e.checked and e.outcome == PASS for e in done),
         checks=_checks([e for e, _ in answers if e.checks]),
         duration=_spread([float(value) for value in seconds if value is not None]),
         tokens={name: _amount(spent, name) for name in TOKENS},
@@ -182,6 +189,5 @@ def _amount(spent: Sequence[Mapping[str, Decimal]], name: str) -> Amount:
 
 def _redacted(exchange: Exchange) -> int:
     commits = (exchange.request, exchange.response, *(check.commit for check in exchange.checks))
-    key = Trailer.REDACTED
-    counts = [usage.amount(c.trailers[key]) for c in commits if c is not None and key in c.trailers]
+    counts = [usage.amount(c.redacted) for c in commits if c is not None]
     return sum(int(count) for count in counts if count is not None)

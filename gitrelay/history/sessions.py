@@ -10,10 +10,12 @@ from typing import Final
 from gitrelay.git.faults import GitError
 from gitrelay.history import commits, roots
 from gitrelay.history.exchanges import of_line
+from gitrelay.history.outcome import outcome_of
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, Trailer, name_of, parse_raw, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of, parse, parse_raw
+from gitrelay.protocol.words import Verify
 
 DAMAGED: Final = "damaged"  # the status of a session whose last commits cannot be read
 _LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are told from the last commit and these
@@ -21,7 +23,11 @@ _LOOK_BACK: Final = 5  # commits; an answer, its request and three checks are to
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session as `ls` shows it, read from its last commit alone. `last` is that commit's time."""
+    """A session as `ls` shows it, read from its last commit, and from a few more if that is a check's.
+
+    `verify` is what the peer claims, `fail` if a check failed; `last` is the time of the last commit, in seconds
+    since the epoch.
+    """
 
     name: str
     archived: bool
@@ -33,6 +39,13 @@ class SessionSummary:
     reason: str | None
     last: int
     subject: str
+    checked: bool = False
+    check_failed: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How its last exchange ended (see `history.outcome`); `open`, DAMAGED or `unknown` as `status` has them."""
+        return outcome_of(self.status, self.verify, self.reason, checked=self.checked, check_failed=self.check_failed)
 
 
 def sessions(ledger: Ledger) -> list[SessionSummary]:
@@ -42,31 +55,30 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
     """
     found: list[SessionSummary] = []
     checked: dict[str, str] = {}
-    for ref, oid, time_, subject, trailer_text in _tips(ledger, found):
+    for ref, oid, time_, text in _tips(ledger, found):
         name = name_of(ref)
         if not names.is_session(name):
             continue
-        kind = subject.partition(" ")[0]
-        if "Relay-" not in trailer_text and ref.startswith(BRANCHES) and not roots.begins(ledger.repo, oid):
+        tip = parse(oid, time_, text)
+        if "Relay-" not in text and ref.startswith(BRANCHES) and not roots.begins(ledger.repo, oid):
             continue  # somebody else's branch
-        if kind == "chk":  # the last word is a check's; how the exchange stands is told further back
+        if tip.kind == "chk":  # the exchange's status is in an earlier commit
             checked[ref] = oid
             continue
-        trailers = trailers_of_text(trailer_text)
-        asking = kind == "req"
-        speaker, listener = trailers.get(Trailer.FROM, ""), trailers.get(Trailer.TO, "")
+        asking = tip.kind == "req"
+        speaker, listener = tip.from_ or "", tip.to or ""
         found.append(
             SessionSummary(
                 name=name,
                 archived=ref.startswith(ARCHIVE),
-                turns=_turns(trailers.get(Trailer.ID, "")),
+                turns=_turns(tip.id or ""),
                 from_=speaker if asking else listener,
                 to=listener if asking else speaker,
-                status="pending" if asking else trailers.get(Trailer.STATUS, "open" if kind == "open" else "unknown"),
-                verify=trailers.get(Trailer.VERIFY),
-                reason=trailers.get(Trailer.REASON),
-                last=int(time_ or 0),
-                subject=subject,
+                status="pending" if asking else tip.status or ("open" if tip.kind == "open" else "unknown"),
+                verify=tip.verify,
+                reason=tip.reason,
+                last=tip.time,
+                subject=tip.subject,
             )
         )
 
@@ -80,8 +92,8 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
 
 
 def _tips(ledger: Ledger, unreadable: list[SessionSummary]) -> list[list[str]]:
-    """Ref, id, time, subject and trailers of each session's last commit; those that are damaged go to `unreadable`."""
-    fields = ("refname", "objectname", "committerdate:unix", "contents:subject", "contents:trailers:only,unfold")
+    """Ref, id, time and message of each session's last commit; those that are damaged go to `unreadable`."""
+    fields = ("refname", "objectname", "committerdate:unix", "contents")
     format_ = "%00".join(f"%({field_})" for field_ in fields)
     try:
         return ledger.repo.each_ref(format_, BRANCHES, ARCHIVE)
@@ -132,10 +144,12 @@ def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
         from_=last.from_,
         to=last.to,
         status=last.status,
-        verify="fail" if last.failed_checks else last.verify,
+        verify=Verify.FAIL if last.failed_checks else last.verify,
         reason=last.reason,
         last=tip.time,
         subject=tip.subject,
+        checked=last.checked,
+        check_failed=bool(last.failed_checks),
     )
 
 

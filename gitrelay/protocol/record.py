@@ -49,9 +49,14 @@ class Trailer:
     DENIED: Final = "Relay-Denied"
     REDACTED: Final = "Relay-Redacted"
     BYPASS: Final = "Relay-Bypass"
-    SHARED: Final = "Relay-Shared"
+    TOOL: Final = "Relay-Tool"
+    ASKED_CHECKS: Final = "Relay-Asked-Checks"
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
+    SHARED: Final = "Relay-Shared"
+    LEFT_OUT: Final = "Relay-Left-Out"
+    DENIED: Final = "Relay-Denied"
+    WORKER: Final = "Relay-Worker"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,96 @@ class Commit:
     time: int
     subject: str
     trailers: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """The subject's first word: `open`, `req`, `res`, `chk`."""
+        return self.subject.partition(" ")[0]
+
+    # what the trailers say; None if there is no such trailer, or if it is empty
+
+    @property
+    def id(self) -> str | None:
+        return self.trailers.get(Trailer.ID) or None
+
+    @property
+    def from_(self) -> str | None:
+        return self.trailers.get(Trailer.FROM) or None
+
+    @property
+    def to(self) -> str | None:
+        return self.trailers.get(Trailer.TO) or None
+
+    @property
+    def status(self) -> str | None:
+        return self.trailers.get(Trailer.STATUS) or None
+
+    @property
+    def verify(self) -> str | None:
+        return self.trailers.get(Trailer.VERIFY) or None
+
+    @property
+    def reason(self) -> str | None:
+        return self.trailers.get(Trailer.REASON) or None
+
+    @property
+    def recorded(self) -> str | None:
+        return self.trailers.get(Trailer.RECORDED) or None
+
+    @property
+    def tree(self) -> str | None:
+        """The tree of the caller's files; the tree of the commit itself is the session's."""
+        return self.trailers.get(Trailer.TREE) or None
+
+    @property
+    def access(self) -> str | None:
+        return self.trailers.get(Trailer.ACCESS) or None
+
+    @property
+    def key(self) -> str | None:
+        return self.trailers.get(Trailer.KEY) or None
+
+    @property
+    def check(self) -> str | None:
+        """`Relay-Check`, as `protocol.check.parse_trailer` reads it."""
+        return self.trailers.get(Trailer.CHECK) or None
+
+    @property
+    def peer(self) -> str | None:
+        return self.trailers.get(Trailer.PEER) or None
+
+    @property
+    def model(self) -> str | None:
+        return self.trailers.get(Trailer.MODEL) or None
+
+    @property
+    def peer_session(self) -> str | None:
+        return self.trailers.get(Trailer.PEER_SESSION) or None
+
+    @property
+    def duration(self) -> str | None:
+        """Seconds with one decimal, as `protocol.usage.amount` reads them."""
+        return self.trailers.get(Trailer.DURATION) or None
+
+    @property
+    def usage(self) -> str | None:
+        return self.trailers.get(Trailer.USAGE) or None
+
+    @property
+    def sandbox(self) -> str | None:
+        return self.trailers.get(Trailer.SANDBOX) or None
+
+    @property
+    def denied(self) -> str | None:
+        return self.trailers.get(Trailer.DENIED) or None
+
+    @property
+    def shared(self) -> str | None:
+        return self.trailers.get(Trailer.SHARED) or None
+
+    @property
+    def redacted(self) -> str | None:
+        return self.trailers.get(Trailer.REDACTED) or None
 
 
 def parse(oid: str, time: str, message: str) -> Commit:
@@ -100,11 +195,6 @@ def left_out(data: bytes) -> list[str]:
 def name_of(ref: str) -> str:
     """The session whose branch, or archived branch, `ref` is."""
     return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
-
-
-def trailers_of_text(text: str) -> dict[str, str]:
-    pairs = (line.partition(": ") for line in text.splitlines())
-    return {key: value for key, colon, value in pairs if colon}
 
 
 def of_request(request: Request) -> str:

@@ -27,9 +27,9 @@ _HEIGHT: Final = 190  # of the columns
 
 # (class, legend, how many calls) from the bottom, or the left, on
 OUTCOMES: Final[tuple[tuple[str, str, Callable[[Figures], int]], ...]] = (
-    ("good", "pass", lambda f: f.verify.get("pass", 0)),
-    ("calm", "done, not verified", lambda f: f.done - f.verify.get("pass", 0) - f.verify.get("fail", 0)),
-    ("bad", "fail", lambda f: f.verify.get("fail", 0)),
+    ("good", "pass", lambda f: f.outcomes["pass"]),
+    ("calm", "unverified", lambda f: f.outcomes["unverified"]),
+    ("bad", "fail or check-failed", lambda f: f.outcomes["fail"] + f.outcomes["check-failed"]),
     ("warn", "error", lambda f: f.error),
     ("soft", "pending", lambda f: f.pending),
 )

@@ -1,7 +1,8 @@
 """What the index page knows of every exchange, as two compact JSON texts: rows to show, words to search. Pure.
 
 Rows: {"agents": [name], "sessions": [[name, archived, fault, [exchange]]]}, sessions latest first; an exchange is
-[id, from, to, status, verify, reason, asked, checks failed, first line of the task], agents as places in `agents`,
+[id, from, to, status, verify, reason, asked, checks, first line of the task], agents as places in `agents`,
+`checks` is 0 for none, 1 if one failed, 2 if all passed,
 status as a place in STATUSES, verify in VERDICTS, `asked` in seconds since the epoch.
 
 Words: {"words": "a b c", "hits": "1.2 5 *"}: each different word of the messages, lower-cased and in
@@ -42,7 +43,7 @@ class Row:
     verify: str
     reason: str
     asked: int
-    checks_failed: bool
+    checks: int
     line: str
     words: frozenset[str]
 
@@ -74,7 +75,7 @@ def _row(turn: Turn) -> Row:
         verify=e.verify if e.verify in VERDICTS else "",
         reason=e.reason or "",
         asked=e.request.time,
-        checks_failed=bool(e.failed_checks),
+        checks=1 if e.failed_checks else 2 if e.checked else 0,
         line=one_line(turn.task, 160),
         words=words_of((turn.task, turn.body, *(run.command for run in turn.checks))),
     )
@@ -103,7 +104,7 @@ def rows_json(entries: Sequence[Entry]) -> str:
         for row in e.rows:
             who = [agents.setdefault(name, len(agents)) for name in (row.from_, row.to)]
             state = [STATUSES.index(row.status), VERDICTS.index(row.verify), row.reason]
-            rows.append([row.id, *who, *state, row.asked, int(row.checks_failed), row.line])
+            rows.append([row.id, *who, *state, row.asked, row.checks, row.line])
         sessions.append([e.name, int(e.archived), e.fault, rows])
     return embedded({"agents": list(agents), "sessions": sessions})
 

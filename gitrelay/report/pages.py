@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from gitrelay import __version__, duration
+from gitrelay.history import outcome
 from gitrelay.history.exchange import Exchange
+from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
 from gitrelay.report import listing
@@ -35,6 +37,14 @@ _HERE: Final = Path(__file__).parent
 _HUES: Final = 6  # colours for agents in style.css
 _CHANGE_WORDS: Final = {"A": "added", "D": "deleted", "M": "changed", "T": "changed its type"}
 
+_STATES: Final = {  # outcome -> tone, sign; errors have a look of their own
+    outcome.PENDING: ("warn", "…"),
+    outcome.PASS: ("good", "✓"),
+    outcome.FAIL: ("bad", "✗"),
+    outcome.CHECK_FAILED: ("bad", "✗"),
+    outcome.UNVERIFIED: ("calm", "\u2013"),
+}
+
 
 @dataclass(frozen=True)
 class State:
@@ -47,19 +57,11 @@ class State:
 
 def state_of(turn: Turn) -> State:
     e = turn.exchange
-    if e.response is None:
-        return State("warn", "…", "pending")
-    if e.status != "done":
-        return State("bad", "!", f"error: {one_line(e.reason, 40)}" if e.reason else "error")
+    words = one_line(shown(e.outcome, e.checked), 60)
     if turn.contradicted:
-        return State("bad", "✗", "claimed pass, a check failed")
-    if e.failed_checks:
-        return State("bad", "✗", "a check failed")
-    if e.verify == "pass":
-        return State("good", "✓", "pass")
-    if e.verify == "fail":
-        return State("bad", "✗", "fail")
-    return State("calm", "\u2013", "not verified")
+        words += ", claimed pass"
+    tone, sign = _STATES.get(e.outcome, ("bad", "!"))
+    return State(tone, sign, words)
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def _time(seconds: int) -> Markup:
 
 def _seconds(turn: Turn) -> float | None:
     response = turn.exchange.response
-    amount = usage.amount(response.trailers.get(Trailer.DURATION)) if response else None
+    amount = usage.amount(response.duration) if response else None
     return None if amount is None else float(amount)
 
 

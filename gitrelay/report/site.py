@@ -15,7 +15,7 @@ from gitrelay.errors import CannotRecord, Code, IntegrityError, RelayError, Usag
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.history import batch
-from gitrelay.history.batch import Transcripts
+from gitrelay.history.batch import Batch
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.process import pool
 from gitrelay.report import folder, listing, turns
@@ -98,14 +98,14 @@ class _Part:
     damaged: Mapping[str, IntegrityError]
 
 
-def _rendered(repo: Repository, found: Transcripts, pages: Pages, place: Path) -> Iterator[_Part]:
+def _rendered(repo: Repository, found: Batch, pages: Pages, place: Path) -> Iterator[_Part]:
     """Write the page of every session, batch by batch."""
     batches = list(_batches(found))
     count = pool.workers(len(batches)) if len(found.exchanges) >= _MANY else 1
     yield from pool.each(functools.partial(_render, repo, pages, place), batches, count)
 
 
-def _batches(found: Transcripts) -> Iterator[list[str]]:
+def _batches(found: Batch) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for name in [*found.sessions, *found.damaged]:

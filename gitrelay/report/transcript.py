@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gitrelay import duration
-from gitrelay.protocol.record import Trailer
+from gitrelay.history.outcome import shown
 from gitrelay.protocol.usage import amount
 from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
@@ -35,7 +35,7 @@ def _turn(turn: Turn) -> Iterator[str]:
     yield from (f"## {turn.id} {one_line(e.from_)} -> {one_line(e.to)}: {_outcome(turn)}", "")
     yield f"- asked {_time(e.request.time)}, `git show {e.request.oid[:12]}`"
     if e.response is not None:
-        seconds = amount(e.response.trailers.get(Trailer.DURATION))
+        seconds = amount(e.response.duration)
         took = f" after {duration.render(float(seconds))}" if seconds is not None else ""
         yield f"- answered {_time(e.response.time)}{took}, `git show {e.response.oid[:12]}`"
     for run in turn.checks:
@@ -53,12 +53,7 @@ def _turn(turn: Turn) -> Iterator[str]:
 
 def _outcome(turn: Turn) -> str:
     e = turn.exchange
-    if e.response is None:
-        return "pending"
-    said = (
-        f"error, {one_line(e.reason)}" if e.reason else f"{one_line(e.status)}, verify {one_line(e.verify or 'skip')}"
-    )
-    return said + (", but a check failed" if e.failed_checks else "")
+    return one_line(shown(e.outcome, e.checked)) + (", claimed pass" if turn.contradicted else "")
 
 
 def _quoted(text: str) -> Iterator[str]:

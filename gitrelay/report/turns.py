@@ -18,7 +18,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import message, names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, Trailer
+from gitrelay.protocol.record import ARCHIVE
 from gitrelay.report import changes
 from gitrelay.report.changes import Changes
 
@@ -140,7 +140,7 @@ def _turn(e: Exchange, outputs: Mapping[str, str], changed: Changes | None) -> T
 def _trees(e: Exchange) -> tuple[str, str] | None:
     if e.response is None:
         return None
-    before, after = (commit.trailers.get(Trailer.TREE, "") for commit in (e.request, e.response))
+    before, after = (commit.tree or "" for commit in (e.request, e.response))
     return (before, after) if names.is_object_id(before) and names.is_object_id(after) else None
 
 

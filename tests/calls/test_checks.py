@@ -49,6 +49,13 @@ def test_a_failing_check_decides_and_the_claim_is_called_out(repo: Repo) -> None
     assert repo.relay("wait", "s/01").code == 1
     (row,) = repo.relay("ls", "--json").json["data"]
     assert (row["turns"], row["from"], row["to"], row["verify"]) == (1, "uma", "liar", "fail")
+    assert (row["outcome"], row["checked"]) == ("check-failed", True)
+    for verb in (("ls",), ("log",), ("show", "s/01")):
+        shown = repo.relay(*verb)
+        assert "check-failed" in shown.out and "done pass" not in shown.out, shown.out
+    for verb in (("log",), ("show", "s/01"), ("wait", "s/01")):
+        (found,) = repo.relay(*verb, "--json").json["data"]
+        assert (found["outcome"], found["verify"], found["checked"]) == ("check-failed", "pass", True)
     assert repo.relay(*SHELL, "true").code == 0, "the next turn begins behind the check"
 
 

@@ -89,11 +89,11 @@ def test_tables_fit_and_keep_what_matters(repo: Repo) -> None:
             text = seen.text
             assert all(cell_len(line) <= columns for line in seen.lines)
             assert len(text.splitlines()) == 4, text
-            skipped = "done skip, check fail" if verb == "log" else "done fail"
-            assert all(words in text for words in ("done fail", "done pass", skipped)), text
+            assert all(words in text for words in ("fail", "pass", "check-failed")), text
+            assert "done" not in text
             assert "auth-refac" in text
-            assert verb == "log" or "ago" in text or "just now" in text, text
-            assert "\x1b[31mdone fail\x1b[m" in seen.raw.decode()
+            assert columns < 60 or verb == "log" or "ago" in text or "just now" in text, text
+            assert "\x1b[31mcheck-failed\x1b[m" in seen.raw.decode()
         assert ("claude -> shell" in text) == (columns >= 80), text
         assert ("Fix the issues" in text) == (columns >= 60) and ("ago" in text) == (columns > 80), text
     assert "Fix the issues in the parser and add tests" in text
@@ -118,7 +118,7 @@ def test_a_message_is_laid_out_and_nothing_of_it_is_lost(repo: Repo) -> None:
     text, raw = seen.text, seen.raw.decode()
     assert_harmless(seen.raw)
     assert re.search(r"^── request auth-refactor/01  claude -> fake ─+$", text, re.M), text
-    assert re.search(r"^── response auth-refactor/01  fake -> claude ─+ done skip, check fail$", text, re.M), text
+    assert re.search(r"^── response auth-refactor/01  fake -> claude ─+ check-failed$", text, re.M), text
     assert "check fail (exit 1): exit 1" in text
     assert "Reply:" not in text and "relay: 4" not in text
     for words in ("the rule (https://example.invalid/rule)", "[image: a plan] (http://evil.invalid/x.png)"):

@@ -36,11 +36,11 @@ session() {
 """
 
 
-def read(repo: Repo, *sessions: str, bodies: bool = False) -> batch.Transcripts:
+def read(repo: Repo, *sessions: str, bodies: bool = False) -> batch.Batch:
     return batch.read(open_ledger(repo.path), sessions, bodies=bodies)
 
 
-def addresses(found: batch.Transcripts) -> list[str]:
+def addresses(found: batch.Batch) -> list[str]:
     return sorted(str(e.address) for e in found.exchanges)
 
 

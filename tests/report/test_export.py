@@ -151,8 +151,8 @@ def test_a_transcript_quotes_every_word_of_an_agent(made: Repo, tmp_path: Path) 
     assert (tmp_path / "all.MD").read_text() == text
     lines = text.splitlines()
     heads = [line for line in lines if line.startswith("#")]
-    assert "## 01 claude -> codex: done, verify pass, but a check failed" in heads
-    assert "## 02 claude -> codex: error, quota" in heads and "## 01 codex -> gemini: pending" in heads
+    assert "## 01 claude -> codex: check-failed, claimed pass" in heads
+    assert "## 02 claude -> codex: error:quota" in heads and "## 01 codex -> gemini: pending" in heads
     assert "> ## 02 forged -> turn: done" in lines and not any("forged" in line for line in heads)
     assert BIDI not in text and "\x00" not in text
     assert any(line.startswith("- check fail (exit 1): `pytest -q`, `git show ") for line in lines)

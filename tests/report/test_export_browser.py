@@ -256,7 +256,7 @@ def test_a_deep_link_leads_to_the_turn(site: Site, browser: Browser) -> None:
     assert "Port the parser" in browser.texts("#t-01 .request")[0]
     diff = browser.run("return [...document.querySelectorAll('#t-01 .diff .add')].map(e => e.textContent.trim())")
     assert diff == ["+    return text.split()"]
-    assert browser.texts("#t-02 .turnhead .badge")[0].endswith("claimed pass, a check failed")
+    assert browser.texts("#t-02 .turnhead .badge")[0].endswith("check-failed, claimed pass")
 
 
 def test_light_and_dark(site: Site, browser: Browser) -> None:

@@ -15,7 +15,6 @@ from gitrelay.errors import IntegrityError
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import task_of
-from gitrelay.protocol.record import Trailer
 
 READABLE: Final = 100  # cells; longer lines of prose are hard to follow
 
@@ -36,7 +35,7 @@ def lines(e: Exchange, width: int, *, colours: bool, only: str | None = None, no
 
 
 def _request(e: Exchange, width: int, colours: bool, now: float) -> Iterator[str]:
-    access = e.request.trailers.get(Trailer.ACCESS, "")
+    access = e.request.access
     facts = [_when(e.request.time, now), f"access {access}" if access else "", f"commit {e.request.oid[:12]}"]
     yield _rule(f"request {e.address}", f"{e.from_} -> {e.to}", ("", ""), width, colours)
     yield from _facts(facts, width, colours)
@@ -50,15 +49,14 @@ def _request(e: Exchange, width: int, colours: bool, now: float) -> Iterator[str
 
 def _response(e: Exchange, width: int, colours: bool, now: float) -> Iterator[str]:
     assert e.response is not None
-    trailers = e.response.trailers
     facts = [
         _when(e.response.time, now),
         f"took {took(e)}" if took(e) else "",
         "written by gitrelay" if e.recorded == "gitrelay" else "",
-        trailers.get(Trailer.PEER, ""),
-        trailers.get(Trailer.MODEL, ""),
-        f"sandbox {trailers['Relay-Sandbox']}" if Trailer.SANDBOX in trailers else "",
-        f"{trailers['Relay-Denied']} tool calls refused" if Trailer.DENIED in trailers else "",
+        e.response.peer or "",
+        e.response.model or "",
+        f"sandbox {e.response.sandbox}" if e.response.sandbox else "",
+        f"{e.response.denied} tool calls refused" if e.response.denied else "",
         f"commit {e.response.oid[:12]}",
     ]
     yield _rule(f"response {e.address}", f"{e.to} -> {e.from_}", standing(e), width, colours)

@@ -80,15 +80,16 @@ def _outcomes(f: Figures) -> list[_Row]:
     return [
         _Row("calls", "calls", str(f.calls), str(f.calls)),
         _count("done", "  done", f.done, f.calls, "green"),
-        *(_count(f"done:{word}", f"    verify {word}", n, f.done, _colour(word)) for word, n in f.verify.items()),
+        *(_count(f"done:{word}", f"    {word}", f.outcomes[word], f.done, _COLOURS.get(word)) for word in _DONE),
+        _count("done:pass-checked", "    checked pass", f.checked_pass, f.outcomes["pass"], "green"),
         _count("error", "  error", f.error, f.calls, "red"),
         *(_count(f"error:{reason}", f"    {reason}", n, f.error, "red") for reason, n in f.reasons.items()),
         _count("pending", "  pending", f.pending, f.calls, "yellow"),
     ]
 
 
-def _colour(verdict: str) -> str | None:
-    return {"pass": "green", "fail": "red"}.get(verdict)
+_DONE: Final = ("pass", "fail", "check-failed", "unverified")
+_COLOURS: Final = {"pass": "green", "fail": "red", "check-failed": "red"}
 
 
 def _claims(f: Figures) -> list[_Row]:
@@ -200,9 +201,9 @@ _COLUMNS: Final = (
     _same("PENDING", lambda f: f.pending, 6),
     _same("DONE", lambda f: f.done, 1),
     _same("ERROR", lambda f: f.error, 1),
-    _same("PASS", lambda f: f.verify["pass"], 3),
-    _same("FAIL", lambda f: f.verify["fail"], 3),
-    _same("SKIP", lambda f: f.verify["skip"], 7),
+    _same("PASS", lambda f: f.outcomes["pass"], 3),
+    _same("FAIL", lambda f: f.outcomes["fail"] + f.outcomes["check-failed"], 3),
+    _same("UNVERIFIED", lambda f: f.outcomes["unverified"], 7),
     _same("CHECKED", lambda f: f.checks.checked, 4),
     _same("PASS-FAILED", lambda f: f.checks.claimed_pass_failed, 4),
     _same("FAIL-PASSED", lambda f: f.checks.claimed_fail_passed, 8),

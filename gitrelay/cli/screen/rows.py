@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from gitrelay.cli.screen.style import of_outcome
 from gitrelay.cli.screen.table import Cell, Column
-from gitrelay.cli.table import outcome
 from gitrelay.duration import ago, render
 from gitrelay.history.exchange import Exchange
+from gitrelay.history.outcome import shown
 from gitrelay.history.sessions import SessionSummary
-from gitrelay.protocol.record import Trailer
 
 SESSIONS: Final = (
     Column("SESSION", least=12, tail="/"),
@@ -40,12 +39,12 @@ CALLS: Final = (
 
 
 def of_session(s: SessionSummary, now: float) -> list[Cell]:
-    words = outcome(s.status, s.verify, s.reason) + (" (archived)" if s.archived else "")
+    words = shown(s.outcome, s.checked) + (" (archived)" if s.archived else "")
     return [
         (s.name, "name"),
         (str(s.turns), ""),
         (f"{s.from_} -> {s.to}" if s.to else "-", ""),
-        (words, of_outcome(s.status, s.verify)),
+        (words, of_outcome(s.outcome)),
         (ago(now - s.last) if s.last else "-", "faint"),
     ]
 
@@ -62,24 +61,22 @@ def of_exchange(e: Exchange, now: float) -> list[Cell]:
 
 
 def standing(e: Exchange) -> Cell:
-    """The state of an exchange, in words and in colour; a failed check is shown next to what the peer claims."""
-    failed = e.status == "done" and bool(e.failed_checks)
-    words = outcome(e.status, e.verify, e.reason) + (", check fail" if failed else "")
-    return words, of_outcome(e.status, e.verify, check_failed=failed)
+    """How an exchange ended, in words and in colour."""
+    return shown(e.outcome, e.checked), of_outcome(e.outcome)
 
 
 def took(e: Exchange) -> str:
     """How long the call took, as recorded; empty if it was not."""
     try:
-        return render(float(e.response.trailers[Trailer.DURATION])) if e.response else ""
-    except (KeyError, ValueError):
+        return render(float(e.response.duration)) if e.response and e.response.duration else ""
+    except ValueError:
         return ""
 
 
 def of_call(row: Mapping[str, Any]) -> list[Cell]:
     """A row of `git relay status` as its JSON has it."""
 
-    def shown(key: str) -> str:
+    def left(key: str) -> str:
         seconds = row[key]
         return "-" if seconds is None else render(max(0.0, float(seconds)))
 
@@ -88,8 +85,8 @@ def of_call(row: Mapping[str, Any]) -> list[Cell]:
         (str(row["address"]), "name"),
         (f"{row['from']} -> {row['to']}", ""),
         (str(row["state"]), "good" if row["state"] == "running" else "waiting"),
-        (shown("age_s"), ""),
-        (shown("last_output_s"), ""),
-        (shown("wall_left_s"), "bad" if low else ""),
-        (shown("idle_left_s"), "bad" if low else ""),
+        (left("age_s"), ""),
+        (left("last_output_s"), ""),
+        (left("wall_left_s"), "bad" if low else ""),
+        (left("idle_left_s"), "bad" if low else ""),
     ]

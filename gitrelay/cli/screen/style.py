@@ -16,16 +16,23 @@ _LOOKS: Final = {
     "name": "36",
 }
 
+_OUTCOMES: Final = {
+    "pass": "good",
+    "fail": "bad",
+    "check-failed": "bad",
+    "damaged": "bad",
+    "unverified": "",
+    "pending": "waiting",
+}
+
 
 def paint(text: str, look: str, colours: bool) -> str:
     """`text` in one of the looks; unchanged if there are no colours. `text` must be safe already."""
     return f"\x1b[{_LOOKS[look]}m{text}\x1b[m" if colours and look and text else text
 
 
-def of_outcome(status: str, verify: str | None, *, check_failed: bool = False) -> str:
-    """The look of the state of an exchange; the words next to it say the same."""
-    if status in ("error", "damaged") or verify == "fail" or check_failed:
+def of_outcome(outcome: str) -> str:
+    """The look of how an exchange ended; the words beside it say the same."""
+    if outcome.startswith("error:"):
         return "bad"
-    if status == "done":
-        return "good" if verify == "pass" else ""
-    return "waiting" if status == "pending" else "faint"
+    return _OUTCOMES.get(outcome, "faint")

@@ -16,7 +16,7 @@ from gitrelay.cli.screen.style import paint
 
 ELLIPSIS: Final = "…"
 _GAP: Final = 2
-_STUMP: Final = 9  # cells that each column keeps as long as all can: a `done pass`
+_STUMP: Final = 9  # cells that each column keeps as long as all can: a `check-fai`
 Cell = tuple[str, str]  # the text, and one of the looks of `style`
 
 

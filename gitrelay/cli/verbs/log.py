@@ -21,9 +21,10 @@ def command(session: str | None, as_json: bool) -> int:
     One line each, in the order they were asked.
     """
     from gitrelay.cli import output
-    from gitrelay.cli.table import columns, outcome
+    from gitrelay.cli.table import columns
     from gitrelay.errors import INTEGRITY, OK, RelayError
     from gitrelay.history import batch, exchanges
+    from gitrelay.history.outcome import shown
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
@@ -31,8 +32,8 @@ def command(session: str | None, as_json: bool) -> int:
     if session is not None:
         found = exchanges.exchanges(ledger, session)
     else:
-        transcripts_ = batch.read(ledger)
-        found, damaged = transcripts_.exchanges, transcripts_.damaged
+        all_ = batch.read(ledger)
+        found, damaged = all_.exchanges, all_.damaged
     code, errors = INTEGRITY if damaged else OK, output.damaged_errors(damaged)
     if as_json:
         click.echo(output.envelope("log", code, [output.exchange_json(e) for e in found], errors))
@@ -54,7 +55,7 @@ def command(session: str | None, as_json: bool) -> int:
             str(e.address),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(e.request.time)),
             f"{e.from_} -> {e.to}",
-            outcome(e.status, e.verify, e.reason),
+            shown(e.outcome, e.checked),
             e.request.subject.partition(": ")[2],
         ]
         for e in found

@@ -29,10 +29,11 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     within = None if since is None else duration.parse(since, "--since")
 
     from gitrelay.cli import output
-    from gitrelay.cli.table import columns, outcome
+    from gitrelay.cli.table import columns
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.git.faults import BRING_BACK
     from gitrelay.history import sessions
+    from gitrelay.history.outcome import shown
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
@@ -62,6 +63,8 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
                 "status": s.status,
                 "verify": s.verify,
                 "reason": s.reason,
+                "outcome": s.outcome,
+                "checked": s.checked,
                 "last": s.last,
             }
             for s in found
@@ -84,7 +87,7 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
             s.name,
             str(s.turns),
             f"{s.from_} -> {s.to}" if s.to else "-",
-            outcome(s.status, s.verify, s.reason) + (" (archived)" if s.archived else ""),
+            shown(s.outcome, s.checked) + (" (archived)" if s.archived else ""),
             duration.render(max(0.0, now - s.last)) if s.last else "-",
         ]
         for s in found

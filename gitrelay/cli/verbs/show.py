@@ -27,6 +27,7 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
     from gitrelay.cli import output
     from gitrelay.errors import PENDING, UsageError
     from gitrelay.history import exchanges
+    from gitrelay.history.outcome import shown
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
@@ -76,6 +77,8 @@ def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
             output.write(data)
             if not raw and only is None:
                 output.write(b"\n")
+        if only is None and not raw:
+            output.write(f"==> {e.address}: {shown(e.outcome, e.checked)}\n".encode())
         if e.response is None and only is None and not raw:
             output.say(f"{e.address}: not answered yet (exit code {PENDING} of 'git relay wait')")
     return 0

@@ -82,6 +82,8 @@ def _json(f: Figures) -> dict[str, Any]:
         "error": f.error,
         "reasons": f.reasons,
         "verify": f.verify,
+        "outcomes": f.outcomes,
+        "checked_pass": f.checked_pass,
         "checks": asdict(f.checks),
         "duration_s": asdict(f.duration),
         "tokens": {

@@ -23,9 +23,9 @@ const index = (() => {
     count = 0;
     sessions = data.sessions.map(([name, archived, fault, rows]) => ({
       name, archived: Boolean(archived), fault,
-      rows: rows.map(([id, from, to, status, verify, reason, asked, failed, line]) => ({
+      rows: rows.map(([id, from, to, status, verify, reason, asked, checks, line]) => ({
         n: count++, id, from: agents[from], to: agents[to], status: STATUSES[status], verify: VERDICTS[verify], reason,
-        asked, failed: Boolean(failed), line,
+        asked, failed: checks === 1, checked: checks === 2, line,
       })),
     }));
     words = null;
@@ -123,11 +123,12 @@ const index = (() => {
 
   function state(row) {
     if (row.status === "pending") return ["warn", "…", "pending"];
-    if (row.status === "error") return ["bad", "!", `error${row.reason ? `: ${row.reason}` : ""}`];
-    if (row.failed) return ["bad", "✗", row.verify === "pass" ? "claimed pass, a check failed" : "a check failed"];
-    if (row.verify === "pass") return ["good", "✓", "pass"];
+    if (row.status === "error") return ["bad", "!", `error:${row.reason || "peer-error"}`];
+    if (row.failed) return ["bad", "✗", row.verify === "pass" ? "check-failed, claimed pass" : "check-failed"];
     if (row.verify === "fail") return ["bad", "✗", "fail"];
-    return ["calm", "–", "not verified"];
+    if (row.checked) return ["good", "✓", "pass (checked)"];
+    if (row.verify === "pass") return ["good", "✓", "pass"];
+    return ["calm", "–", "unverified"];
   }
 
   const link = (session, row) => `sessions/${encodeURIComponent(session.name)}.html${row ? `#t-${encodeURIComponent(row.id)}` : ""}`;
