@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from gitrelay import __version__
 from gitrelay.calls import inflight, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
@@ -26,12 +29,13 @@ from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import Session, locked
 from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.protocol import names
-from gitrelay.protocol.message import Parties, Request
+from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.protocol.message import Parties, Request, task_of
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
-from gitrelay.text import quote
+from gitrelay.text import plain, quote
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 
@@ -87,6 +91,7 @@ def _ask(ledger: Ledger, wanted: Plan, waiting: Launched | None) -> Asked:
     try:
         with _key_held(ledger, wanted.key) as recorded:
             if recorded is not None:
+                _refuse_another_request(ledger, recorded, wanted)
                 return Asked(recorded.address, ledger.place_of(recorded.address), replayed=True)
             with _open_session(ledger, wanted) as (held, tip):
                 asked = _record_request(held, tip, wanted, waiting)
@@ -195,7 +200,13 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     id_ = held.name if wanted.one_shot else tip.next_id
     request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name)
     chosen = wanted.chosen
-    trailers = {Trailer.ACCESS: chosen.access, Trailer.KEY: wanted.key or "", **wanted.binding}
+    trailers = {
+        Trailer.ACCESS: chosen.access,
+        Trailer.KEY: wanted.key or "",
+        Trailer.TOOL: f"gitrelay {__version__}",
+        Trailer.ASKED_CHECKS: _asked_checks(ledger, wanted),
+        **wanted.binding,
+    }
     held.notes += fetching.told_once(ledger)
     files = snapshot.take(repo, held.name)
     if outer is not None and not outer.access.covers(wanted.needs):
@@ -260,6 +271,43 @@ def _refuse(
         with contextlib.suppress(RelayError, OSError):
             held.worktree.remove()
     return Asked(address, held.worktree.path / request.file, tuple(held.notes))
+
+
+def _refuse_another_request(ledger: Ledger, recorded: Exchange, wanted: Plan) -> None:
+    """Raise UsageError if the exchange that holds the key was asked something else than `wanted`."""
+    session, request = recorded.address.session, recorded.request
+    told: list[tuple[str, str, str]] = []  # (what, as recorded, as wanted) where they differ
+    if wanted.to != recorded.to:
+        told.append(("--to", recorded.to, wanted.to))
+    if wanted.session is not None and wanted.session != session:
+        told.append(("--session", session, wanted.session))
+    if wanted.one_shot and not re.fullmatch(rf"\d{{8}}-\d{{4}}-{re.escape(wanted.name)}(-\d+)?", session):
+        told.append(("--name", session, wanted.name))
+    if request.access is not None and wanted.chosen.access != request.access:
+        told.append(("--access", request.access, wanted.chosen.access))
+    if Trailer.TOOL in request.trailers:  # older ones do not say which checks were asked for
+        before, now = request.trailers.get(Trailer.ASKED_CHECKS, ""), plain(_asked_checks(ledger, wanted))
+        if before != now:
+            told.append(("--check", before or "none", now or "none"))
+    task = ledger.redactor.redact(wanted.task).text
+    with contextlib.suppress(BadMessage):
+        before = task_of(recorded.request_data)
+        if before != task:
+            told.append(("task", before, task))
+    if told:
+        what, before, now = told[0]
+        raise UsageError(
+            f"key {quote(wanted.key or '')} belongs to {recorded.address}, another request: "
+            f"its {what} is {quote(before)}, not {quote(now)}",
+            hint=f"git relay show {recorded.address}, or use a key of its own for this request",
+            code=Code.BAD_KEY,
+        )
+
+
+def _asked_checks(ledger: Ledger, wanted: Plan) -> str:
+    """The checks as JSON, each as its own record will have it; empty if there are none."""
+    commands = [ledger.redactor.redact(command).text for command in wanted.checks]
+    return json.dumps(commands, ensure_ascii=False) if commands else ""
 
 
 def _give_up(held: Session, folder: CallFolder, call: Call) -> None:

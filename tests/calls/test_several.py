@@ -20,7 +20,7 @@ def test_the_same_key_returns_the_recorded_exchange(repo: Repo) -> None:
     first = repo.relay(*SHELL, "--key", "job 7", "--json", COUNT)
     again = repo.relay(*SHELL, "--key", "job 7", "--json", COUNT)
     assert first.code == again.code == 0, again.err
-    assert first.json["data"] == again.json["data"]
+    assert first.json["data"] | {"replayed": True} == again.json["data"]
     assert runs(repo) == 1
     other = repo.relay(*SHELL, "--key", "job 70", "--session", "s", COUNT)
     assert other.code == 0 and runs(repo) == 2
@@ -29,6 +29,26 @@ def test_the_same_key_returns_the_recorded_exchange(repo: Repo) -> None:
     kept = repo.relay(*SHELL, "--key", "job 7", COUNT)
     assert kept.code == 0 and f"{address}: recorded before" in kept.err and runs(repo) == 2
     assert repo.git("log", "-1", "--format=%(trailers:key=Relay-Key,valueonly)", "relay/s~1").strip() == "job 70"
+
+
+def test_a_key_belongs_to_its_request(repo: Repo) -> None:
+    first = repo.relay(*SHELL, "--key", "k", "--json", COUNT)
+    assert first.json["data"]["replayed"] is False
+    address = first.json["data"]["address"]
+    for words, what in (
+        ((*SHELL, "true"), "task"),
+        ((*SHELL[:-1], "codex", COUNT), "--to"),
+        ((*SHELL, "--session", "other", COUNT), "--session"),
+        ((*SHELL, "--name", "other", COUNT), "--name"),
+        ((*SHELL, "--access", "full", COUNT), "--access"),
+        ((*SHELL, "--check", "true", COUNT), "--check"),
+    ):
+        done = repo.relay(*words, "--key", "k")
+        assert done.code == 2, done.err
+        assert f"belongs to {address}, another request: its {what} is " in done.err
+        assert f"git relay show {address}" in done.err
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/heads/relay").count("\n") == 0
+    assert runs(repo) == 1
 
 
 def test_a_failed_verdict_holds_its_key_and_gives_the_same_exit_code(repo: Repo) -> None:

@@ -111,7 +111,8 @@ def command(
     saw beside what the peer claims.
 
     With --key K, an exchange of this repository that was asked under K is printed, or joined while it
-    runs; one that ended without an answer is asked again.
+    runs; one that ended without an answer is asked again. K belongs to one request: with another task,
+    peer, session, access or check it is refused.
 
     \b
       git relay req --to shell --session smoke "pytest -q"
@@ -147,11 +148,18 @@ def command(
     for one in asked:
         output.note(one.notes)
     if no_invoke or detach:
-        rows = [{"address": str(one.address), "file": str(one.file) if no_invoke else None} for one in asked]
         if as_json:
+            rows = [
+                {
+                    "address": str(one.address),
+                    "file": str(one.file) if no_invoke else None,
+                    "replayed": one.replayed,
+                }
+                for one in asked
+            ]
             click.echo(output.envelope("req", 0, rows[0] if len(to) == 1 else rows))
         else:
-            click.echo("\n".join(row["file"] or row["address"] or "" for row in rows))
+            click.echo("\n".join(str(one.file if no_invoke else one.address) for one in asked))
         return 0
     addresses = [one.address for one in asked]
     with cancelled_by_ctrl_c(ledger, addresses):
@@ -159,4 +167,5 @@ def command(
             output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
         sys.stderr.flush()
         found = until_answered(ledger, addresses, limit)
-    return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1)
+    replayed = {one.address: one.replayed for one in asked}
+    return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed)
