@@ -46,7 +46,27 @@ RULES: Final[dict[str, tuple[str, str]]] = {
         "Relay-Tree is a tree, and there where the session's code ref keeps it",
         "git log --format='%h %T' {code}",
     ),
-    "code-ref": ("the session's code ref keeps trees that it names", "git reflog {code}"),
+    "code-ref": (
+        "the session's code ref keeps the trees that it names, in their order, and no others",
+        "git log --format='%h %T' {code}; fetch both: git fetch REMOTE {ref} {code}",
+    ),
+    "code-gone": ("a session that was recorded here has its code ref", "git ls-remote REMOTE {code}"),
+    "headers": ("a commit has the headers that git writes, and its words can be seen", "git cat-file -p {commit}"),
+    "look-alike": ("no line passes for a trailer that it is not, and none is where it does not belong", _LOOK),
+    "trailer-value": ("a trailer says what it may say", _LOOK),
+    "dates": (
+        "dates do not run backwards, are not in the future, and leave time for Relay-Duration",
+        "git log --format='%h %ad %cd %s' --date=iso {ref}; a clock was set, or the date is not true: ask a witness",
+    ),
+    "committer": (
+        "who committed a request committed the answer to it, and its checks",
+        "git show -s --format=fuller {commit}",
+    ),
+    "check-asked": ("a check was asked for by the request, or says who ran it", _LOOK),
+    "replaced": ("git shows no other object in place of a session's", "git replace -l; git replace -d {commit}"),
+    "grafted": ("git takes the parents of a session's commits from the commits", "see .git/info/grafts"),
+    "shallow": ("git does not stop at a commit whose parent is here", "git fetch --unshallow; see .git/shallow"),
+    "name-case": ("no two sessions differ only in capital letters", "git branch -m relay/NAME SLUG"),
     "secret": (
         "nothing is recorded that redaction would take out today",
         "revoke it: git keeps what it has; git relay scan {session} lists all",
@@ -63,6 +83,15 @@ RULES: Final[dict[str, tuple[str, str]]] = {
         "a session goes on from what the witness has",
         "git fetch {witness} {ref}; git log --oneline {ref}...FETCH_HEAD",
     ),
+}
+# what an honest record may have too: told, and no finding
+NOTES: Final[dict[str, tuple[str, str]]] = {
+    "clock": (
+        "dates are off by little, as they are after a clock was set",
+        "git log --format='%h %cd %s' --date=iso {ref}",
+    ),
+    "unknown-trailer": ("a trailer is not known to this version", _LOOK),
+    "not-a-session": ("a branch below relay/ is no session, and is left alone", "git log {ref}"),
 }
 
 
@@ -84,5 +113,6 @@ def finding(code: str, message: str, *, address: str, commit: str = "", ref: str
     """A finding with the hint of its rule."""
     session = address.partition("/")[0]
     code_ref = f"refs/relay/code/{session}"
-    hint = RULES[code][1].format(commit=commit[:12], ref=ref, session=session, code=code_ref, witness=witness)
+    hint = (RULES.get(code) or NOTES[code])[1]
+    hint = hint.format(commit=commit[:12], ref=ref, session=session, code=code_ref, witness=witness)
     return Finding(code, address, commit, message, hint)

@@ -7,15 +7,25 @@ rest is held to the rules as far as they can be told.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from gitrelay.audit import leaks, rules, witness
-from gitrelay.audit.findings import Finding, finding
+from gitrelay.audit.findings import NOTES, Finding, finding
 from gitrelay.audit.objectstore import ObjectStore
-from gitrelay.audit.reading import Commits, Ref, read_commits, read_histories, read_kept
+from gitrelay.audit.reading import (
+    Around,
+    Commits,
+    Ref,
+    read_aside,
+    read_commits,
+    read_hidden,
+    read_histories,
+    read_kept,
+)
 from gitrelay.audit.rules import History
 from gitrelay.audit.signatures import Signers, check_signatures
 from gitrelay.audit.steps import Step
@@ -26,10 +36,12 @@ from gitrelay.history import roots
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Trailer
+from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer
 from gitrelay.redact import Redactor
 from gitrelay.text import quote
 
+# a push is not refused for these: a wrong clock must not stop work, and the code ref is pushed by itself
+_NOT_OF_A_PUSH: Final = (*NOTES, "dates", "code-ref", "code-gone")
 _MANY: Final = 100  # sessions; fewer are read before a second process has started
 
 
@@ -44,12 +56,17 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Report:
-    """What an audit came to; `absent` is how many trees are named that this clone was never given."""
+    """What an audit found.
+
+    `notes` are what an honest record may have too; `absent` is how many trees are named that this clone was never
+    given.
+    """
 
     sessions: int
     exchanges: int
     findings: tuple[Finding, ...]
     absent: int = 0
+    notes: tuple[Finding, ...] = ()
 
 
 def inspect(
@@ -64,9 +81,10 @@ def inspect(
 
     Raises UsageError for an unknown session, CannotRecord where the witness cannot be read.
     """
-    refs, code, findings = _refs(repo, sessions)
-    there = witnessed(repo, witness, sessions) if witness is not None else []
-    known = {ref.session for ref in (*refs, *there)} | {found.address for found in findings}
+    store = ObjectStore(repo)
+    refs, code, aside, findings = _refs(store, sessions)
+    there = witnessed(repo, witness, sessions) if witness is not None else None
+    known = {ref.session for ref in (*refs, *(there.refs if there else ()))} | {found.address for found in findings}
     unknown = next((name for name in sessions if name not in known), None)
     if unknown is not None:
         raise UsageError(
@@ -74,24 +92,27 @@ def inspect(
             hint="'git relay ls' lists the sessions",
             code=Code.UNKNOWN_SESSION,
         )
-    store, redactor = ObjectStore(repo), redaction.redactor(repo)
+    redactor = redaction.redactor(repo)
+    around = Around(aside=read_aside(store, aside), hidden=read_hidden(repo), now=time.time())
     signers = Signers(allowed_signers) if require_signed else None
-    parts = _side_by_side(functools.partial(_audit, store, redactor, code, signers), refs)
-    found = [one for part in parts for one in part.findings]
-    findings += sorted(found, key=lambda one: one.address)
-    if witness is not None:
-        findings += compared(repo, refs, there, [part.parents for part in parts], witness)
+    parts = _side_by_side(functools.partial(_audit, store, redactor, code, signers, around), refs)
+    found = sorted((one for part in parts for one in part.findings), key=lambda one: one.address)
+    notes = [one for one in (*findings, *found) if one.code in NOTES]
+    findings = [one for one in (*findings, *found) if one.code not in NOTES]
+    if there is not None:
+        findings += compared(refs, there, [part.parents for part in parts])
     exchanges = sum(part.exchanges for part in parts)
     absent = set().union(*(part.absent for part in parts))
-    return Report(len({ref.session for ref in refs}), exchanges, tuple(findings), len(absent))
+    return Report(sum(part.sessions for part in parts), exchanges, tuple(findings), len(absent), tuple(notes))
 
 
 def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
     """What is wrong with the commits that a push brings to a session; what stood there before is not judged."""
     store, ref = ObjectStore(repo, pushed.objects), Ref(BRANCHES + session, session, pushed.new)
-    part = _audit(store, redaction.redactor(repo), (), None, [ref])
+    part = _audit(store, redaction.redactor(repo), (), None, Around(), [ref])
     before = witness.reached(pushed.old, part.parents)
-    return Report(1, part.exchanges, tuple(found for found in part.findings if found.commit not in before))
+    told = [found for found in part.findings if found.commit not in before and found.code not in _NOT_OF_A_PUSH]
+    return Report(1, part.exchanges, tuple(told))
 
 
 @dataclass(frozen=True)
@@ -99,6 +120,7 @@ class _Part:
     """What was found in some of the sessions. `absent` are trees that are named, and neither kept nor there."""
 
     parents: Mapping[str, Sequence[str]]
+    sessions: int
     exchanges: int
     findings: list[Finding]
     absent: set[str]
@@ -111,39 +133,48 @@ def _side_by_side(audit_part: Callable[[Sequence[Ref]], _Part], refs: Sequence[R
 
 
 def _audit(
-    store: ObjectStore, redactor: Redactor, code: Sequence[Ref], signers: Signers | None, refs: Sequence[Ref]
+    store: ObjectStore,
+    redactor: Redactor,
+    code: Sequence[Ref],
+    signers: Signers | None,
+    around: Around,
+    refs: Sequence[Ref],
 ) -> _Part:
     sessions = {ref.session for ref in refs}
-    kept, findings = read_kept(store, [ref for ref in code if ref.session in sessions])
+    kept, findings = read_kept(store, [ref for ref in code if ref.session in sessions], around.hidden.shallow)
     commits = read_commits(store, [ref.tip for ref in refs])
-    histories, absent = read_histories(store, refs, commits, kept)
+    histories, absent = read_histories(store, refs, commits, replace(around, kept=kept))
+    foreign = {history.ref for history in histories if _is_foreign(history)}
+    findings += [_not_a_session(ref) for ref in refs if ref.name in foreign]
+    histories = [history for history in histories if history.ref not in foreign]
     for history in histories:
         findings += rules.check(history)
     findings += _secrets(redactor, histories, commits)
     if signers is not None:
         findings += check_signatures(store, histories, signers.allowed)
     asked = sum(step.commit.subject.startswith("req ") for history in histories for step in history.steps)
-    return _Part(commits.parents, asked, findings, absent)
+    return _Part(commits.parents, len(refs) - len(foreign), asked, findings, absent)
 
 
-def _refs(repo: Repository, sessions: Sequence[str]) -> tuple[list[Ref], list[Ref], list[Finding]]:
-    """(the sessions' refs, their code refs, what is wrong with refs)."""
-    found: dict[str, list[Ref]] = {BRANCHES: [], ARCHIVE: [], CODE: []}
+def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[Ref], list[Ref], list[Finding]]:
+    """(the sessions' refs, their code refs, what was put aside of them, what is wrong with refs)."""
+    found: dict[str, list[Ref]] = {BRANCHES: [], ARCHIVE: [], CODE: [], ASIDE: []}
     findings = []
-    foreign = roots.foreign(repo)
-    for name, tip in repo.each_ref("%(refname)%00%(objectname)", *found):
-        if name in foreign:
-            continue
+    odd: list[Ref] = []
+    for name, tip in store.repo.each_ref("%(refname)%00%(objectname)", *found):
         prefix = next(prefix for prefix in found if name.startswith(prefix))
         session = name.removeprefix(prefix)
+        if prefix == ASIDE:
+            session = session.partition("/")[0]
         if sessions and session not in sessions:
             continue
         if names.is_session(session):
             found[prefix].append(Ref(name, session, tip))
-        elif prefix != CODE:
-            words = f"{quote(session)} is not the name of a session"
-            findings.append(finding("ref-name", words, address=session, commit=tip, ref=name))
-    for name in repo.broken_refs(BRANCHES, ARCHIVE):
+        elif prefix not in (CODE, ASIDE):
+            odd.append(Ref(name, session, tip))
+    named = {ref.session for ref in (*found[BRANCHES], *found[ARCHIVE])}
+    findings += [_odd_name(store, ref, named) for ref in odd]
+    for name in store.repo.broken_refs(BRANCHES, ARCHIVE):
         session = name.removeprefix(BRANCHES).removeprefix(ARCHIVE)
         if not sessions or session in sessions:
             findings.append(finding("ref-broken", f"{name} cannot be read", address=session, ref=name))
@@ -154,7 +185,29 @@ def _refs(repo: Repository, sessions: Sequence[str]) -> tuple[list[Ref], list[Re
             findings.append(finding("ref-twice", words, address=ref.session, commit=ref.tip, ref=ref.name))
     refs = found[BRANCHES] + found[ARCHIVE]
     there = {ref.session for ref in refs}
-    return refs, [ref for ref in found[CODE] if ref.session in there], findings
+    code, aside = ([ref for ref in found[prefix] if ref.session in there] for prefix in (CODE, ASIDE))
+    return refs, code, aside, findings
+
+
+def _odd_name(store: ObjectStore, ref: Ref, named: Collection[str]) -> Finding:
+    """A branch that is named as no session is; one that holds nothing of gitrelay's is somebody's own."""
+    code, words = "ref-name", f"{quote(ref.session)} is not the name of a session"
+    if ref.session.lower() in named:
+        code, words = "name-case", f"{quote(ref.session)} and {ref.session.lower()} differ only in capital letters"
+    elif not store.is_session(ref.tip):
+        return _not_a_session(ref)
+    return finding(code, words, address=ref.session, commit=ref.tip, ref=ref.name)
+
+
+def _not_a_session(ref: Ref) -> Finding:
+    words = "nothing in it was recorded by gitrelay; it is left alone"
+    return finding("not-a-session", words, address=ref.session, commit=ref.tip, ref=ref.name)
+
+
+def _is_foreign(history: History) -> bool:
+    """Whether no commit of a branch says that it is gitrelay's: somebody's own branch, which is named as a session."""
+    ours = (Trailer.VERSION, Trailer.ID)
+    return bool(history.steps) and not any(key in step.commit.trailers for step in history.steps for key in ours)
 
 
 def _secrets(redactor: Redactor, histories: Sequence[History], commits: Commits) -> Iterator[Finding]:

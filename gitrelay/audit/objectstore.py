@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from gitrelay.audit.steps import CORRUPT, MISSING
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+
+# parents are those that the commits say: no grafts, no shallow cut; replace refs are switched off for all of our git
+_PAST_FILES: Final = {"GIT_GRAFT_FILE": os.path.join(os.devnull, "none"), "GIT_SHALLOW_FILE": ""}
+_PAST_CACHES: Final = ("-c", "core.commitGraph=false")  # a file of git's own that repeats what commits say
+_BROUGHT: Final = re.compile(r"fetch|pull|push|clone|branch|update by push", re.IGNORECASE)  # begins a reflog entry
 
 
 @dataclass(frozen=True)
@@ -27,8 +35,10 @@ class ObjectStore:
     _env: Mapping[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        env = dict(_PAST_FILES)
         if self.extra is not None:
-            object.__setattr__(self, "_env", {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.extra)})
+            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted(self.extra)
+        object.__setattr__(self, "_env", env)
 
     def read(self, kind: str, oids: Sequence[str]) -> dict[str, bytes | str]:
         """The bytes of each object of `kind`; for one that cannot be had a str that says why."""
@@ -80,6 +90,44 @@ class ObjectStore:
         rows = (line.split(" ") for line in out.decode().splitlines())
         return {oid: (tree, tuple(parent for parent in parents if parent)) for oid, tree, *parents in rows}
 
+    def named_trees(self, tip: str) -> frozenset[str] | None:
+        """The values of Relay-Tree in the commits that can be reached from `tip`; None if one cannot be read."""
+        try:
+            out = self._git("log", "--format=%(trailers:key=Relay-Tree,valueonly)", "--end-of-options", tip, "--")
+        except GitError:
+            return None
+        return frozenset(out.decode("utf-8", "replace").split())
+
+    def is_session(self, tip: str) -> bool:
+        """Whether a commit that can be reached from `tip` says that it is gitrelay's."""
+        try:
+            out = self._git("log", "--format=%B", "--end-of-options", tip, "--")
+        except GitError:
+            return False
+        return re.search(rb"^Relay-(?:Version|Id): ", out, re.MULTILINE) is not None
+
+    def written_here(self, refs: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The commits of each of the branches `refs` that gitrelay wrote in this repository, as its reflog tells.
+
+        All of the branch, if it began here and nothing was ever brought from elsewhere. One git process.
+        """
+        if not refs:
+            return {}
+        words = ("log", "-g", "--format=%gD%x00%H%x00%gs", "--end-of-options", *refs, "--")
+        out = self._git(*words, ok=(0, 128)).decode("utf-8", "replace")
+        moves: dict[str, list[tuple[str, str]]] = {}
+        for line in out.splitlines():
+            name, _, rest = line.partition("\0")
+            oid, _, why = rest.partition("\0")
+            moves.setdefault(name.rpartition("@{")[0], []).append((oid, why))
+        return {ref: self._written(ref, moves.get(ref, [])) for ref in refs}
+
+    def _written(self, ref: str, moves: Sequence[tuple[str, str]]) -> frozenset[str]:
+        """`moves` are (the commit, why), the latest first."""
+        if moves and moves[-1][1].startswith("gitrelay: open ") and not any(_BROUGHT.match(why) for _, why in moves):
+            return frozenset(self.commits([ref]))
+        return frozenset(oid for oid, why in moves if why.startswith("gitrelay: "))
+
     def signatures(self, oids: Sequence[str], allowed_signers: Path | None) -> dict[str, tuple[str, str]]:
         """git's verdict (%G?) on the signature of each commit, and the key. git starts gpg or ssh-keygen for each."""
         if not oids:
@@ -93,26 +141,42 @@ class ObjectStore:
         return {oid: (verdict, key) for oid, verdict, key in rows}
 
     def _git(self, *words: str, stdin: str = "", ok: Sequence[int] = (0,)) -> bytes:
-        return self.repo.run(*words, stdin=stdin.encode(), env=self._env, ok=ok)
-
-
-def remote_refs(repo: Repository, remote: str, *patterns: str) -> dict[str, str]:
-    """The refs of a remote that match, and what they stand for."""
-    out = repo.run("ls-remote", "--quiet", "--refs", "--", remote, *patterns).decode("utf-8", "replace")
-    return {ref: oid for oid, _, ref in (line.partition("\t") for line in out.splitlines())}
+        return self.repo.run(*_PAST_CACHES, *words, stdin=stdin.encode(), env=self._env, ok=ok)
 
 
 @contextlib.contextmanager
-def fetched(repo: Repository, remote: str, refs: Sequence[str]) -> Iterator[ObjectStore]:
-    """A store that has the objects of the remote's `refs` too, while it is in use: nothing is written to `repo`."""
+def fetched(repo: Repository, remote: str, prefixes: Sequence[str]) -> Iterator[tuple[dict[str, str], ObjectStore]]:
+    """(the remote's refs that begin with `prefixes`, a store that has their objects too) while it is in use.
+
+    Nothing is written to `repo`: objects go into a folder of their own, and FETCH_HEAD into a git directory that has
+    the repository's settings and refs and nothing else. The server is asked for these refs only (protocol 2), as
+    `ls-remote` with a pattern does not: it transfers every ref. Raises GitError.
+    """
     with tempfile.TemporaryDirectory(prefix="git-relay-witness-") as folder:
+        place, objects = Path(folder) / "git", Path(folder) / "objects"
+        place.mkdir()
+        objects.mkdir()
+        (place / "HEAD").write_text("ref: refs/heads/.none\n")
+        (place / "commondir").write_text(f"{repo.common_dir}\n")
         env = {
-            "GIT_OBJECT_DIRECTORY": folder,
+            "GIT_DIR": str(place),
+            "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(repo.common_dir / "objects"),
         }
-        words = ("--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=")
-        repo.run("fetch", *words, "--stdin", "--", remote, stdin="".join(f"{r}\n" for r in refs).encode(), env=env)
-        yield ObjectStore(repo, Path(folder))
+        words = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
+        repo.run(*words, "--refmap=", "--", remote, *(f"{prefix}*" for prefix in prefixes), env=env)
+        yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
+
+
+_FETCHED: Final = re.compile(r"([0-9a-f]{40,64})\t(?:not-for-merge)?\t(branch )?'([^']+)' of ")
+
+
+def _fetch_head(path: Path, prefixes: Sequence[str]) -> dict[str, str]:
+    """The refs that FETCH_HEAD names, and what they stand for."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    rows = (_FETCHED.match(line) for line in text.splitlines())
+    refs = {("refs/heads/" if row[2] else "") + row[3]: row[1] for row in rows if row is not None}
+    return {ref: oid for ref, oid in refs.items() if ref.startswith(tuple(prefixes))}
 
 
 def _quoted(path: Path) -> str:

@@ -16,24 +16,41 @@ MISSING: Final = "is missing, or cannot be read"
 CORRUPT: Final = "is damaged"
 _OID = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _LINKS = re.compile(rb"tree (%s)\n((?:parent %s\n)*)author " % (_OID, _OID))
-_AUTHOR = re.compile(r"^author (.*?) ?<([^<>\n]*)> -?[0-9]+ [-+][0-9]+$", re.MULTILINE)
+# what git commit-tree writes behind tree and parents; a signature follows, each line of it but the first indented
+_PEOPLE = re.compile(
+    r"^author (.*?) ?<([^<>\n]*)> (-?[0-9]+) [-+][0-9]+\n"
+    r"committer (.*?) ?<([^<>\n]*)> (-?[0-9]+) [-+][0-9]+(?:\n((?s:.*)))?\Z",
+    re.MULTILINE,
+)
+_SIGNATURE = re.compile(r"gpgsig(?:-sha256)? |[ ]|\Z")
+_HIDDEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")  # git ends a message at a NUL; others move a cursor
 _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
 _IMPORTED = re.compile(r"Imported by [a-z0-9][a-z0-9-]*\.")
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit as its bytes say. `fault` is what is wrong with the block of trailers, '' where nothing is."""
+    """A commit as its bytes say.
+
+    `authored` and `time` are the author's and the committer's dates, seconds since the epoch. `trailers` are those of
+    the last paragraph, `notes` the paragraphs before it. `fault` is what is wrong with the block of trailers and
+    `strange` what is wrong with the headers, '' if nothing is.
+    """
 
     oid: str
     tree: str
     parents: tuple[str, ...]
     author: tuple[str, str]
+    authored: int
+    committer: tuple[str, str]
+    time: int
     subject: str
     trailers: Mapping[str, str]
+    notes: str
     signed: bool
     imported: bool
     fault: str
+    strange: str
 
 
 @dataclass(frozen=True)
@@ -70,30 +87,40 @@ def links(data: bytes) -> tuple[str, tuple[str, ...]] | None:
 def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> Commit | None:
     """A raw commit object whose `links` are known, None where it is not one."""
     headers, _, text = data.decode("utf-8", "replace").partition("\n\n")
-    author = _AUTHOR.search(headers)
-    if author is None:
+    people = _PEOPLE.search(headers)
+    if people is None:
         return None
+    behind = (people[7] or "").split("\n") if people[7] else []
+    extra = next((line for line in behind if not _SIGNATURE.match(line)), None)
+    strange = f"a header that gitrelay does not write: {quote(extra)}" if extra is not None else ""
+    if _HIDDEN.search(text):
+        strange = "a control character in its words"
     subject, _, body = text.partition("\n")
     notes, _, block = body.removesuffix("\n").rpartition("\n\n")
     lines = block.removeprefix("\n").split("\n")
-    strange = [line for line in lines if not _TRAILER.match(line)]
-    trailers = dict(line.split(": ", 1) for line in lines if line not in strange)
+    others = [line for line in lines if not _TRAILER.match(line)]
+    trailers = dict(line.split(": ", 1) for line in lines if line not in others)
     if not body.startswith("\n"):
         fault = "no blank line behind the subject"
-    elif strange:
-        fault = f"{quote(strange[0])} is not a trailer" if strange[0] else "there are no trailers"
+    elif others:
+        fault = f"{quote(others[0])} is not a trailer" if others[0] else "there are no trailers"
     else:
-        fault = "" if len(trailers) == len(lines) else "a trailer stands twice"
+        fault = "" if len({key.lower() for key in trailers}) == len(lines) else "a trailer stands twice"
     return Commit(
         oid=oid,
         tree=tree,
         parents=parents,
-        author=(author[1], author[2]),
+        author=(people[1], people[2]),
+        authored=int(people[3]),
+        committer=(people[4], people[5]),
+        time=int(people[6]),
         subject=subject,
         trailers=trailers,
+        notes=notes,
         signed="\ngpgsig" in headers,
         imported=notes != "" and any(_IMPORTED.fullmatch(note) for note in notes.strip("\n").split("\n\n")),
         fault=fault,
+        strange=strange,
     )
 
 

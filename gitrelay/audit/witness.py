@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gitrelay.audit import objectstore
 from gitrelay.audit.findings import Finding, finding
@@ -11,43 +12,38 @@ from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
 from gitrelay.text import quote
 
-# -- the witness --------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Copy:
+    """What a remote, `name`, has: its sessions, and the parents of their commits."""
+
+    name: str
+    refs: Sequence[Ref]
+    parents: Mapping[str, Sequence[str]]
 
 
-def witnessed(repo: Repository, witness: str, sessions: Sequence[str]) -> list[Ref]:
-    """The sessions that a remote has."""
+def witnessed(repo: Repository, witness: str, sessions: Sequence[str]) -> Copy:
+    """What a remote has of `sessions`, or of all. Raises CannotRecord if it cannot be read."""
     try:
-        refs = objectstore.remote_refs(repo, witness, f"{BRANCHES}*", f"{ARCHIVE}*")
+        with objectstore.fetched(repo, witness, (BRANCHES, ARCHIVE)) as (found, store):
+            refs = [Ref(ref, name_of(ref), oid) for ref, oid in found.items()]
+            refs = [r for r in refs if names.is_session(r.session) and (not sessions or r.session in sessions)]
+            commits = read_commits(store, [ref.tip for ref in refs])
     except GitError as e:
         raise _unreadable(witness, e) from e
-    found = [Ref(ref, ref.removeprefix(BRANCHES).removeprefix(ARCHIVE), oid) for ref, oid in refs.items()]
-    return [ref for ref in found if names.is_session(ref.session) and (not sessions or ref.session in sessions)]
+    return Copy(witness, refs, commits.parents)
 
 
-def compared(
-    repo: Repository,
-    refs: Sequence[Ref],
-    there: Sequence[Ref],
-    parts: Sequence[Mapping[str, Sequence[str]]],
-    witness: str,
-) -> list[Finding]:
+def compared(refs: Sequence[Ref], there: Copy, parts: Sequence[Mapping[str, Sequence[str]]]) -> list[Finding]:
     """Where a session does not go on from what the witness has of it."""
-    parents = {oid: parents for part in parts for oid, parents in part.items()}
-    strange = [ref for ref in there if ref.tip not in parents]
-    if strange:
-        try:
-            with objectstore.fetched(repo, witness, [ref.name for ref in strange]) as store:
-                theirs = read_commits(store, [ref.tip for ref in strange])
-        except GitError as e:
-            raise _unreadable(witness, e) from e
-        parents |= theirs.parents
+    parents = dict(there.parents) | {oid: parents for part in parts for oid, parents in part.items()}
     here: dict[str, list[str]] = {}
     for ref in refs:
         here.setdefault(ref.session, []).append(ref.tip)
-    found = (compare(ref.name, ref.session, here.get(ref.session, []), ref.tip, parents, witness) for ref in there)
+    found = (compare(r.name, r.session, here.get(r.session, []), r.tip, parents, there.name) for r in there.refs)
     return [one for one in found if one is not None]
 
 

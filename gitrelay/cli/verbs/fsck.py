@@ -43,8 +43,8 @@ def command(
     """Hold the sessions to every rule of the protocol.
 
     All of them, archived ones too, unless some are named. A broken rule is one line: its code, where,
-    the commit, what is wrong and what to do; the codes are listed in docs/evidence.md. Exit code 1
-    where there is one. Nothing is changed.
+    the commit, what is wrong and what to do; the codes are listed in docs/evidence.md. The exit code is
+    1 if there is one. A note is what an honest record may have too. Nothing is changed.
 
     \b
     git relay fsck
@@ -84,11 +84,13 @@ def command(
         errors = [{"code": f.code, "message": f"{f.address}: {f.message}", "hint": f.hint} for f in report.findings]
         click.echo(output.envelope("fsck", code, dataclasses.asdict(report), errors))
         return code
-    if report.findings:
-        table = [[f.code, f.address, f.commit[:12], f"{f.message}; {f.hint}"] for f in report.findings]
+    table = [[f.code, f.address, f.commit[:12], f"{f.message}; {f.hint}"] for f in report.findings]
+    table += [[f"note:{f.code}", f.address, f.commit[:12], f"{f.message}; {f.hint}"] for f in report.notes]
+    if table:
         click.echo(columns(["CODE", "WHERE", "COMMIT", "FOUND"], table))
     if report.absent:
         output.say(f"{report.absent} trees of the callers' files are not in this clone and were not looked for")
     said = f"{len(report.findings)} findings" if report.findings else "no findings"
+    said += f", {len(report.notes)} notes" if report.notes else ""
     output.say(f"{report.sessions} sessions, {report.exchanges} exchanges: {said}")
     return code

@@ -1,0 +1,140 @@
+"""Which trailers there are, on which commits each may be, and what each may say. Pure, no I/O.
+
+A trailer that is missing is no fault here: an older gitrelay did not write it. One that is not in this table is a
+note: a newer gitrelay may have written it; one that only looks like one of these is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from gitrelay.protocol import names
+from gitrelay.protocol.record import BINDING, Trailer
+from gitrelay.text import quote
+
+_WORD = re.compile(r".+")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]")
+_USAGE = re.compile(r"[a-z_]+=[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+
+
+def _is_usage(value: str) -> bool:
+    return all(_USAGE.fullmatch(part) for part in value.split(" "))
+
+
+def _are_addresses(value: str) -> bool:
+    return all(_is_address(word) for word in re.split(r",? ", value))
+
+
+def _is_address(word: str) -> bool:
+    session, slash, id_ = word.partition("/")
+    return names.is_session(session) and names.is_id(id_) if slash else names.is_one_shot(word)
+
+
+def _is(*words: str) -> Callable[[str], bool]:
+    return frozenset(words).__contains__
+
+
+def _fits(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda value: pattern.fullmatch(value) is not None
+
+
+_ANY = _fits(_WORD)
+_REQ, _RES, _CHECK, _BOTH, _ALL = ("req",), ("res",), ("check",), ("req", "res"), ("req", "res", "check")
+# trailer -> (the kinds of commit it may be on, what it may say); what the message repeats is compared by other rules
+TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
+    Trailer.VERSION: (("open",), _ANY),
+    Trailer.ID: (_ALL, _ANY),
+    Trailer.FROM: (_BOTH, _ANY),
+    Trailer.TO: (_BOTH, _ANY),
+    Trailer.HEAD: (_ALL, _ANY),
+    Trailer.TREE: (_ALL, _ANY),
+    Trailer.ACCESS: (_REQ, _ANY),
+    Trailer.KEY: (_REQ, _ANY),
+    Trailer.STATUS: (_RES, _ANY),
+    Trailer.VERIFY: (_RES, _ANY),
+    Trailer.REASON: (_RES, _ANY),
+    Trailer.RECORDED: (_RES, _ANY),
+    Trailer.CHECK: (_CHECK, _ANY),
+    Trailer.SANDBOX: (_RES, _ANY),
+    Trailer.PEER: (_RES, _ANY),
+    Trailer.MODEL: (_RES, _ANY),
+    Trailer.PEER_SESSION: (_RES, _ANY),
+    Trailer.DURATION: (_RES, _fits(_SECONDS)),
+    Trailer.USAGE: (_RES, _is_usage),
+    Trailer.CONTINUATION: (_RES, _is("native", "files")),
+    Trailer.REDACTED: (_ALL, _fits(_COUNT)),
+    Trailer.BYPASS: (_RES, _ANY),
+    "Signed-off-by": (_RES, _ANY),
+    Trailer.LEFT_OUT: (_ALL, _fits(_COUNT)),
+    "Relay-Workspace": (_BOTH, _is("isolated", "shared")),
+    Trailer.SHARED: (("res", "check"), _are_addresses),
+    "Relay-Asked-Model": (_REQ, _ANY),
+    "Relay-Asked-Effort": (_REQ, _ANY),
+    "Relay-Asked-Limits": (_REQ, _ANY),
+    Trailer.ASKED_CHECKS: (_REQ, _ANY),
+    Trailer.TOOL: (_BOTH, _ANY),
+    "Relay-Prompt": (_BOTH, _fits(_DIGEST)),
+    Trailer.DENIED: (_RES, _fits(_COUNT)),
+    Trailer.BY: (("res", "check"), _ANY),
+    Trailer.IN: (("res", "check"), _is_address),
+    "Relay-Loop": (_BOTH, _ANY),
+    "Relay-Round": (_BOTH, _fits(_COUNT)),
+    "Relay-Attempts": (_RES, _ANY),
+    "Relay-Picked": (_RES, _ANY),
+    "Relay-Budget": (_REQ, _ANY),
+    Trailer.WORKER: (_RES, _ANY),
+    "Relay-Job": (_RES, _ANY),
+    "Relay-Epoch": (_RES, _ANY),
+}
+_BARE: Final = {re.sub("[^a-z]", "", name.lower()): name for name in TRAILERS}
+_KNOWN: Final = {kind: frozenset(k for k, (kinds, _) in TRAILERS.items() if kind in kinds) for kind in (*_ALL, "open")}
+_FORMS: Final = {name: form for name, (_, form) in TRAILERS.items() if form is not _ANY}
+_LINE = re.compile(r"^[ \t]*(?:[-*] ?)?((?:relay[-_. ]|signed[-_ ]off)[\w-]*)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def judged(kind: str, trailers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(code, words) for each trailer that is not as it may be. `kind` is `open`, `req`, `res` or `check`."""
+    for key in trailers.keys() - _KNOWN[kind]:
+        if not (key.startswith(BINDING) and kind in _BOTH):  # of a review; rule `review` reads them
+            yield _stranger(kind, key)
+    for key in trailers.keys() & _FORMS.keys():
+        if not _FORMS[key](trailers[key]):
+            yield "trailer-value", f"{key} is {quote(trailers[key])}"
+
+
+def _stranger(kind: str, key: str) -> tuple[str, str]:
+    if key in TRAILERS:
+        return "look-alike", f"{key} does not belong on a {kind}"
+    near = _near(key)
+    if near is not None:
+        return "look-alike", f"{quote(key)} looks like {near}"
+    if key.startswith("Relay-"):
+        return "unknown-trailer", f"{quote(key)} is not known here; a newer gitrelay may have written it"
+    return "look-alike", f"{quote(key)} is no trailer of a session"
+
+
+def _near(key: str) -> str | None:
+    """The trailer that a reader may take `key` for: the same letters, or one letter more, fewer, changed or swapped."""
+    bare = re.sub("[^a-z]", "", key.lower())
+    if bare in _BARE:
+        return _BARE[bare]
+    return next((name for letters, name in _BARE.items() if _differ_little(bare, letters)), None)
+
+
+def _differ_little(a: str, b: str) -> bool:
+    if abs(len(a) - len(b)) > 1:
+        return False
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[at:], b[at:]
+    swapped = rest_a[:2] == rest_b[1::-1] and len(rest_a) > 1 and rest_a[2:] == rest_b[2:]
+    return swapped or rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:]
+
+
+def in_notes(notes: str) -> str | None:
+    """The first line before the trailers that a reader may take for one, None if there is none."""
+    found = _LINE.search(notes)
+    return found[1] if found else None
