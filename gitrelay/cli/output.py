@@ -162,7 +162,7 @@ def print_exchanges(
             say(f"{e.address}: {e.to}")
         if e.response is not None:
             write(e.response_data)
-        denied = _number(e.response.trailers.get(Trailer.DENIED, "")) if e.response else 0
+        denied = _number(e.response.denied or "") if e.response else 0
         if denied:
             say(f"1 tool call of {e.to} was refused" if denied == 1 else f"{denied} tool calls of {e.to} were refused")
         for check in e.checks:

@@ -55,7 +55,6 @@ class Trailer:
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"
     LEFT_OUT: Final = "Relay-Left-Out"
-    DENIED: Final = "Relay-Denied"
     WORKER: Final = "Relay-Worker"
 
 
@@ -195,6 +194,12 @@ def left_out(data: bytes) -> list[str]:
 def name_of(ref: str) -> str:
     """The session whose branch, or archived branch, `ref` is."""
     return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+
+
+def trailers_of_text(text: str) -> dict[str, str]:
+    """The trailers in lines that git has picked out of messages already (`%(trailers:only)`)."""
+    pairs = (line.partition(": ") for line in text.splitlines())
+    return {key: value for key, colon, value in pairs if colon}
 
 
 def of_request(request: Request) -> str:

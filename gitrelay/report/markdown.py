@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
+from gitrelay.protocol.tables import of_tokens, whole
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -66,7 +68,9 @@ def render(text: str) -> Markup:
         return Markup('<p class="note">{} characters, shown as they are.</p><pre class="plain">{}</pre>').format(
             f"{len(text):,}", text
         )
-    html: str = _parser().render(text)
+    parser = _parser()
+    tables = of_tokens(parser.parse(text)) if "|" in text else []
+    html: str = parser.render(whole(text, tables) if tables else text)
     # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
     return Markup(_CONTROLS.sub(_spelt, html))
 

@@ -27,6 +27,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from gitrelay.cli.output import safe
+from gitrelay.protocol.tables import of_tokens, whole
 
 # Messages as agents write them have some kB. A longer one is shown as it is: laid out, 1 MiB takes 10 s and more.
 MAX_LAID_OUT: Final = 128 * 1024  # characters
@@ -110,7 +111,11 @@ class _Message(Markdown):
         super().__init__("", hyperlinks=False)
         parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
         parser.disable(["reference", "html_block", "html_inline"])
-        self.parsed = [_spelled_out(token) for token in parser.parse(text)]
+        tokens = parser.parse(text)
+        tables = of_tokens(tokens)
+        if tables:
+            tokens = parser.parse(whole(text, tables))
+        self.parsed = [_spelled_out(token) for token in tokens]
 
 
 def _spelled_out(token: Token) -> Token:
