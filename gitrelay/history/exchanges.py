@@ -104,7 +104,7 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
 
 def left_out(ledger: Ledger, found: Exchange) -> list[str]:
     """What the recorded trees of an exchange leave out, as `path (why)`; nothing for an older one."""
-    commits = [c for c in (found.request, found.response) if c and c.trailers.get(Trailer.LEFT_OUT, "0") != "0"]
+    commits = [c for c in (found.request, found.response) if c and (c.left_out or "0") != "0"]
     named = [line for one in ledger.repo.objects([c.oid for c in commits]) if one for line in left_out_of(one.data)]
     return list(dict.fromkeys(named))
 

@@ -54,7 +54,6 @@ class Trailer:
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"
-    LEFT_OUT: Final = "Relay-Left-Out"
     WORKER: Final = "Relay-Worker"
 
 
@@ -158,6 +157,11 @@ class Commit:
     @property
     def shared(self) -> str | None:
         return self.trailers.get(Trailer.SHARED) or None
+
+    @property
+    def left_out(self) -> str | None:
+        """How many paths the recorded tree leaves out."""
+        return self.trailers.get(Trailer.LEFT_OUT) or None
 
     @property
     def redacted(self) -> str | None:
