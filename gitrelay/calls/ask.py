@@ -277,6 +277,11 @@ def _refuse_another_request(ledger: Ledger, recorded: Exchange, wanted: Plan) ->
     """Raise UsageError if the exchange that holds the key was asked something else than `wanted`."""
     session, request = recorded.address.session, recorded.request
     told: list[tuple[str, str, str]] = []  # (what, as recorded, as wanted) where they differ
+    task = ledger.redactor.redact(wanted.task).text
+    with contextlib.suppress(BadMessage):
+        before = task_of(recorded.request_data)
+        if before != task:
+            told.append(("task", before, task))
     if wanted.to != recorded.to:
         told.append(("--to", recorded.to, wanted.to))
     if wanted.session is not None and wanted.session != session:
@@ -289,11 +294,6 @@ def _refuse_another_request(ledger: Ledger, recorded: Exchange, wanted: Plan) ->
         before, now = request.trailers.get(Trailer.ASKED_CHECKS, ""), plain(_asked_checks(ledger, wanted))
         if before != now:
             told.append(("--check", before or "none", now or "none"))
-    task = ledger.redactor.redact(wanted.task).text
-    with contextlib.suppress(BadMessage):
-        before = task_of(recorded.request_data)
-        if before != task:
-            told.append(("task", before, task))
     if told:
         what, before, now = told[0]
         raise UsageError(

@@ -90,7 +90,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
         assert isinstance(value, dict)
         return set(value)
 
-    assert keys(data("req", "--to", "shell", "--session", "s", "exit 1", code=1)) == exchange
+    assert keys(data("req", "--to", "shell", "--session", "s", "exit 1", code=1)) == exchange | {"replayed"}
     assert keys(data("wait", "s/01", code=1)) == exchange
     assert keys(data("log", "s")) == exchange
     assert keys(data("show", "s")) == exchange | {"request"}
