@@ -32,7 +32,6 @@ from gitrelay.audit.steps import Step
 from gitrelay.audit.witness import compared, witnessed
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.history import roots
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
@@ -207,6 +206,8 @@ def _not_a_session(ref: Ref) -> Finding:
 def _is_foreign(history: History) -> bool:
     """Whether no commit of a branch says that it is gitrelay's: somebody's own branch, which is named as a session."""
     ours = (Trailer.VERSION, Trailer.ID)
+    if history.kept is not None:
+        return False  # it has recorded files, so it was a session once
     return bool(history.steps) and not any(key in step.commit.trailers for step in history.steps for key in ours)
 
 
