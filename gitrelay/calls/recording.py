@@ -73,7 +73,7 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
             f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
             hint="run 'git fsck'; a damaged object store has to be repaired first",
         )
-    tip = growth.grown(ledger, before, now or archived)
+    tip = growth.grown(ledger, before, now or archived, answers=not call.prints_answer)
     if _has_answer(tip, call):
         if now is not None and now.commit != tip.commit:
             session.notes += session.put_back(tip)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gitrelay import environment
 from gitrelay.calls import settings
-from gitrelay.errors import Refused
+from gitrelay.errors import Refused, RelayError
 from gitrelay.git.repository import Repository
-from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.process import ancestry
 from gitrelay.protocol import names
 from gitrelay.protocol.record import Trailer, parse_raw
@@ -75,6 +76,14 @@ def enclosing(ledger: Ledger | None, environ: Mapping[str, str] | None = None) -
     if inner is None:
         return Within(least.access, least.address or _innermost(environ))
     return Within(least.access, str(inner[0].address), inner[1])
+
+
+def ledger_here() -> Ledger | None:
+    """The ledger of the current folder, None outside of a repository."""
+    try:
+        return open_ledger(Path.cwd())
+    except RelayError:
+        return None
 
 
 def require(ledger: Ledger | None, wanted: Access, what: str) -> Within | None:

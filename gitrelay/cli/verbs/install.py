@@ -38,7 +38,7 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
     from gitrelay.protocol.words import Access
     from gitrelay.setup import skills
 
-    within.require(None, Access.WRITE, "git relay install")
+    within.require(within.ledger_here(), Access.WRITE, "git relay install")
 
     wanted = wanted_agents(agents)
     if allow_codex and "codex" not in wanted:

@@ -25,7 +25,7 @@ def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) 
     from gitrelay.protocol.words import Access
     from gitrelay.setup import skills
 
-    within.require(None, Access.WRITE, "git relay uninstall")
+    within.require(within.ledger_here(), Access.WRITE, "git relay uninstall")
 
     wanted = wanted_agents(agents)
     targets = skills.skills(wanted, os.environ, top_of(project))
