@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ pytest.register_assert_rewrite("support")  # before the first import of one of i
 
 from support.newgit import require as require_newgit  # noqa: E402
 from support.repo import Repo, sealed_environment  # noqa: E402
-from support.waiting import eventually, processes_with  # noqa: E402
+from support.soak import rounds  # noqa: E402
+from support.waiting import eventually, patient, processes_with  # noqa: E402
 
 # A shell's background job is started with Ctrl-C ignored, one under nohup with SIGHUP ignored too, and so would be
 # every process that a test starts.
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ours = {*getattr(item, "fixturenames", ())} - {*(given.params if given else ())} - PLAIN
         if not ours and not any(item.iter_markers("slow")) and not any(item.iter_markers("realcli")):
             item.add_marker("fast")
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)  # before pytest-timeout looks
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """The limit of a test grows with what the machine does, and with the rounds that it goes."""
+    limit = next((mark.args[0] for mark in item.iter_markers("timeout")), None) or item.config.getini("timeout")
+    item.add_marker(pytest.mark.timeout(patient(float(limit)) * rounds(1, 60)), append=False)
+    return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,16 +6,26 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from support.places import ROOT, TESTS
+from support.waiting import patient
 
 
 def test_each_package_has_a_folder_with_a_fast_test() -> None:
     packages = {p.parent.name for p in (ROOT / "gitrelay").glob("*/__init__.py")}
     words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-m", "fast", "-p", "no:cacheprovider"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=patient(100))
     assert done.returncode == 0, done.stdout + done.stderr
     found = {line.split("/")[1] for line in done.stdout.splitlines() if line.startswith("tests/")}
-    assert packages <= found, f"no fast test: {packages - found}"
+    assert packages <= found, f"no test marked fast: {packages - found}"
+
+
+def test_a_busy_machine_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITRELAY_TEST_PATIENCE", "3")
+    assert patient(20) == 60
+    monkeypatch.delenv("GITRELAY_TEST_PATIENCE")
+    assert 20 <= patient(20) <= 400
 
 
 def test_no_test_module_imports_another() -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from support.repo import Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 SHELL = ("req", "--from", "uma", "--to", "shell", "--session", "s")
 
@@ -137,6 +137,6 @@ def test_ctrl_c_in_check_again_ends_the_check(repo: Repo, tmp_path: Path) -> Non
     running = repo.start("check-again", "s/01", "--check", f"echo $$ > {tmp_path}/pid; exec sleep 62")
     assert eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=patient(30))
     assert running.returncode == 130 and b"Traceback" not in err
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))

@@ -11,7 +11,7 @@ import pytest
 
 from support.ledgercheck import assert_valid
 from support.repo import Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_repository_that_is_moved_gets_its_answer(slow: Repo, there: str) -> N
     new.parent.mkdir(exist_ok=True)
     os.rename(slow.path, new)
     let_go(slow)
-    out, err = waiter.communicate(timeout=120)
+    out, err = waiter.communicate(timeout=patient(120))
     assert waiter.returncode == 0 and b"the slow answer" in out, (out, err)
     assert not slow.path.exists()
     moved = Repo(new, slow.env)
@@ -228,7 +228,7 @@ def test_a_caller_that_lost_its_call_ends(slow: Repo) -> None:
     _end_supervisor(slow)
     shutil.rmtree(slow.path / ".git/relay")
     let_go(slow)
-    out, err = waiter.communicate(timeout=90)
+    out, err = waiter.communicate(timeout=patient(90))
     assert waiter.returncode == 4 and b"reason: lost" in out, (out, err)
     assert responses(slow) == ["res 01 slow -> uma: error, verify skip"]
 
@@ -240,7 +240,7 @@ def test_a_request_for_a_person_is_waited_for(repo: Repo) -> None:
         waiter.wait(7)  # longer than a request that nobody works on is waited for
     words = ("--from", "bob", "--to", "uma", "--status", "done", "--verify", "skip", "seen")
     assert repo.relay("res", "--session", "s", "--re", "01", *words).code == 0
-    out, err = waiter.communicate(timeout=60)
+    out, err = waiter.communicate(timeout=patient(60))
     assert waiter.returncode == 0 and b"seen" in out, err
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.repo import Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 SHELL = ("req", "--from", "uma", "--to", "shell")
 
@@ -66,7 +66,7 @@ def test_a_run_without_an_answer_does_not_hold_its_key(repo: Repo) -> None:
 
 def test_processes_with_one_key_pay_once_and_share_the_answer(repo: Repo) -> None:
     callers = [repo.start(*SHELL, "--key", "shared", COUNT + "; sleep 1") for _ in range(6)]
-    answers = [caller.communicate(timeout=120) for caller in callers]
+    answers = [caller.communicate(timeout=patient(120)) for caller in callers]
     assert [caller.returncode for caller in callers] == [0] * 6, answers
     assert len({out for out, _ in answers}) == 1
     assert runs(repo) == 1

@@ -14,7 +14,7 @@ import pytest
 
 from support.mounts import mount_read_only
 from support.repo import BIN, GIT_RELAY, Done, Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 SHELL = ("req", "--to", "shell")
 
@@ -343,7 +343,7 @@ def test_ctrl_c_while_waiting_cancels_and_records(repo: Repo) -> None:
     waiter = repo.start(*SHELL, "--session", "s", "echo begun; sleep 60")
     eventually(lambda: "begun" in repo.sh("cat .git/relay/calls/s/out.log 2>/dev/null || true"), 20)
     waiter.send_signal(signal.SIGINT)
-    _, err = waiter.communicate(timeout=30)
+    _, err = waiter.communicate(timeout=patient(30))
     assert waiter.returncode == 130
     assert b"recorded as cancelled" in err and b"Traceback" not in err
     assert repo.git("log", "-1", "--format=%(trailers:key=Relay-Reason,valueonly)", "relay/s").strip() == "cancelled"

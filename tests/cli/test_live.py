@@ -12,7 +12,7 @@ import pytest
 from support.model_server import Answer, ModelServer, Shell
 from support.realcli import claude_env, codex_env, require
 from support.repo import BIN, GIT_RELAY, Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 
 def on_a_terminal(repo: Repo, *args: str, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -34,7 +34,7 @@ def on_a_terminal(repo: Repo, *args: str, env: dict[str, str] | None = None) -> 
                 seen += data
         except OSError:  # Linux: EIO where the last writer has gone
             pass
-        return process.wait(timeout=60), seen.decode()
+        return process.wait(timeout=patient(60)), seen.decode()
     finally:
         os.close(leader)
 
@@ -58,7 +58,7 @@ def test_tail_follows_to_the_end(repo: Repo) -> None:
     tail = repo.start("tail", "s/01")
     assert eventually(lambda: "one" in repo.relay("tail", "s/01", "--no-follow").out)
     (repo.path.parent / "go").touch()
-    out, err = tail.communicate(timeout=60)
+    out, err = tail.communicate(timeout=patient(60))
     assert tail.returncode == 0, err
     assert [line.split("] ")[1] for line in out.decode().splitlines()] == ["one", "two"]
     assert b"s/01: done, verify pass" in err

@@ -20,7 +20,7 @@ from gitrelay.cli.screen.board import Board
 from gitrelay.ledger.ledger import open_ledger
 from support.repo import GIT_RELAY, Repo
 from support.terminal import on_terminal
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (\S+)  (\S+)(?:  (.*))?")
 
@@ -140,7 +140,7 @@ def test_what_runs_as_json_and_wrong_words(repo: Repo, tmp_path: Path) -> None:
         assert repo.relay("req", "--to", "shell", "--session", "t", "true").code == 0
         assert other.sees("t/01", "response")
         assert repo.relay("req", "--to", "shell", "--session", "t", "true").code == 0
-        assert (pipe.communicate(timeout=40)[1], pipe.returncode) == (b"", 0)
+        assert (pipe.communicate(timeout=patient(40))[1], pipe.returncode) == (b"", 0)
 
 
 def test_the_board_follows_and_opens(repo: Repo) -> None:
@@ -228,7 +228,7 @@ def test_leaving_cancels_nothing_and_leaves_a_sane_terminal(repo: Repo) -> None:
     go(repo)
     assert repo.relay("wait", "s/01").code == 0
     dumb = repo.start("watch", "--timeout", "10ms", env={"TERM": "dumb"})
-    assert dumb.communicate(timeout=30) == (b"", b"") and dumb.returncode == 0
+    assert dumb.communicate(timeout=patient(30)) == (b"", b"") and dumb.returncode == 0
 
 
 def children(pid: int) -> int:

@@ -7,12 +7,11 @@ for its answer, everything recorded before is still there, the user's files, ind
 a look heals it, the next turn works, `git fsck` is clean and no process is left.
 
 The supervisor makes the same writes in every kind of call. All of them are tried in a second turn, one in four
-(SAMPLED) in the other kinds; with FAULTS_EVERY=1 in the environment all are tried everywhere.
+(SAMPLED) in the other kinds; under GITRELAY_SOAK=1 all are tried everywhere.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,11 +24,12 @@ from gitrelay.protocol.message import Request
 from support.ledgercheck import assert_sound, assert_valid, sessions
 from support.places import INJECT
 from support.repo import Done, Repo, sealed_environment
+from support.soak import rounds
 from support.waiting import eventually, processes_with
 
 pytestmark = pytest.mark.slow
 
-SAMPLED = 1 if os.environ.get("FAULTS_EVERY") == "1" else 4
+SAMPLED = rounds(4, 1)
 MOST = 200  # points in one process; a run that has more goes round in circles
 ASK = ("req", "--from", "uma", "--to", "shell")
 WORK = "echo answered; date > made.txt"

@@ -1,8 +1,8 @@
 """Whoever is killed, whenever: the branch is valid, every recorded request is answered once anybody looks,
 the next call works, and no peer is left behind.
 
-The delays are random. The seed is fixed unless GITRELAY_TEST_SEED says otherwise; a failure prints it,
-with the victim and the delay.
+40 kills and 12 times Ctrl-C; 1000 and 300 under GITRELAY_SOAK=1. The delays are random. The seed is fixed unless
+GITRELAY_TEST_SEED says otherwise; a failure prints it, with the victim and the delay.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import pytest
 
 from support.ledgercheck import assert_all_valid, assert_sound, assert_valid, sessions
 from support.repo import GIT_RELAY, Repo
-from support.waiting import eventually, processes_with
+from support.soak import rounds
+from support.waiting import eventually, patient, processes_with
 
 SEED = int(os.environ.get("GITRELAY_TEST_SEED", "20261121"))
-KILLS = 100
-INTERRUPTS = 30
+KILLS = rounds(40, 1000)
+INTERRUPTS = rounds(12, 300)
 BATCHES = 10
 SHORT = "echo begin; sleep 0.2; echo end"  # ends by itself
 LONG = "echo begin; exec sleep 300"  # has to be ended
@@ -112,7 +113,7 @@ def kill_supervisors(repo: Repo) -> bool:
 def end_of(waiter: subprocess.Popen[bytes], limit: float) -> tuple[bytes, bytes]:
     """What it printed; one that has not ended after `limit` seconds is killed, so that it disturbs no other test."""
     try:
-        return waiter.communicate(timeout=limit)
+        return waiter.communicate(timeout=patient(limit))
     except subprocess.TimeoutExpired:
         waiter.kill()
         waiter.communicate()
@@ -304,7 +305,7 @@ def _goes_on(repo: Repo) -> None:
     assert [row["address"] for row in status.json["data"]] == ["s/01"]
     waiting = repo.start("wait", "s/01")
     repo.sh("echo opened > ../gate", timeout=20)
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=patient(30))
     assert waiting.returncode == 0, err
     assert b"\nopened\nafter all\n" in out
     assert assert_valid(repo, "s") == ["01"]
@@ -316,7 +317,7 @@ def test_a_closed_terminal_does_not_end_the_call(marked: Repo) -> None:
     assert b"s/01" in read_until(terminal, b"s/01")
     assert eventually((marked.path.parent / "started").exists)
     os.close(terminal)
-    assert waiter.wait(timeout=20) != 0
+    assert waiter.wait(timeout=patient(20)) != 0
     _goes_on(marked)
 
 
@@ -349,7 +350,7 @@ def test_ctrl_c_in_a_terminal(marked: Repo) -> None:
     os.write(terminal, b"\x03")
     said = read_until(terminal, b"is recorded as cancelled")
     assert b"is recorded as cancelled" in said and b"Traceback" not in said, said
-    assert waiter.wait(timeout=30) == 130
+    assert waiter.wait(timeout=patient(30)) == 130
     os.close(terminal)
     assert marked.subjects("s")[-1] == "res 01 shell -> uma-user: error, verify skip"
     assert_mended(marked, "s", "status")
@@ -429,7 +430,7 @@ def test_ctrl_c_while_a_lock_is_waited_for(marked: Repo) -> None:
         waiter = marked.start("req", "--to", "shell", "--session", "s", "true")
         assert eventually(lambda: bool(supervisors(marked)))
         with pytest.raises(subprocess.TimeoutExpired):
-            waiter.wait(timeout=1)  # it waits, as it must
+            waiter.wait(timeout=patient(1))  # it waits, as it must
         os.killpg(waiter.pid, signal.SIGINT)
         _, err = end_of(waiter, 20)
     assert waiter.returncode == 130 and b"Traceback" not in err, err

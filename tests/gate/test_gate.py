@@ -19,7 +19,7 @@ from support.ledgercheck import assert_valid
 from support.markdown import rows
 from support.places import ROOT
 from support.repo import Repo
-from support.waiting import eventually, processes_with
+from support.waiting import eventually, patient, processes_with
 
 WITHOUT_GIT_RELAY = "/usr/bin:/bin"
 
@@ -428,7 +428,7 @@ def test_ctrl_c_cancels_the_review_and_the_push(gate: Gate, mark: dict[str, str]
     assert eventually(lambda: gate.state() == "running")
     assert eventually(lambda: (gate.repo.path.parent / "saw").exists())
     os.killpg(push.pid, 2)
-    push.communicate(timeout=60)
+    push.communicate(timeout=patient(60))
     assert push.returncode != 0 and gate.there() == start
     name, value = next(iter(mark.items()))
     assert eventually(lambda: not processes_with(name, value))
@@ -456,7 +456,7 @@ def test_two_pushes_at_once_share_one_review_and_a_newer_state_waits_for_its_tur
     assert pushes[2].stderr is not None
     assert b"runs in this session" in pushes[2].stderr.readline()
     gate.go.touch()
-    said = [push.communicate(timeout=90)[1].decode() for push in pushes]
+    said = [push.communicate(timeout=patient(90))[1].decode() for push in pushes]
     assert [push.returncode for push in pushes] == [0, 0, 0], said
     assert len(gate.repo.subjects("review-main")) == 5, said
     assert gate.repo.relay("fsck").code == 0

@@ -18,7 +18,7 @@ import pytest
 
 from support.ledgercheck import assert_valid
 from support.repo import Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 # below .git; everything else there is the user's
 _OURS = ("relay", "refs/heads/relay", "logs/refs/heads/relay", "refs/relay", "logs/refs/relay", "objects")
@@ -133,7 +133,7 @@ def _an_interrupted_call(repo: Repo) -> None:
     waiter = repo.start("req", "--to", "shell", "--session", "s", "touch ../started; sleep 60")
     _wait_for_peer(repo, "started")
     os.killpg(waiter.pid, signal.SIGINT)
-    _, err = waiter.communicate(timeout=60)
+    _, err = waiter.communicate(timeout=patient(60))
     assert waiter.returncode == 130, err
 
 

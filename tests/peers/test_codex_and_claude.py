@@ -18,7 +18,7 @@ from support.model_server import Answer, Cut, Hang, ModelServer, Shell, Status, 
 from support.realcalls import LIMIT, ask, ask_meanwhile, check_recorded, trailers
 from support.realcli import PINS, claude_env, codex_env, merged
 from support.repo import BIN, Repo, sealed_environment
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 pytestmark = pytest.mark.realcli
 PEERS = ("codex", "claude")
@@ -287,7 +287,7 @@ def test_ctrl_c_cancels(place: Place, peer: str) -> None:
         repo = place(server.url)
         waiter = ask_meanwhile(repo, peer, "Look.", lambda: server.model_calls > 0)
         os.kill(waiter.pid, signal.SIGINT)
-        out, err = waiter.communicate(timeout=LIMIT)
+        out, err = waiter.communicate(timeout=patient(LIMIT))
     assert (waiter.returncode, out) == (130, b"")
     assert b"s/01 is recorded as cancelled" in err
     found = trailers(repo)
@@ -301,7 +301,7 @@ def test_ctrl_c_ends_a_running_command(place: Place, peer: str) -> None:
         repo = place(server.url)
         waiter = ask_meanwhile(repo, peer, "Run it.", (repo.path / "work.begun").exists)
         os.kill(waiter.pid, signal.SIGINT)
-        waiter.communicate(timeout=LIMIT)
+        waiter.communicate(timeout=patient(LIMIT))
     assert waiter.returncode == 130
     assert trailers(repo)["Relay-Reason"] == "cancelled"
     assert sorted(p.name for p in repo.path.iterdir()) == [".git", ".relay", "app.py", "work.begun"]
@@ -329,7 +329,7 @@ def test_a_call_outlives_its_waiter(place: Place, peer: str) -> None:
         repo = place(server.url)
         waiter = ask_meanwhile(repo, peer, "Run it.", (repo.path / "work.begun").exists)
         os.killpg(waiter.pid, signal.SIGKILL)
-        waiter.communicate(timeout=LIMIT)
+        waiter.communicate(timeout=patient(LIMIT))
         status = repo.relay("status", "--json")
         assert [call["address"] for call in status.json["data"]] == ["s/01"]
         (repo.path / "work.go").touch()

@@ -20,7 +20,7 @@ from support.model_server import Answer, Cut, Hang, ModelServer, Shell, Status, 
 from support.realcalls import ask, ask_meanwhile, check_recorded, trailers
 from support.realcli import PINS, gemini_env, merged, opencode_env
 from support.repo import BIN, Repo, sealed_environment
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 pytestmark = pytest.mark.realcli
 PEERS = ("gemini", "opencode")
@@ -371,7 +371,7 @@ def test_ctrl_c_ends_a_running_command(place: Place, peer: str) -> None:
         repo = place(server.url)
         waiter = ask_meanwhile(repo, peer, "Run it.", (repo.path / "work.begun").exists)
         os.kill(waiter.pid, signal.SIGINT)
-        waiter.communicate(timeout=LIMIT)
+        waiter.communicate(timeout=patient(LIMIT))
     assert waiter.returncode == 130
     found = trailers(repo)
     assert (found["Relay-Reason"], found["Relay-Recorded"]) == ("cancelled", "gitrelay")

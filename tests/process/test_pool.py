@@ -14,7 +14,7 @@ import pytest
 from gitrelay.process import pool
 from support.places import ROOT
 from support.repo import Repo, sealed_environment
-from support.waiting import eventually, processes_with
+from support.waiting import eventually, patient, processes_with
 
 
 def _squared(number: int) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def test_no_worker_outlives_the_command(
         assert eventually(lambda: forked() or running.poll() is not None)  # noqa: B023
         if running.poll() is None:
             os.kill(running.pid, number)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=patient(60))
         if running.returncode not in (0, 1):  # else it had ended before it could be ended
             break
     assert running.returncode not in (0, 1) and b"Traceback" not in err, err

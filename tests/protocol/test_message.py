@@ -24,8 +24,9 @@ from gitrelay.protocol.message import Request, Response, parse_request, parse_re
 from gitrelay.protocol.names import Address
 from gitrelay.text import quote
 from support.places import CONFORMANCE
+from support.soak import rounds
 
-THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=rounds(100, 5000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # -- values that try to be something else ----------------------------------------------------------
 
@@ -324,7 +325,7 @@ def _parses_or_says_why(data: bytes) -> None:
             str(e).encode()
 
 
-@settings(THOROUGH, max_examples=600)
+@settings(THOROUGH, max_examples=rounds(150, 5000))
 @given(
     st.one_of(
         st.binary(max_size=300),
@@ -339,7 +340,7 @@ def test_any_bytes_are_a_message_or_a_bad_message(data: bytes) -> None:
     _parses_or_says_why(data)
 
 
-@settings(THOROUGH, max_examples=600)
+@settings(THOROUGH, max_examples=rounds(150, 5000))
 @given(st.one_of(REQUEST.map(Request.render), RESPONSE.map(Response.render)), st.data())
 def test_a_damaged_message_is_a_message_or_a_bad_message(data: bytes, draw: st.DataObject) -> None:
     damaged = bytearray(data)

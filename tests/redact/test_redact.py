@@ -26,6 +26,7 @@ from gitrelay.redact import OVERLAP, BadPattern, Redactor, named, rules, table, 
 from support.ledgercheck import assert_all_valid
 from support.redact_corpus import Secret, armour, look_alikes, secrets, some
 from support.repo import Done, Repo
+from support.soak import rounds
 
 SECRETS = secrets()
 LOOK_ALIKES = look_alikes()
@@ -139,7 +140,7 @@ def test_an_option_of_another_program_takes_no_password(text: str) -> None:
     assert alarms(text) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=rounds(100, 5000), deadline=None)
 @given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from([(), ("red",), (r"\w+",), ("custom",)]))
 def test_what_is_redacted_is_not_redacted_again(text: str, patterns: tuple[str, ...]) -> None:
     redactor = Redactor(patterns)

@@ -20,7 +20,7 @@ from gitrelay.report import changes, folder
 from support.places import ROOT
 from support.recorded import Recorder
 from support.repo import Repo, sealed_environment
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 BEGIN = 1_790_000_000
 BIDI = "\u202e"
@@ -320,7 +320,7 @@ def test_an_interrupted_export_is_told_from_a_whole_one(
     site = tmp_path / "site"
     for running in begun(many, site, mark):
         psutil.Process(running.pid).send_signal(number)
-        out, err = running.communicate(timeout=30)
+        out, err = running.communicate(timeout=patient(30))
         assert running.returncode != 0 and out == b"" and b"Traceback" not in err, err
     state = json.loads((site / folder.MARKER).read_bytes())
     assert state["complete"] is False and len(state["files"]) == 52

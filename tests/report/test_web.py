@@ -20,7 +20,7 @@ from gitrelay.report import server
 from gitrelay.report.live import Live
 from support.recorded import Recorder
 from support.repo import Repo
-from support.waiting import eventually
+from support.waiting import eventually, patient
 from support.website import ask, served
 
 
@@ -207,7 +207,7 @@ def test_a_signal_ends_it_at_once_with_readers_there(asked: Repo, number: signal
         reader.sendall(b"GET /")
         assert site.get().status == 200
         site.process.send_signal(number)
-        out, err = site.process.communicate(timeout=5)
+        out, err = site.process.communicate(timeout=patient(5))
         # the envelope was its answer, and there is not another one
         assert (site.process.returncode, out, err) == (128 + number, b"", b"")
 
@@ -227,7 +227,7 @@ def test_ctrl_c_is_quiet_while_git_is_asked(asked: Repo, tmp_path: Path) -> None
         reader.sendall(f"GET /{site.token}/ HTTP/1.0\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
         assert eventually(asked_it.exists)
         os.killpg(site.process.pid, signal.SIGINT)
-        _, err = site.process.communicate(timeout=5)
+        _, err = site.process.communicate(timeout=patient(5))
         assert (site.process.returncode, err) == (130, b"")
 
 
@@ -259,7 +259,7 @@ def test_the_browser_is_given_a_file_that_only_its_user_can_read(asked: Repo, tm
         assert "first" in shown.read_text()
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=patient(10))
     assert not page.exists()
 
 

@@ -17,7 +17,7 @@ from support.model_server import Answer, ModelServer, Request, Shell, Step, Writ
 from support.places import FAKE_PEER, ROOT
 from support.realcli import claude_env, codex_env, gemini_env, merged, opencode_env
 from support.repo import BIN, Done, Repo, sealed_environment
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 LIMIT = 170.0  # seconds for all cases; five calls, gemini and opencode take 2 to 6 for each
 ENV: dict[str, Callable[[Path, str], dict[str, str]]] = {
@@ -151,7 +151,7 @@ def test_ctrl_c_ends_the_peer_and_removes_the_repository(place: Repo, tmp_path: 
     running = place.start("peers", "test", "fake", env=env)
     assert eventually((tmp_path / "saw").exists)
     running.send_signal(2)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=patient(60))
     assert (running.returncode, out.count(b"\n")) == (130, 1), err
     check_left(place)
 

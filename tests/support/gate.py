@@ -12,6 +12,7 @@ from pathlib import Path
 from gitrelay.gate.verdict import STATES
 from support.places import FAKE_PEER
 from support.repo import Done, Repo
+from support.waiting import patient
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Gate:
             env={**self.repo.env, **(env or {})},
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=120,
+            timeout=patient(120),
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))

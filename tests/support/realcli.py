@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from support.places import TESTS
+from support.waiting import patient
 
 FETCH = TESTS / "fetch_clis.sh"
 # {"codex": "0.169.0", ...}: the lines `name) echo package@version ;;` of fetch_clis.sh
@@ -231,9 +232,9 @@ def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
     for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         try:
             os.killpg(child.pid, number)
-            return child.communicate(timeout=patience)
+            return child.communicate(timeout=patient(patience))
         except ProcessLookupError:
             break
         except subprocess.TimeoutExpired:
             continue
-    return child.communicate(timeout=5)
+    return child.communicate(timeout=patient(5))

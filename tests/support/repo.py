@@ -14,6 +14,7 @@ from typing import Any
 from gitrelay.audit.findings import RULES
 from gitrelay.errors import Code, Reason
 from gitrelay.gate import verdict
+from support.waiting import patient
 
 GIT_RELAY = (sys.executable, "-P", "-m", "gitrelay")
 BIN = Path(sys.executable).parent
@@ -59,14 +60,14 @@ class Repo:
             env=dict(self.env),
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=patient(timeout),
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
     def git(self, *args: str) -> str:
         done = subprocess.run(
-            ["git", *args], cwd=self.path, env=dict(self.env), capture_output=True, text=True, timeout=60
+            ["git", *args], cwd=self.path, env=dict(self.env), capture_output=True, text=True, timeout=patient(60)
         )
         assert done.returncode == 0, f"git {args}: {done.stderr}"
         return done.stdout.removesuffix("\n")
@@ -86,7 +87,7 @@ class Repo:
             env={**self.env, **(env or {})},
             input=b"" if stdin is None else stdin,
             capture_output=True,
-            timeout=timeout,
+            timeout=patient(timeout),
         )
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 

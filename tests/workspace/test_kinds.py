@@ -198,6 +198,7 @@ def test_what_the_peer_does_with_git_stays_in_the_workspace(repo: Repo) -> None:
     assert state() == before
 
 
+@pytest.mark.fast
 def test_a_workspace_is_removed_whole_and_only_it(repo: Repo) -> None:
     work = made(repo)
     (work.path / "deep").mkdir()
