@@ -86,6 +86,7 @@ def test_what_was_recorded_without_the_supervisor_stays(slow: Repo, how: str) ->
     slow.sh(
         "blob=$(git hash-object -w --no-filters ../message)\n"
         "tree=$( (git ls-tree relay/s; printf '100644 blob %s\\t01.res.md\\n' $blob) | git mktree)\n"
+        "export GIT_AUTHOR_NAME=slow GIT_AUTHOR_EMAIL=slow@gitrelay.invalid\n"
         "commit=$(git commit-tree -p relay/s -F ../text $tree)\n"
         "git update-ref refs/heads/relay/s $commit\n"
     )
