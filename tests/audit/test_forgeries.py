@@ -61,7 +61,6 @@ LATER = (
     "Relay-By: Ann <ann@example.invalid>",
     "Relay-In: other\\/01",
     "Relay-Shared: a\\/01 20260101-0101-b",
-    "Relay-Left-Out: 3",
     "Relay-Denied: 2",
     "Relay-Workspace: isolated",
 )
