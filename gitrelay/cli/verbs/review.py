@@ -72,9 +72,10 @@ def command(
     if known.state == verdict.SHALLOW:
         hint = gatewords.next_step(gatewords.Words(wanted, remote, reviewer), known)
         raise UsageError(known.why, hint=hint, code=Code.SHALLOW)
-    if known.review is not None and (
+    recorded = known.review is not None and (
         known.state == verdict.RUNNING or (not again and known.state in (verdict.PASSED, verdict.FAILED))
-    ):
+    )
+    if recorded and known.review is not None:
         address = known.review.address
         output.say(f"{address}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
     else:
@@ -84,7 +85,7 @@ def command(
         address = asked.address
         output.say(str(address))
     if detach:
-        row = {"address": str(address), "file": None}
+        row = {"address": str(address), "file": None, "replayed": recorded}
         click.echo(output.envelope("review", 0, row) if as_json else str(address))
         return 0
     with cancelled_by_ctrl_c(ledger, [address]):
