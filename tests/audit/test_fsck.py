@@ -133,7 +133,6 @@ def codes(repo: Repo, *args: str) -> set[str]:
     return {finding["code"] for finding in fsck(repo, *args)}
 
 
-@pytest.mark.fast
 def test_a_sound_history_has_no_findings(repo: Repo) -> None:
     done = repo.relay("fsck")
     assert (done.code, done.out) == (0, ""), done.out

@@ -171,6 +171,7 @@ def test_any_text_becomes_lines_that_fit(text: str) -> None:
         assert cell_len(SGR.sub("", line)) <= 30, repr(line)
 
 
+@pytest.mark.slow
 def test_monsters_are_laid_out_in_bounded_time() -> None:
     """Each of these would be quadratic or worse for a careless parser; the test's own limit ends it."""
     for piece in ("[", "![", "*a_", "`", "> ", "- ", "|a", "<a ", "&#", "\\", "[a](", "**", "~~", "1. ", "#", "\t"):

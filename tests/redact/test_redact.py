@@ -192,6 +192,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
 def test_the_work_is_linear_in_hostile_text(piece: str) -> None:
     """Four times the text, four times the time; a rule that looks twice at everything would need sixteen times."""
