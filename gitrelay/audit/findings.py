@@ -34,7 +34,7 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "trailers": ("the trailers are there, once, and say what the message says", _LOOK),
     "subject": ("the subject says what the message says", _LOOK),
     "author": ("the author is who speaks, NAME <NAME@gitrelay.invalid>", _LOOK),
-    "reason": ("a reason stands beside an error, and is a known one where gitrelay wrote it", _LOOK),
+    "reason": ("only an error has a reason, and a known one if gitrelay wrote it", _LOOK),
     "recorded": ("Relay-Recorded is peer or gitrelay", _LOOK),
     "access": ("Relay-Access is read, write or full", _LOOK),
     "sandbox": ("Relay-Sandbox is held, violated or unknown", _LOOK),

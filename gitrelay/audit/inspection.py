@@ -78,7 +78,7 @@ def inspect(
 ) -> Report:
     """Hold `sessions`, or every session, archived ones too, to every rule; `witness` is a remote they were pushed to.
 
-    Raises UsageError for an unknown session, CannotRecord where the witness cannot be read.
+    Raises UsageError for an unknown session, CannotRecord if the witness cannot be read.
     """
     store = ObjectStore(repo)
     refs, code, aside, findings = _refs(store, sessions)
@@ -106,7 +106,7 @@ def inspect(
 
 
 def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
-    """What is wrong with the commits that a push brings to a session; what stood there before is not judged."""
+    """What is wrong with the commits that a push brings to a session; what was there before is not judged."""
     store, ref = ObjectStore(repo, pushed.objects), Ref(BRANCHES + session, session, pushed.new)
     part = _audit(store, redaction.redactor(repo), (), None, Around(), [ref])
     before = witness.reached(pushed.old, part.parents)

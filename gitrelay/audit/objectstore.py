@@ -1,6 +1,6 @@
 """Reading a repository whose objects may be missing, damaged or not in it yet: a few git processes for any number.
 
-Every object is checked against the hash it is named by. One that git cannot read is told apart from the
+Every object is checked against the hash it is named by. One that git cannot read is kept apart from the
 rest: git ends at some kinds of damage, and is then started again behind it.
 """
 
@@ -80,7 +80,7 @@ class ObjectStore:
             return []
 
     def graph(self, tips: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]] | None:
-        """(tree, parents) of the commits that can be reached from `tips`; None where one of them cannot be read."""
+        """(tree, parents) of the commits that can be reached from `tips`; None if one of them cannot be read."""
         if not tips:
             return {}  # git would take HEAD
         try:

@@ -114,7 +114,7 @@ def _words(commit: Commit) -> list[tuple[str, str]]:
     said = [("headers", commit.strange)] if commit.strange else []
     alike = vocabulary.in_notes(commit.notes) if commit.notes else None
     if alike is not None:
-        said.append(("look-alike", f"{quote(alike)} stands in its words, before the trailers"))
+        said.append(("look-alike", f"{quote(alike)} is in its words, before the trailers"))
     return said
 
 
@@ -176,7 +176,7 @@ def _turn(turns: Turns, id_: str, kind: str, name: str) -> Said:
         if turns.waiting is not None:
             yield "unanswered", f"{turns.waiting} was never answered, and the session goes on"
         if id_ not in turns.next_ids:
-            yield "ids", f"{id_} stands where {' or '.join(turns.next_ids)} is due"
+            yield "ids", f"{id_} comes instead of {' or '.join(turns.next_ids)}"
         turns.ids.append(id_)
         turns.waiting = id_
     elif kind == "res":
@@ -189,7 +189,7 @@ def _turn(turns: Turns, id_: str, kind: str, name: str) -> Said:
             yield "order", f"a check of {id_}, but {turns.waiting or id_} is not answered yet"
         turns.checks[id_] = turns.checks.get(id_, 0) + 1
         if name != check_file(id_, turns.checks[id_]):
-            yield "ids", f"{name} stands where {check_file(id_, turns.checks[id_])} is due"
+            yield "ids", f"{name} comes instead of {check_file(id_, turns.checks[id_])}"
 
 
 def _tree(history: History, commit: Commit) -> Said:

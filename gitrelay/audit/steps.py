@@ -66,7 +66,7 @@ class Entry:
 class Step:
     """A commit and what it did to its parent's tree.
 
-    `added` is None where one of the two trees cannot be read; `fault` says why this commit's cannot.
+    `added` is None if one of the two trees cannot be read; `fault` says why this commit's cannot.
     """
 
     commit: Commit
@@ -77,7 +77,7 @@ class Step:
 
 
 def links(data: bytes) -> tuple[str, tuple[str, ...]] | None:
-    """(the tree, the parents) of a raw commit object, None where it is not one."""
+    """(the tree, the parents) of a raw commit object, None if it is not one."""
     found = _LINKS.match(data)
     if found is None:
         return None
@@ -85,7 +85,7 @@ def links(data: bytes) -> tuple[str, tuple[str, ...]] | None:
 
 
 def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> Commit | None:
-    """A raw commit object whose `links` are known, None where it is not one."""
+    """A raw commit object whose `links` are known, None if it is not one."""
     headers, _, text = data.decode("utf-8", "replace").partition("\n\n")
     people = _PEOPLE.search(headers)
     if people is None:
@@ -105,7 +105,7 @@ def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> 
     elif others:
         fault = f"{quote(others[0])} is not a trailer" if others[0] else "there are no trailers"
     else:
-        fault = "" if len({key.lower() for key in trailers}) == len(lines) else "a trailer stands twice"
+        fault = "" if len({key.lower() for key in trailers}) == len(lines) else "a trailer is there twice"
     return Commit(
         oid=oid,
         tree=tree,

@@ -42,7 +42,7 @@ KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a re
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that is recorded: where it stands in git, and in the worktree."""
+    """A request that is recorded: where it is in git, and in the worktree."""
 
     address: Address
     file: Path
@@ -106,7 +106,7 @@ def _ask(ledger: Ledger, wanted: Plan, waiting: Launched | None) -> Asked:
 
 @contextlib.contextmanager
 def _key_held(ledger: Ledger, key: str | None) -> Iterator[Exchange | None]:
-    """The exchange that holds `key`, None where it is free; until the end nobody else can take it."""
+    """The exchange that holds `key`, None if it is free; until the end nobody else can take it."""
     if key is None:
         yield None
         return
@@ -158,7 +158,7 @@ def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]
 
 @contextlib.contextmanager
 def _opened(held: Session, caller: str) -> Iterator[Tip | None]:
-    """A session opened now, None where another process was first; taken back if nothing gets recorded in it."""
+    """A session opened now, None if another process was first; taken back if nothing gets recorded in it."""
     root = held.open(caller, held.ledger.repo.ref("HEAD") or "unborn")
     try:
         yield root

@@ -1,7 +1,7 @@
 """Native continuation: which conversation of the peer's own the next turn of a session resumes. Pure.
 
 A peer that is asked again in a session has its own record of what was said; resuming it by its id costs no
-reading. Where there is none, or it is gone, the request's Context line makes the peer read the turns from
+reading. If there is none, or it is gone, the request's Context line makes the peer read the turns from
 files. The record says which of the two happened, in the trailer `Relay-Continuation: native | files`.
 """
 
@@ -36,7 +36,7 @@ class Conversation:
 
 
 def find(exchanges: Sequence[Exchange], peer: str, turn: str, able: Capabilities) -> Conversation | None:
-    """The conversation that turn `turn` of a session to `peer` resumes, None where it begins one."""
+    """The conversation that turn `turn` of a session to `peer` resumes, None if it begins one."""
     if not able.resumes:
         return None
     before = [e for e in exchanges if e.address.id != turn]

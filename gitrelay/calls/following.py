@@ -35,7 +35,7 @@ _TICK: Final = 2.0
 _ANYWAY: Final = 30.0  # seconds after which git is asked without a sign: a network's file system may give none
 
 
-Stamp = tuple[int, int, int] | None  # (changed at, in ns; size; inode), None where there is nothing
+Stamp = tuple[int, int, int] | None  # (changed at, in ns; size; inode), None if there is nothing
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Running:
 class Following:
     """All sessions, or one. `look` brings `sessions` and `running` up to date and says what is new.
 
-    Raises UsageError where the one session does not exist. Nothing is recorded: the verb settles dead calls first.
+    Raises UsageError if the one session does not exist. Nothing is recorded: the verb settles dead calls first.
     """
 
     def __init__(self, ledger: Ledger, session: str | None = None) -> None:
@@ -116,7 +116,7 @@ class Following:
         return _in_order(recorded, done)
 
     def exchanges(self, session: str) -> list[Exchange]:
-        """The exchanges of a session as they stand, without their messages; none where it is gone or unreadable."""
+        """The exchanges of a session as they are, without their messages; none where it is gone or unreadable."""
         state = [self._tips.get(prefix + session) for prefix in (BRANCHES, ARCHIVE)]
         if self._known[0] != (session, state):
             try:
@@ -126,7 +126,7 @@ class Following:
         return self._known[1]
 
     def exchange(self, address: Address) -> Exchange | None:
-        """One exchange with its messages, None where it is gone or cannot be read."""
+        """One exchange with its messages, None if it is gone or cannot be read."""
         try:
             return exchanges.exchange(self.ledger, address)
         except RelayError:
@@ -169,7 +169,7 @@ class Following:
                 yield Event(now, name_of(ref), "removed", "")
 
     def _commits(self, name: str, ref: str, oid: str, old: str | None) -> Iterator[Event]:
-        """The new commits of a session as events, which `sessions` follows. Raises RelayError where it is damaged."""
+        """The new commits of a session as events, which `sessions` follows. Raises RelayError if it is damaged."""
         (line,) = commits.read(self.ledger.repo, [oid])
         at = next((i for i, commit in enumerate(line) if commit.oid == old), -1)
         for commit in line[at + 1 :]:
@@ -263,7 +263,7 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
 
 
 def _in_order(recorded: Sequence[Event], done: Sequence[Event]) -> list[Event]:
-    """What peers did stands before the answers that it led to; what is not answered yet comes last."""
+    """What peers did is before the answers that it led to; what is not answered yet comes last."""
     left = list(done)
     found: list[Event] = []
     for event in recorded:

@@ -24,7 +24,7 @@ from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
 
 KEY_MAX: Final = 200
-CHECK_MAX: Final = 1000  # it stands in a trailer
+CHECK_MAX: Final = 1000  # it is in a trailer
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line says of a call, as it was typed; None where it says nothing."""
+    """What the command line says of a call, as it was typed; None if it says nothing."""
 
     access: str | None = None
     model: str | None = None
@@ -57,7 +57,7 @@ class CallSettings:
 
 
 def resolve(repo: Repository, peer: str, key: str, given: str | None, option: str) -> Choice | None:
-    """The command line, then `relay.<peer>.<key>`, then `relay.<key>`; None where nobody says."""
+    """The command line, then `relay.<peer>.<key>`, then `relay.<key>`; None if nobody says."""
     if given is not None:
         return Choice(given, option)
     for name in (f"relay.{peer}.{key}", f"relay.{key}"):

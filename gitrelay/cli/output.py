@@ -66,7 +66,7 @@ def write(data: bytes) -> None:
 
 
 def is_drawn() -> bool:
-    """Whether stdout ends on a terminal: it is one, or the pager that git has started stands between."""
+    """Whether stdout ends on a terminal: it is one, or the pager that git has started is between."""
     return sys.stdout.isatty() or bool(os.environ.get("GIT_PAGER_IN_USE"))
 
 

@@ -23,7 +23,7 @@ from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.state.files import write_whole
 
 _DIFF_MAX: Final = 8 * 1024 * 1024  # bytes; more is no change that anybody reviews in one go
-_EACH_MAX: Final = 300  # commits whose own patches stand in the file
+_EACH_MAX: Final = 300  # commits whose own patches are in the file
 _PLAIN: Final = ("--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 
 

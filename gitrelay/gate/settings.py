@@ -33,7 +33,7 @@ def settings(repo: Repository) -> Settings:
     """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`,
     `relay.gateNotes`, `relay.gateBase`, `relay.pushSessions`.
 
-    Raises UsageError that quotes a bad value and says where it is set.
+    Raises UsageError that quotes a bad value and names its source.
     """
     values = repo.config.get("relay.gatepeer")
     reviewer = names.check_slug(values[-1][0], f"relay.gatePeer in {values[-1][1]}") if values else None

@@ -2,7 +2,7 @@
 
 A verdict is a review's `pass` or `fail`, bound to base, tree, policy, reviewer and the trees of all commits between.
 It counts for a change with the same of each, whatever the commits are called: an amended message keeps it. The last
-one that counts decides. What is no verdict is told apart from a missing one, because what to do differs.
+one that counts decides. What is no verdict is kept apart from a missing one, because what to do differs.
 """
 
 from __future__ import annotations

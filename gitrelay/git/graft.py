@@ -20,7 +20,7 @@ _FOLDER: Final = b"40000"
 
 
 def graft(repo: Repository, base: Object | None, changes: Mapping[bytes, tuple[str, str] | None]) -> str:
-    """The id of the tree `base` with `changes`, path -> (mode, object id), None where the path is gone; written."""
+    """The id of the tree `base` with `changes`, path -> (mode, object id), None if the path is gone; written."""
     folders = sorted({path[:at] for path in changes for at in _slashes(path)} | {b""})
     trees = _trees(repo, base, folders)
     for path, entry in changes.items():

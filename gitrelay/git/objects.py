@@ -10,7 +10,7 @@ FILE_MODE: Final = "100644"
 
 
 def split_tree(data: bytes, width: int) -> list[tuple[bytes, bytes]]:
-    """A raw tree -> (name, raw entry) of each. Raises ValueError where it is not a tree."""
+    """A raw tree -> (name, raw entry) of each. Raises ValueError if it is not a tree."""
     found = []
     at = 0
     while at < len(data):
@@ -42,7 +42,7 @@ class TreeEntry:
 
 @dataclass(frozen=True)
 class Worktree:
-    """A line of `git worktree list`. `branch` is a full ref name, None where HEAD is detached."""
+    """A line of `git worktree list`. `branch` is a full ref name, None if HEAD is detached."""
 
     path: Path
     branch: str | None

@@ -1,4 +1,4 @@
-"""The one room that talks to git, and the only one that imports GitPython.
+"""A repository, and the small named questions that are asked of it.
 
 GitPython opens nothing by itself here: it runs plumbing, one process for one named question, with raw
 bytes in and out (`-z`, full ref names, `--` before operands). Its porcelain (`repo.index`,
@@ -29,7 +29,7 @@ from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute, require
 from gitrelay.protocol.record import Identity
 from gitrelay.text import quote_path
 
-_SIGN_LIMIT: Final = 25.0  # seconds for a program that signs, where nobody can be asked for a passphrase
+_SIGN_LIMIT: Final = 25.0  # seconds for a program that signs, if nobody can be asked for a passphrase
 _SIGN_LIMIT_ASKING: Final = 120.0  # on a terminal
 _FILTER_LIMIT: Final = 30.0  # seconds for git to look at the user's files through filters
 _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
@@ -47,7 +47,7 @@ class Repository:
 
     @classmethod
     def open(cls, folder: Path) -> Repository:
-        """The repository that `folder` is in. Raises UsageError where there is none, CannotRecord for git's faults."""
+        """The repository that `folder` is in. Raises UsageError if there is none, CannotRecord for git's faults."""
         require_version()
         status, out, err = execute(
             folder,
@@ -111,7 +111,7 @@ class Repository:
         users: bool = False,
         limit: float | None = None,
     ) -> bytes:
-        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord where the machine is at fault.
+        """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord if the machine is at fault.
 
         `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold. Raises
         Hangs after `limit` seconds; a filter of the user's has _FILTER_LIMIT.
@@ -281,7 +281,7 @@ class Repository:
                 raise
             raise CannotRecord(
                 f"the commit cannot be signed: {last_line(e.stderr)}",
-                hint="mend the signing key (git config user.signingKey), or 'git config relay.sign false'",
+                hint="fix the signing key (git config user.signingKey), or 'git config relay.sign false'",
                 code=Code.CANNOT_SIGN,
             ) from e
         return out.decode().strip()
@@ -307,7 +307,7 @@ class Repository:
     def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
         """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
 
-        Raises GitError where one of them is not at `old` any more; then none has moved.
+        Raises GitError if one of them is not at `old` any more; then none has moved.
         """
         lines = "".join(f"update {ref}\0{new}\0{old}\0" for ref, new, old in moves)
         # --no-deref: a session's branch that somebody made a symbolic ref must not move what it points to

@@ -33,7 +33,7 @@ class Change:
 class Changed:
     """A path below the top that differs from HEAD or the index, or is untracked and not ignored.
 
-    `entry` is (mode, object id) in the index, None where it is not in there; `read`: the file is not as the index
+    `entry` is (mode, object id) in the index, None if it is not in there; `read`: the file is not as the index
     has it. With neither it is gone. `nested`: it is another repository.
     """
 
@@ -193,7 +193,7 @@ def _each_diff(
 def _parts(out: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[bytes | None]:
     """The part of `out` that belongs to each pair: behind the pair itself; a pair whose trees are gone has none.
 
-    A path may look like a pair, and stands behind a NUL as a pair does: records are stepped over, not searched.
+    A path may look like a pair, and is behind a NUL as a pair does: records are stepped over, not searched.
     """
     at = 0
     for before, after in pairs:

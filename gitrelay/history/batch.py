@@ -1,7 +1,7 @@
 """The exchanges of many sessions at once, archived ones too: three git processes, however many there are.
 
 A session that cannot be read does not hide the others: the sessions are then read by halves, until those that
-are damaged stand alone.
+are damaged are left.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _listing(refs: Sequence[Sequence[str]]) -> str:
 def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) -> Batch:
     """The exchanges of `sessions`, or of all, `bodies`: with the bytes of their messages.
 
-    A branch that is not named as a session can be is none; where a session is a branch and archived too, the
+    A branch that is not named as a session can be is none; if a session is a branch and archived too, the
     branch is read. Raises UsageError for an unknown session.
     """
     refs = _refs(ledger)

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 def read(repo: Repository, tips: Sequence[str]) -> list[list[Commit]]:
     """The line that ends at each of `tips` (object ids or full ref names of commits): one git process for all.
 
-    Raises GitError where one of them cannot be read to its root. A tip that is not a commit has no line.
+    Raises GitError if one of them cannot be read to its root. A tip that is not a commit has no line.
     """
     commits: dict[str, Commit] = {}
     parents: dict[str, str] = {}

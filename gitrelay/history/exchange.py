@@ -93,7 +93,7 @@ class Exchange:
 
     @property
     def answer(self) -> Response | None:
-        """The response file, parsed. Raises IntegrityError where what is recorded is not a response."""
+        """The response file, parsed. Raises IntegrityError if what is recorded is not a response."""
         if self.response is None:
             return None
         try:

@@ -67,7 +67,7 @@ def unknown_session(session: str) -> UsageError:
 
 
 def exchange(ledger: Ledger, address: Address) -> Exchange:
-    """One exchange with its messages. Raises UsageError where there is none at that address."""
+    """One exchange with its messages. Raises UsageError if there is none at that address."""
     for found in exchanges(ledger, address.session):
         if found.address == address:
             return with_bodies(ledger, [found])[0]
@@ -81,7 +81,7 @@ def exchange(ledger: Ledger, address: Address) -> Exchange:
 def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
     """The trees of the caller's files, before and after an exchange.
 
-    Raises UsageError where it is not answered, where none was recorded, or where they are not in this clone.
+    Raises UsageError if it is not answered, if none was recorded, or if they are not in this clone.
     """
     found = exchange(ledger, address)
     if found.response is None:
@@ -110,7 +110,7 @@ def left_out(ledger: Ledger, found: Exchange) -> list[str]:
 
 
 def by_key(ledger: Ledger, key: str) -> Exchange | None:
-    """The last exchange that was asked under an idempotency key, over all sessions; None where there is none."""
+    """The last exchange that was asked under an idempotency key, over all sessions; None if there is none."""
     newest: tuple[int, Address] | None = None
     for row in ledger.repo.search(f"Relay-Key: {key}", "%H%x00%ct%x00%S%x00%B", (BRANCHES, ARCHIVE)):
         oid, time, ref, text = row[:4]

@@ -41,7 +41,7 @@ class Checks:
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds that calls took, over the `known` ones; the rest is None where none is known.
+    """Seconds that calls took, over the `known` ones; the rest is None if none is known.
 
     A percentile is the nearest rank: the smallest of the values that so many per cent of them do not exceed.
     """
@@ -57,7 +57,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Amount:
-    """A sum over the `known` calls that reported it; `total` is None where none did."""
+    """A sum over the `known` calls that reported it; `total` is None if none did."""
 
     known: int
     total: Decimal | None
@@ -161,7 +161,7 @@ def _checks(checked: Sequence[Exchange]) -> Checks:
 
 
 def _first_result(exchange: Exchange) -> str | None:
-    """`pass` or `fail`: what the first run of each check came to; None where one did not end and none failed."""
+    """`pass` or `fail`: what the first run of each check came to; None if one did not end and none failed."""
     first: dict[str, str] = {}
     for check in exchange.checks:
         first.setdefault(check.command, check.word)

@@ -168,7 +168,7 @@ class Session:
         self._refuse_secret_names(request.from_, request.to)
         request, data, counts = redacted_request(self.ledger.redactor, request)
         if counts:
-            self.notes.append(f"{counted(counts)} in the request, and the peer is not given what stood there")
+            self.notes.append(f"{counted(counts)} in the request, and the peer is not given them")
         return self._append(
             tip,
             Entry(

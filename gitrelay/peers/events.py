@@ -148,7 +148,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _sequence(text: str) -> tuple[list[dict[str, Any]], int | None]:
-    """(the objects in `text`, one after the other; where one begins that is broken, None if none is)."""
+    """(the objects in `text`, one after the other; where the first broken one begins, None if none is broken)."""
     found: list[dict[str, Any]] = []
     at = 0
     while (start := _OBJECT.search(text, at)) is not None:

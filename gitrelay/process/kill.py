@@ -94,7 +94,7 @@ def stop_marked(name: str, value: str) -> None:
 
 
 def _end(processes: Sequence[psutil.Process], *, gently: bool = True) -> bool:
-    """End those that still run, SIGKILL after a second or at once; False where none did."""
+    """End those that still run, SIGKILL after a second or at once; False if none did."""
     alive = left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]
     if gently:
         for process in left:

@@ -16,9 +16,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a child ended. `stopped` is None where it ended by itself, else the reason it was stopped for.
+    """How a child ended. `stopped` is None if it ended by itself, else the reason it was stopped for.
 
-    `exit_code` is negative for a signal, None where the program did not start (`error` says why). `lingered`: it had
+    `exit_code` is negative for a signal, None if the program did not start (`error` says why). `lingered`: it had
     finished and did not end, so it was ended; its exit code tells nothing then.
     """
 

@@ -38,7 +38,7 @@ FOREIGN: Final = "foreign"
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook as it stands: `state` is absent, installed, outdated, edited (ours, and changed) or foreign."""
+    """A hook as it is: `state` is absent, installed, outdated, edited (ours, and changed) or foreign."""
 
     name: str
     path: Path
@@ -55,7 +55,7 @@ class Change:
 
 
 def listing(repo: Repository) -> list[Hook]:
-    """Every hook that gitrelay has, as it stands where git looks for it."""
+    """Every hook that gitrelay has, as it is where git looks for it."""
     folder = hooks_folder(repo)
     return [_look(folder, name) for name in HOOKS]
 
@@ -92,7 +92,7 @@ def install(
 
 
 def remove(repo: Repository, names: Sequence[str], *, force: bool = False) -> list[Change]:
-    """Take the hooks away and put back what stood there. What is not gitrelay's is left."""
+    """Take the hooks away and put back what was there. What is not gitrelay's is left."""
     folder = hooks_folder(repo)
     found = [_look(folder, name) for name in names]
     for hook in found:
@@ -105,7 +105,7 @@ def remove(repo: Repository, names: Sequence[str], *, force: bool = False) -> li
 
 
 def hooks_folder(repo: Repository) -> Path:
-    """Where git looks for hooks. Raises UsageError where it looks nowhere."""
+    """Where git looks for hooks. Raises UsageError if it looks nowhere."""
     # gitrelay's own git is told /dev/null on its command line
     told = [value for value, where in repo.config.get("core.hookspath", []) if not where.startswith("command line")]
     if not told or not told[-1]:
@@ -174,7 +174,7 @@ def _remove(hook: Hook) -> Change:
 
 
 def _kept_at(path: Path) -> Path:
-    """Where the hook that stood at `path` is kept: under its own name, which some hooks look at."""
+    """Where the hook that was at `path` is kept: under its own name, which some hooks look at."""
     return path.with_name(f"{path.name}.d") / path.name
 
 
@@ -246,7 +246,7 @@ def _line(name: str) -> str:
 
 
 def _check_reviewer(repo: Repository, reviewer: str | None) -> None:
-    """Raise UsageError where nobody would review, or somebody who cannot be held to read access."""
+    """Raise UsageError if nobody would review, or somebody who cannot be held to read access."""
     name = reviewer or repo.setting("relay.gatepeer")
     if name is None:
         raise UsageError("pre-push needs a reviewer", hint="name one: --to codex", code=Code.NO_REVIEWER)

@@ -91,7 +91,7 @@ class Call:
 
 
 def _is_of(value: object, kind: str) -> bool:
-    """Whether a value out of JSON may stand in a field of the type `kind`."""
+    """Whether a value out of JSON may be in a field of the type `kind`."""
     if kind == "tuple[str, ...]":
         return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
     if value is None:

@@ -38,7 +38,7 @@ class Workspace:
 
 
 def make(repo: Repository, state: State, session: str) -> Workspace:
-    """Make the session's workspace anew; one that is there is removed first.
+    """Make the session's workspace again; one that is there is removed first.
 
     Raises CannotRecord if the repository is bare, if something else is in the way, or if the disk does not let it.
     """

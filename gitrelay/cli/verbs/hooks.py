@@ -97,8 +97,12 @@ def _say(changes: Sequence[Change], *, quiet: bool) -> None:
         if c.action == "left" and quiet:
             continue
         why = {"absent": "; it is not there", "foreign": "; it is not gitrelay's"}.get(c.hook.state, "")
-        kept = f"; what stood there is {c.hook.kept} and goes first" if c.hook.kept and c.action != "removed" else ""
-        back = "; what stood there before is back" if c.action == "removed" and c.hook.state == "foreign" else ""
+        kept = (
+            f"; the hook that was there is {c.hook.kept} and goes first"
+            if c.hook.kept and c.action != "removed"
+            else ""
+        )
+        back = "; the hook that was there before is back" if c.action == "removed" and c.hook.state == "foreign" else ""
         output.say(f"{c.action}: {c.hook.path}{back or why if c.action in ('left', 'removed') else kept}")
 
 

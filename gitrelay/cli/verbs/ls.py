@@ -24,7 +24,7 @@ from gitrelay.errors import Code
 def command(only_open: bool, pending: bool, peer: str | None, since: str | None, as_json: bool) -> int:
     """List the sessions.
 
-    For each: how many turns, who spoke last, how it stands, how long ago. The latest comes first.
+    For each: how many turns, who spoke last, its state, how long ago. The latest comes first.
     """
     within = None if since is None else duration.parse(since, "--since")
 
