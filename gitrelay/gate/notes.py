@@ -20,7 +20,7 @@ from gitrelay.gate.verdict import Verdict
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import ARCHIVE, BRANCHES
-from gitrelay.state.files import write_whole
+from gitrelay.state.files import make_folder, write_whole
 
 _NOTES_MAX: Final = 500
 
@@ -37,7 +37,7 @@ def write(ledger: Ledger, change: Change, remote: str, reviewer: str | None, fou
             return
         where = "own" if _is_own_setting(ledger.repo) else "any"
         head = [remote, f"{reviewer} {where}", f"{change.base or verdict.NONE} {change.tree}"]
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_whole(path, "".join(f"{line}\n" for line in (*head, *_told_from(ledger, change, found))).encode())
         for old in sorted(path.parent.iterdir(), key=lambda p: p.stat().st_mtime)[:-_NOTES_MAX]:
             old.unlink(missing_ok=True)

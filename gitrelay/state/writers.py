@@ -17,7 +17,7 @@ from typing import Final
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call, CallFolder, mtime
-from gitrelay.state.files import write_whole
+from gitrelay.state.files import make_folder, write_whole
 from gitrelay.state.folder import State
 
 KEPT: Final = 500
@@ -69,7 +69,7 @@ def note_end(state: State, call: Call, ended: float) -> None:
     folder = state.root / "writers"
     value = {"address": str(call.address), "top": call.top, "started": call.started, "ended": ended}
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_whole(folder / f"{call.session}.{call.id}", json.dumps(value).encode())
         for old in sorted(folder.iterdir(), key=mtime, reverse=True)[KEPT:]:
             old.unlink(missing_ok=True)

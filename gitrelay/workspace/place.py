@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from gitrelay.state.files import write_whole
+from gitrelay.state import files
 
 VERSION: Final = 1
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,8 +55,8 @@ def note_path(root: Path, session: str) -> Path:
 def write_note(root: Path, note: Note) -> None:
     """Raises OSError."""
     path = note_path(root, note.session)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"version": VERSION, **asdict(note)}).encode())
+    files.make_folder(path.parent)
+    files.write_whole(path, json.dumps({"version": VERSION, **asdict(note)}).encode())
 
 
 def read_note(root: Path, session: str) -> Note | None:
