@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.audit.steps import CORRUPT, MISSING
+from gitrelay.git import run
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 
@@ -164,10 +165,14 @@ def fetched(repo: Repository, remote: str, prefixes: Sequence[str]) -> Iterator[
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(repo.common_dir / "objects"),
         }
         words = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
-        repo.run(*words, "--refmap=", "--", remote, *(f"{prefix}*" for prefix in prefixes), env=env)
+        # older gits want a place for what a pattern matches; below refs/worktree/ it is in `place`, not in `repo`
+        kept = run.version() < _PATTERN_ALONE
+        wanted = [f"+{prefix}*:refs/worktree/{prefix}*" if kept else f"{prefix}*" for prefix in prefixes]
+        repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)
         yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
 
 
+_PATTERN_ALONE: Final = (2, 48)  # 2.39 refuses a pattern without a destination, 2.55 takes it
 _FETCHED: Final = re.compile(r"([0-9a-f]{40,64})\t(?:not-for-merge)?\t(branch )?'([^']+)' of ")
 
 

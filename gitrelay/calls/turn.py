@@ -181,7 +181,8 @@ def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cance
         cancelled=cancelled,
         started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at, supervisor=os.getpid())),
     )
-    folder.save(call)  # the peer is gone, and what runs below the supervisor from now on is not its doing
+    with contextlib.suppress(OSError):  # the repository may have been moved meanwhile
+        folder.save(call)  # the peer is gone, and what runs below the supervisor from now on is not its doing
     last_words = (err_log or out_log).last(8192).decode("utf-8", "replace")
     for log in (out_log, err_log):
         if log is not None:
