@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.audit.steps import CORRUPT, MISSING
-from gitrelay.git import run
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 
@@ -159,20 +158,19 @@ def fetched(repo: Repository, remote: str, prefixes: Sequence[str]) -> Iterator[
         objects.mkdir()
         (place / "HEAD").write_text("ref: refs/heads/.none\n")
         (place / "commondir").write_text(f"{repo.common_dir}\n")
+        (place / "reftable").mkdir()  # for a repository that keeps its refs so
         env = {
             "GIT_DIR": str(place),
             "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(repo.common_dir / "objects"),
         }
         words = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
-        # older gits want a place for what a pattern matches; below refs/worktree/ it is in `place`, not in `repo`
-        kept = run.version() < _PATTERN_ALONE
-        wanted = [f"+{prefix}*:refs/worktree/{prefix}*" if kept else f"{prefix}*" for prefix in prefixes]
+        # git wants a place for what a pattern matches; one below refs/worktree/ is in `place`, not in `repo`
+        wanted = [f"+{prefix}*:refs/worktree/{prefix}*" for prefix in prefixes]
         repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)
         yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
 
 
-_PATTERN_ALONE: Final = (2, 48)  # 2.39 refuses a pattern without a destination, 2.55 takes it
 _FETCHED: Final = re.compile(r"([0-9a-f]{40,64})\t(?:not-for-merge)?\t(branch )?'([^']+)' of ")
 
 

@@ -118,7 +118,7 @@ def test_codex_calls_claude(place: Place) -> None:
         ("git relay req --to shell --session s 'echo \"$HOME\"; true'", True),
         ('git relay req --to shell --session s "echo it\'s fine >/dev/null || true"', True),
         ("git relay req --to shell --session s 'true\ntrue'", True),
-        ("git relay -C . req --to shell --session s true", True),
+        ("git relay -C . req --to shell --session s true", False),  # the rule names the verbs that it lets out
         ("git relay req --to shell --session s true && echo done", False),
         ('git relay req --to shell --session s "echo $HOME"', False),
         ("git relay req --to shell --session s - <<'E'\ntrue\nE", False),

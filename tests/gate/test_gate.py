@@ -400,7 +400,7 @@ def test_the_hook_finds_its_way(gate: Gate, tmp_path: Path) -> None:
     assert done.code == 0 and "there is no reviewer" in done.err and "WARNING" in done.err
     gate.commit()
     done = gate.push(env={"PATH": WITHOUT_GIT_RELAY})
-    assert done.code == 0 and "git-relay is not on the PATH" in done.err
+    assert done.code == 0 and "there is no reviewer" in done.err, "the hook knows where the program is"
     gate.commit()
     gate.repo.git("config", "relay.gate", "maybe")
     done = gate.push()
