@@ -17,7 +17,7 @@ from typing import Final
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call, CallFolder, mtime
-from gitrelay.state.files import make_folder, write_whole
+from gitrelay.state.files import is_own_folder, make_folder, write_whole
 from gitrelay.state.folder import State
 
 KEPT: Final = 500
@@ -64,7 +64,7 @@ def ended_since(state: State, own: Address, moment: float) -> set[Writer]:
 
 def note_end(state: State, call: Call, ended: float) -> None:
     """Keep when a call that could write ended. Never fails: without it a reader is told less."""
-    if not may_write(call):
+    if not may_write(call) or not is_own_folder(state.root):
         return
     folder = state.root / "writers"
     value = {"address": str(call.address), "top": call.top, "started": call.started, "ended": ended}

@@ -188,7 +188,7 @@ def test_the_commands_for_an_auditor_work_as_they_stand(pushed: Repo) -> None:
         )
         unsigned = "--require-signed" in line or "verify-commit" in line
         assert done.returncode == (1 if unsigned else 0), f"{command}: {done.stderr.decode()}"
-        assert done.stdout or unsigned or re.search("push|fsck|is-ancestor", line), command
+        assert done.stdout or unsigned or re.search("push|fsck|fetch|is-ancestor|replace -l", line), command
 
 
 def test_a_finding_is_one_line_that_says_where(repo: Repo) -> None:
