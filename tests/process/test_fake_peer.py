@@ -234,7 +234,7 @@ def test_what_a_failed_peer_said_is_kept(fake: Fake) -> None:
         ("reply-without-status", "front matter has no 'status'"),
         ("reply-with-verify-maybe", "verify: 'maybe'; expected pass | fail | skip"),
         ("reply-with-unknown-protocol", "relay: '5'"),
-        ("reply-with-reason-though-done", "only where status is error"),
+        ("reply-with-reason-though-done", "only if status is error"),
         ("reply-without-body", "the body is empty"),
         ("reply-without-front-matter", "no front matter"),
         ("reply-with-alias-bomb", "anchors and aliases are not allowed"),
