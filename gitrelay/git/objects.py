@@ -47,3 +47,17 @@ class Worktree:
     path: Path
     branch: str | None
     prunable: bool
+
+
+def tree_entries(data: bytes, width: int) -> list[TreeEntry]:
+    """A raw tree object, whose object ids have `width` bytes -> its entries. Names are bytes to git; ours are ASCII."""
+    entries = []
+    at = 0
+    while at < len(data):
+        space = data.index(b" ", at)
+        nul = data.index(b"\0", space)
+        oid = data[nul + 1 : nul + 1 + width].hex()
+        name = data[space + 1 : nul].decode("utf-8", "surrogateescape")
+        entries.append(TreeEntry(data[at:space].decode(), name, oid))
+        at = nul + 1 + width
+    return entries

@@ -21,10 +21,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
 from gitrelay.git.faults import GitError, Hangs, classified, last_line
-from gitrelay.git.objects import Object, TreeEntry, Worktree
+from gitrelay.git.objects import Object, TreeEntry, Worktree, tree_entries
+from gitrelay.git.opening import refuse_other
 from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute, require_version
 from gitrelay.protocol.record import Identity
 from gitrelay.text import quote_path
@@ -78,7 +78,7 @@ class Repository:
             )
         git_dir = Path(lines[2])
         repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
-        _refuse_other(repo, folder)
+        refuse_other(repo.git_dir, repo.common_dir, repo.top, folder)
         if top is None and lines[0] == "false":
             # inside the .git folder of an ordinary repository
             raise UsageError(
@@ -216,18 +216,8 @@ class Repository:
         return found
 
     def tree_entries(self, data: bytes) -> list[TreeEntry]:
-        """A raw tree object -> its entries. Names are bytes to git; ours are ASCII."""
-        width = len(self.no_object) // 2
-        entries = []
-        at = 0
-        while at < len(data):
-            space = data.index(b" ", at)
-            nul = data.index(b"\0", space)
-            oid = data[nul + 1 : nul + 1 + width].hex()
-            name = data[space + 1 : nul].decode("utf-8", "surrogateescape")
-            entries.append(TreeEntry(data[at:space].decode(), name, oid))
-            at = nul + 1 + width
-        return entries
+        """A raw tree object -> its entries."""
+        return tree_entries(data, len(self.no_object) // 2)
 
     def write_blob(self, path: Path, data: bytes) -> str:
         """Store the file at `path` as it is (no filters, no line-end conversion); it must hold `data`."""
@@ -404,50 +394,6 @@ class Repository:
         """Commits below the ref `prefixes` whose message holds `text`, oldest first; fields as in `log`."""
         globs = [f"--glob={prefix}*" for prefix in prefixes]
         words = ["--fixed-strings", f"--grep={text}", *globs]
-        yield from _log_rows(self.run("log", "-z", "--reverse", f"--format={format_}%x01", *words, "--"))
-
-
-def _log_rows(out: bytes) -> Iterator[list[str]]:
-    for row in out.decode("utf-8", "replace").split("\x01\0"):
-        if row.removesuffix("\x01"):
-            yield row.removesuffix("\x01").split("\0")
-
-
-def _refuse_other(repo: Repository, folder: Path) -> None:
-    """Raise UsageError if GIT_DIR or GIT_WORK_TREE name another repository than the one `folder` is in."""
-    named = environment.named_repository()
-    if not named or folder != Path.cwd():
-        return
-    git_dir, top = named.get("GIT_DIR"), named.get("GIT_WORK_TREE")
-    if git_dir is not None and repo.common_dir.resolve() not in _repositories(Path(git_dir)):
-        name, value, here = "GIT_DIR", git_dir, repo.git_dir
-    elif top is not None and repo.top is not None and Path(top).resolve() != repo.top.resolve():
-        name, value, here = "GIT_WORK_TREE", top, repo.top
-    else:
-        return
-    raise UsageError(
-        f"{name} names {quote_path(value)}, and the folder is in {quote_path(here)}",
-        hint=f"the folder decides: 'unset {name}', or change into the other one (git relay -C DIR)",
-        code=Code.NOT_A_REPOSITORY,
-    )
-
-
-def _repositories(git_dir: Path) -> Iterator[Path]:
-    """The common directory that a GIT_DIR, which may be a worktree's or a file that names one, belongs to."""
-    with contextlib.suppress(OSError, ValueError):
-        if git_dir.is_file():
-            git_dir = git_dir.parent / git_dir.read_text().removeprefix("gitdir:").strip()
-        common = git_dir / "commondir"
-        yield (git_dir / common.read_text().strip() if common.is_file() else git_dir).resolve()
-
-
-def create_repository(place: Path) -> None:
-    """`git init` in an empty folder, without the user's templates (they may bring hooks)."""
-    status, _, err = execute(place, ["init", "--quiet", "--template="])
-    if status:
-        raise classified(["init"], status, err)
-
-
-def session_log(repo: Repository, ref: str) -> bytes:
-    """`git log REF` as git prints it."""
-    return repo.run("log", "--end-of-options", ref, "--")
+        out = self.run("log", "-z", "--reverse", f"--format={format_}%x01", *words, "--")
+        rows = (row.removesuffix("\x01") for row in out.decode("utf-8", "replace").split("\x01\0"))
+        yield from (row.split("\0") for row in rows if row)

@@ -25,7 +25,8 @@ from gitrelay.calls import ask, inflight, readonly, settings
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, RelayError, UsageError
-from gitrelay.git.repository import Repository, create_repository
+from gitrelay.git.opening import create_repository
+from gitrelay.git.repository import Repository
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.peers import probe, registry

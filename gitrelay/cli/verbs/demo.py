@@ -32,7 +32,7 @@ def command(keep: str | None, as_json: bool) -> int:
     from gitrelay.calls.order import Order
     from gitrelay.cli import output
     from gitrelay.errors import CannotRecord, UsageError
-    from gitrelay.git.repository import create_repository, session_log
+    from gitrelay.git.opening import create_repository
     from gitrelay.history import exchanges
     from gitrelay.text import quote
 
@@ -59,7 +59,7 @@ def command(keep: str | None, as_json: bool) -> int:
             click.echo(output.envelope("demo", 0, {"folder": str(place) if keep else None, "exchanges": rows}))
         else:
             output.say("$ git log relay/demo")
-            output.write(session_log(ledger.repo, "refs/heads/relay/demo"))
+            output.write(ledger.repo.run("log", "--end-of-options", "refs/heads/relay/demo", "--"))
         if keep is not None:
             output.say(f"the repository is {place}")
     finally:
