@@ -191,8 +191,8 @@ def test_refused_tool_calls_are_counted(place: Place, tmp_path: Path) -> None:
         ("claude", Answer(verify="maybe"), "bad-output"),
         ("codex", Answer(body=""), "bad-output"),
         ("claude", Answer(body=""), "bad-output"),
-        ("codex", Cut(), "peer-failed"),
-        ("claude", Cut(), "peer-failed"),
+        ("codex", Cut(), "unavailable"),
+        ("claude", Cut(), "unavailable"),
     ],
 )
 def test_a_model_that_gives_no_answer(place: Place, peer: str, step: Step, reason: str) -> None:
