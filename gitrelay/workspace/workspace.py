@@ -44,6 +44,7 @@ def make(repo: Repository, state: State, session: str) -> Workspace:
     """
     if repo.top is None:
         raise CannotRecord("a bare repository has no files to isolate", hint="use a clone", code=Code.BARE_REPOSITORY)
+    state.prepare()
     remove(repo, state, session)
     note = Note(session, str(repo.top), f"{FOLDER}/{session}", Stage.MAKING)
     try:
