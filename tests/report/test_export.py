@@ -106,7 +106,7 @@ def test_a_folder_holds_an_index_a_page_for_each_session_and_figures(made: Repo,
     for words in (*(f"git show {oid[:12]}" for oid in oids), "git log relay/plain", "fail (exit 1)", "75s", "m1"):
         assert words in plain.text, words
     assert "gone.txt" in plain.text and "+two" in plain.text and "1 failed" in plain.text
-    assert "error: quota" in plain.text
+    assert "error:quota" in plain.text
     rows = json.loads(Parts((site / "index.html").read_text()).scripts["rows"])
     assert [s[0] for s in rows["sessions"]] == ["plain", "shelf", "asked", "odd", "opened"]
     assert [s[1] for s in rows["sessions"]] == [0, 1, 0, 0, 0]
