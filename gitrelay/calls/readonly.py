@@ -113,7 +113,7 @@ def _other_worktrees(repo: Repository) -> Iterator[tuple[Path, Path]]:
     if repo.git_dir != repo.common_dir and repo.common_dir.name == ".git":
         yield repo.common_dir.parent, repo.common_dir
     for admin in sorted((repo.common_dir / "worktrees").glob("*")):
-        place = Path(_text(admin / "gitdir").strip()).parent
+        place = Path(os.path.normpath(admin / _text(admin / "gitdir").strip())).parent  # it may be relative
         if admin != repo.git_dir and not _is_sessions(repo, admin, place):
             yield place, admin
 
@@ -145,6 +145,8 @@ def _places(repo: Repository) -> Iterator[tuple[str, object]]:
     for folder in {repo.common_dir, repo.git_dir}:
         short = ".git" if folder == repo.common_dir else f".git/worktrees/{folder.name}"
         yield f"{short}/FETCH_HEAD", _digest(_read(folder / "FETCH_HEAD"))
+    if (repo.common_dir / "reftable").is_dir():
+        yield ".git/HEAD", _main_head(repo)
     if repo.git_dir != repo.common_dir:
         yield from walk.git_folder(repo.git_dir, f".git/worktrees/{repo.git_dir.name}/")
     for place, admin in _other_worktrees(repo):
@@ -159,6 +161,18 @@ def _places(repo: Repository) -> Iterator[tuple[str, object]]:
 def _index(repo: Repository, place: Path) -> bytes:
     """What the index holds, with the flags of its entries; this stays the same if git refreshes it."""
     return repo.run("ls-files", "--stage", "-v", "-z", place=place)
+
+
+def _main_head(repo: Repository) -> str:
+    """HEAD of the main working tree: in a repository with a reftable the file says nothing of it."""
+    head = "main-worktree/HEAD"
+    try:
+        return repo.run("rev-parse", head, "--symbolic-full-name", head).decode("utf-8", "replace")
+    except RelayError:  # a branch without a commit
+        try:
+            return repo.run("symbolic-ref", head).decode("utf-8", "replace")
+        except RelayError as e:
+            return e.message
 
 
 def _other_index(repo: Repository, place: Path) -> bytes:

@@ -72,7 +72,8 @@ def _add(repo: Repository, env: Mapping[str, str], paths: Sequence[bytes]) -> li
         if not waiting:
             return left
         batch = waiting.pop()
-        status, _, err = execute(repo.place, words, b"".join(path + b"\0" for path in batch), env, users=True)
+        stdin = b"".join(path + b"\0" for path in batch)
+        status, _, err = execute(repo.place, words, stdin, env, users=True, limit=repo.users_limit)
         if status == 0:
             continue
         if status < 0 or _MACHINE.search(err):

@@ -117,7 +117,7 @@ class Repository:
         Hangs after `limit` seconds; a filter of the user's has _FILTER_LIMIT.
         """
         if limit is None:
-            limit = _FILTER_LIMIT if users and self._has_own_filters else LIMIT
+            limit = self.users_limit if users else LIMIT
         status, out, err = execute(place or self.place, args, stdin, env, users=users, limit=limit)
         if status not in ok:
             raise classified(args, status, err)
@@ -156,12 +156,12 @@ class Repository:
         return None if value is None else value.lower() in ("true", "yes", "on", "1")
 
     @cached_property
-    def _has_own_filters(self) -> bool:
-        """Whether a program of the user's may run while git looks at files; git-lfs may take its time."""
+    def users_limit(self) -> float:
+        """Seconds for git to look at the user's files: fewer if a program of theirs filters, other than git-lfs."""
         programs = (
             name for name in self.config if name.startswith("filter.") and name.endswith((".clean", ".process"))
         )
-        return any(not name.startswith("filter.lfs.") for name in programs)
+        return _FILTER_LIMIT if any(not name.startswith("filter.lfs.") for name in programs) else LIMIT
 
     @cached_property
     def identity(self) -> Identity:

@@ -65,9 +65,9 @@ def changed(repo: Repository, index: Path | None = None) -> Status:
     """What `git status` names, in the user's index or another one."""
     words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
     env = {"GIT_INDEX_FILE": str(index)} if index is not None else {}
-    status, out, err = execute(repo.place, words, env=env, users=True)
+    status, out, err = execute(repo.place, words, env=env, users=True, limit=repo.users_limit)
     if status:  # a filter that fails ends git; without filters the files that have one count as changed
-        status, out, err = execute(repo.place, [*repo.no_filters, *words], env=env, users=True)
+        status, out, err = execute(repo.place, [*repo.no_filters, *words], env=env, users=True, limit=repo.users_limit)
     if status:
         raise classified(words, status, err)
     unread = {m[1].encode("utf-8", "surrogateescape"): m[2] for m in _UNREAD.finditer(err)}

@@ -180,9 +180,11 @@ def reason_of_status(status: int | None, words: str) -> str:
     status = status if status is not None or found is None else int(found[1])
     if any(part in lowered for part in _REFUSED):
         return "refused"
+    if status in (402, 429):  # a number outweighs words: pages about limits name the way to log in too
+        return "quota"
     if status in (401, 403) or any(part in lowered for part in _AUTH):
         return "auth"
-    if status in (402, 429) or any(part in lowered for part in _QUOTA):
+    if any(part in lowered for part in _QUOTA):
         return "quota"
     if status is None and re.search(r"\b429\b", lowered):  # a port or an id may hold these digits too
         return "quota"

@@ -95,7 +95,9 @@ def test_tables_fit_and_keep_what_matters(repo: Repo) -> None:
             assert columns < 60 or verb == "log" or "ago" in text or "just now" in text, text
             assert "\x1b[31mcheck-failed\x1b[m" in seen.raw.decode()
         assert ("claude -> shell" in text) == (columns >= 80), text
-        assert ("Fix the issues" in text) == (columns >= 60) and ("ago" in text) == (columns > 80), text
+        assert ("Fix the issues" in text) == (columns >= 60), text
+        if columns != 80:  # at 80 it depends on the words for the age
+            assert ("ASKED" in text) == (columns > 80), text
     assert "Fix the issues in the parser and add tests" in text
 
 
