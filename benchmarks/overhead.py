@@ -1,26 +1,36 @@
-"""What gitrelay itself costs: a call to the embedded peer, and `-h`, each against the least that could do it.
+"""What gitrelay itself costs: calls to the embedded peer, reading and `-h`, each against the least that could do it.
 
-    python benchmarks/overhead.py [RUNS]
+    python benchmarks/overhead.py [RUNS] [OTHER]
 
-Paired runs in turn (A B A B ...), because a machine's speed drifts; prints the ratio pair by pair. The
-peer's own time is excluded by asking for `true`. The floor of a call is a bare interpreter that imports
-click, GitPython and python-frontmatter, plus a shell script with the git commands that the commits need.
+Paired runs in turn (A B A B ...), because a machine's speed drifts; prints the ratio pair by pair. The processor
+time is that of everything that was started, the supervisor included. The peer's own time is excluded by asking
+for `true`. The floor of a call is a bare interpreter that imports click, GitPython and python-frontmatter, plus a
+shell script with the git commands that the commits need. OTHER is the `git-relay` of another installation: then
+each command is measured against the same command of that one.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+
+from spending import Spent, adopt_orphans, report, spent
 
 IMPORTS = [sys.executable, "-c", "import click, git, frontmatter"]
 CLICK = [sys.executable, "-c", "import click"]
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
+AIMS = {  # wall and processor time, against the floor
+    "req, one-shot": (1.2, 1.3),
+    "req, turn": (1.2, 1.3),
+    "req -d": (1.2, 1.3),
+    "status": (1.0, 1.0),
+    "log turns": (1.0, 1.0),
+    "-h": (1.5, 1.5),
+}
 
 # One one-shot: the root commit, the worktree, two messages, the worktree removed, the answer read. Objects
 # are synced as gitrelay syncs them. A shell needs no more git than this, and no less.
@@ -47,47 +57,66 @@ $g show "relay/$s:$s.res.md" >/dev/null
 """
 
 
-def seconds(argv: Sequence[str], cwd: Path) -> float:
-    begin = time.perf_counter()
-    subprocess.run(
-        argv, cwd=cwd, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    return time.perf_counter() - begin
+def repository(repo: Path) -> Path:
+    """A repository with one commit at `repo`; returns the floor's script."""
+    git = ["git", "-c", "user.name=b", "-c", "user.email=b@example.invalid"]
+    subprocess.run([*git, "init", "-q"], cwd=repo, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], cwd=repo, check=True)
+    (repo / ".git/info/exclude").write_text(".relay/\n")
+    (repo / ".relay").mkdir()
+    script = repo / ".git/floor.sh"
+    script.write_text(SCRIPT)
+    return script
 
 
-def report(name: str, pairs: Sequence[tuple[float, float]], bound: float) -> None:
-    ratios = [a / b for a, b in pairs]
-    a, b = (statistics.median(side) * 1000 for side in zip(*pairs, strict=True))
-    print(
-        f"{name}: ratio median {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}), "
-        f"aim at most {bound}; medians {a:.0f} ms against {b:.0f} ms, {len(pairs)} pairs"
-    )
+def commands(i: int) -> dict[str, list[str]]:
+    """What is measured in round `i`: name -> the words after `git-relay`."""
+    ask = ["req", "--from", "b", "--to", "shell"]
+    return {
+        "req, one-shot": [*ask, "--name", f"n{i}", "true"],
+        "req, turn": [*ask, "--session", "turns", "true"],
+        "req -d": [*ask, "--session", f"away{i}", "-d", "true"],
+        "status": ["status"],
+        "log turns": ["log", "turns"],
+        "-h": ["-h"],
+    }
+
+
+def against_floor(repo: Path, script: Path) -> Callable[[str, int], tuple[Spent, Spent]]:
+    def pair(name: str, i: int) -> tuple[Spent, Spent]:
+        floor = spent(CLICK if name == "-h" else IMPORTS, repo)
+        if name.startswith("req"):
+            floor += spent(["sh", str(script), f"{name[4:6].strip(', ')}{i}"], repo)
+        return spent([GIT_RELAY, *commands(i)[name]], repo), floor
+
+    return pair
+
+
+def against_other(repo: Path, other: str) -> Callable[[str, int], tuple[Spent, Spent]]:
+    def pair(name: str, i: int) -> tuple[Spent, Spent]:
+        words = commands(2 * i)[name], commands(2 * i + 1)[name]
+        return spent([GIT_RELAY, *words[0]], repo), spent([other, *words[1]], repo)
+
+    return pair
 
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    other = sys.argv[2] if len(sys.argv) > 2 else ""
+    adopt_orphans()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
+    os.environ.update(GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@e", GIT_COMMITTER_NAME="b", GIT_COMMITTER_EMAIL="b@e")
     with tempfile.TemporaryDirectory() as folder:
         repo = Path(folder)
-        git = ["git", "-c", "user.name=b", "-c", "user.email=b@example.invalid"]
-        subprocess.run([*git, "init", "-q"], cwd=repo, check=True)
-        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], cwd=repo, check=True)
-        (repo / ".git/info/exclude").write_text(".relay/\n")
-        (repo / ".relay").mkdir()
-        script = repo / ".git/floor.sh"
-        script.write_text(SCRIPT)
-        os.environ.update(
-            GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@e", GIT_COMMITTER_NAME="b", GIT_COMMITTER_EMAIL="b@e"
-        )
-        calls, helps = [], []
-        for i in range(-1, runs):
-            call = seconds([GIT_RELAY, "req", "--from", "b", "--to", "shell", "--name", f"n{i + 1}", "true"], repo)
-            floor = seconds(IMPORTS, repo) + seconds(["sh", str(script), str(i + 1)], repo)
-            help_, click = seconds([GIT_RELAY, "-h"], repo), seconds(CLICK, repo)
-            if i >= 0:  # the first round warms the caches
-                calls.append((call, floor))
-                helps.append((help_, click))
-        report("git-relay req --to shell true / (imports + git commands)", calls, 2.0)
-        report("git-relay -h / python -c 'import click'", helps, 1.5)
+        script = repository(repo)
+        pair = against_other(repo, other) if other else against_floor(repo, script)
+        found: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in commands(0)}
+        for i in range(runs + 1):
+            for name, pairs in found.items():
+                pairs.append(pair(name, i))
+        for name, pairs in found.items():
+            # the first round warms the caches
+            report(f"{name} / {other or 'floor'}", pairs[1:], None if other else AIMS[name])
 
 
 if __name__ == "__main__":
