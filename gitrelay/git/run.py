@@ -1,24 +1,31 @@
-"""Runs one git process. The only module that imports GitPython."""
+"""Runs one git process. The only module that imports GitPython, and only the part of it that starts git."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
+import re
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import Hangs
+from gitrelay.text import quote
 
 if TYPE_CHECKING:
-    from git import Git
-
+    from git.cmd import Git
 
 LIMIT: Final = 900.0  # seconds; the slowest that was seen is a first look at the files of a very large repository
 MINIMUM: Final = (2, 30)
+_PACKAGES: Final = ("git", "gitdb")
 SETTINGS: Final = (
     "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
     "core.fsmonitor=false",  # may name a program
@@ -66,21 +73,28 @@ def execute(
 
     It is ended then, with the programs that it has started: a filter, or one that signs.
     """
-    git = _git()
     settings = [word for setting in SETTINGS + (() if users else MESSAGE_SETTINGS) for word in ("-c", setting)]
-    command = [git.GIT_PYTHON_GIT_EXECUTABLE, "-C", str(place), *settings, *args]
+    own = _ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {})
+    return _run(["-C", str(place), *settings, *args], args, stdin, own, limit)
+
+
+def _run(
+    words: Sequence[str], args: Sequence[str], stdin: bytes, env: Mapping[str, str], limit: float
+) -> tuple[int, bytes, str]:
+    git = _git()()
     # GitPython takes stdin from a real file only; in a read-only sandbox there is no place for a temporary one
     with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as source:
         if stdin:
             source.write(stdin)
             source.seek(0)
-        started = git.execute(
-            command,
-            istream=source,
-            as_process=True,
-            env=_ENVIRONMENT | ({} if users else _MESSAGE_ENVIRONMENT) | dict(env or {}),
-            shell=False,
-        )
+        try:
+            started = git.execute([program(), *words], istream=source, as_process=True, env=env, shell=False)
+        except Exception as e:  # GitPython's own error, which the system's has caused
+            if not isinstance(e.__cause__ or e, FileNotFoundError | PermissionError):
+                raise
+            raise CannotRecord(
+                "git is not installed, or not on PATH", hint="install git 2.30 or newer", code=Code.NO_GIT
+            ) from e
         process = started.proc
         assert process is not None
         try:
@@ -100,18 +114,59 @@ def execute(
     return process.returncode, out, err.decode("utf-8", "replace").removesuffix("\n")
 
 
-def _git() -> Git:
-    try:
-        from git import Git
-    except ImportError as e:
-        raise CannotRecord(
-            "git is not installed, or not on PATH", hint="install git 2.30 or newer", code=Code.NO_GIT
-        ) from e
-    return Git()
+def program() -> str:
+    """What git is started as: looked up on PATH unless GitPython's variable names another program."""
+    return os.environ.get("GIT_PYTHON_GIT_EXECUTABLE") or "git"
+
+
+@functools.cache
+def _git() -> type[Git]:
+    """GitPython's class that runs git, without the rest of GitPython if that can be had.
+
+    `import git` loads its object database, its index and its configuration parser too, 100 modules, and starts
+    `git version` twice: half of what a read verb cost. The packages `git` and `gitdb` are stood for by empty ones
+    while `git.cmd` is loaded. If that fails, GitPython is laid out in another way than it was, and all is loaded.
+    """
+    if not any(name in sys.modules for name in _PACKAGES):
+        before = set(sys.modules)
+        try:
+            return _alone("git.cmd").Git  # type: ignore[no-any-return]
+        except Exception:
+            for name in set(sys.modules) - before:
+                if name.partition(".")[0] in _PACKAGES:
+                    del sys.modules[name]
+        finally:
+            for name in _PACKAGES:  # who imports one of them later gets the real one
+                if getattr(sys.modules.get(name), "__file__", None) is None:
+                    sys.modules.pop(name, None)
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a git that is not there is reported when it is started
+    from git.cmd import Git
+
+    return Git
+
+
+def _alone(module: str) -> ModuleType:
+    for name in _PACKAGES:
+        spec = PathFinder.find_spec(name)
+        if spec is None or spec.submodule_search_locations is None:
+            raise ImportError(f"{name} is no package")
+        package = ModuleType(name)
+        package.__path__ = list(spec.submodule_search_locations)
+        sys.modules[name] = package
+    return importlib.import_module(module)
 
 
 def version() -> tuple[int, ...]:
-    return _git().version_info
+    """What `git version` says. Raises CannotRecord if there is no git."""
+    out = _run(["version"], ["version"], b"", _ENVIRONMENT, LIMIT)[1].decode("utf-8", "replace").strip()
+    found = re.match(r"git version (\d+(?:\.\d+)*)", out)
+    if found is None:
+        raise CannotRecord(
+            f"{quote(program())} is no git: as its version it says {quote(out[:80])}",
+            hint="install git 2.30 or newer",
+            code=Code.NO_GIT,
+        )
+    return tuple(int(number) for number in found[1].split("."))
 
 
 def require_version() -> None:
