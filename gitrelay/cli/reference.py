@@ -31,6 +31,9 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
+    "relay.signTimeout": "How long the program that signs may take. Default: 25s, on a terminal 2m.",
+    "relay.filterTimeout": "How long a look at your files may take if a program of yours filters them "
+    "(gitattributes). Default: 30s.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
     "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",
     "relay.snapshotExclude": "A path or a pattern (*.csv, data/) that is left out of the recorded trees; !PATTERN "

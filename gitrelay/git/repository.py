@@ -15,13 +15,13 @@ import hashlib
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
+from gitrelay.git import limits
 from gitrelay.git.faults import GitError, Hangs, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree, tree_entries
 from gitrelay.git.opening import refuse_other
@@ -29,9 +29,6 @@ from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute, require
 from gitrelay.protocol.record import Identity
 from gitrelay.text import quote_path
 
-_SIGN_LIMIT: Final = 25.0  # seconds for a program that signs, if nobody can be asked for a passphrase
-_SIGN_LIMIT_ASKING: Final = 120.0  # on a terminal
-_FILTER_LIMIT: Final = 30.0  # seconds for git to look at the user's files through filters
 _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
 
 
@@ -114,7 +111,7 @@ class Repository:
         """stdout of `git ARGS` as bytes. Raises GitError, or CannotRecord if the machine is at fault.
 
         `users`: it is about the user's own files, so their line ends, attributes and sparse checkout hold. Raises
-        Hangs after `limit` seconds; a filter of the user's has _FILTER_LIMIT.
+        Hangs after `limit` seconds; a filter of the user's has the time that `limits` says.
         """
         if limit is None:
             limit = self.users_limit if users else LIMIT
@@ -157,11 +154,8 @@ class Repository:
 
     @cached_property
     def users_limit(self) -> float:
-        """Seconds for git to look at the user's files: fewer if a program of theirs filters, other than git-lfs."""
-        programs = (
-            name for name in self.config if name.startswith("filter.") and name.endswith((".clean", ".process"))
-        )
-        return _FILTER_LIMIT if any(not name.startswith("filter.lfs.") for name in programs) else LIMIT
+        """Seconds for git to look at the user's files. Raises UsageError."""
+        return limits.of_filters(self.config, self.setting)
 
     @cached_property
     def identity(self) -> Identity:
@@ -256,7 +250,7 @@ class Repository:
                 tree,
                 stdin=message.encode(),
                 env=env,
-                limit=(_SIGN_LIMIT_ASKING if sys.stdin.isatty() else _SIGN_LIMIT) if signed else None,
+                limit=limits.of_signing(self.setting) if signed else None,
             )
         except Hangs as e:
             if not signed:

@@ -140,7 +140,7 @@ def test_an_exception_is_recorded_with_its_reason_or_refused(remote: Gate) -> No
     remote.reviewer("answer-as-response")  # fail
     start, head = remote.there(), remote.commit()
     assert remote.push().code == 1
-    for reason in ("", "  \n", "x" * 501):
+    for reason in ("", "  \n", "x" * 501, "1", "true"):
         assert remote.push(env={"GITRELAY_SKIP": reason}).code == 1
         assert remote.repo.relay("bypass", "--reason", reason).code == 2
     assert remote.there() == start and len(remote.repo.subjects("review-main")) == 3

@@ -30,6 +30,7 @@ def test_a_signing_program_that_never_ends(repo: Repo, mark: dict[str, str], for
     repo.git("config", "gpg.format", format_)
     repo.git("config", "gpg.program" if format_ == "openpgp" else f"gpg.{format_}.program", str(program))
     repo.git("config", "user.signingkey", str(program))
+    repo.git("config", "relay.signTimeout", "2s")
     done = repo.relay("req", "--to", "shell", "--session", "s", "true", env=mark, timeout=120)
     assert done.code == 4 and "cannot be signed" in done.err, (done.code, done.err)
     assert repo.git("for-each-ref", "refs/heads/relay") == ""
@@ -40,6 +41,7 @@ def test_a_signing_program_that_never_ends(repo: Repo, mark: dict[str, str], for
 def test_a_filter_that_never_ends(repo: Repo, mark: dict[str, str]) -> None:
     """The call goes on, without the trees of its files."""
     repo.git("config", "filter.slow.clean", str(hanging(repo, "filter")))
+    repo.git("config", "relay.filterTimeout", "2s")
     repo.sh("echo '*.dat filter=slow' >.gitattributes; echo data >a.dat")
     done = repo.relay("req", "--to", "shell", "--session", "s", "echo done", env=mark, timeout=170)
     assert done.code == 0 and "\ndone\n" in done.out, done.err
