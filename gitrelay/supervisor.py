@@ -27,8 +27,7 @@ from gitrelay.calls import recording
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.turn import cancellation, run_turn
 from gitrelay.errors import RelayError
-from gitrelay.git.repository import Repository
-from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.process import kill
 from gitrelay.state.calls import Call, CallFolder, identity_of, supervisor_note
 from gitrelay.state.lock import Lock
@@ -45,8 +44,8 @@ def main() -> int:
     if hasattr(os, "fork") and os.fork():
         os._exit(0)
     try:  # while the caller is still committing the request
-        repo = Repository.open(Path(sys.argv[1]))
-        ledger = Ledger(repo)
+        ledger = open_ledger(Path(sys.argv[1]))
+        repo = ledger.repo
         _ = ledger.redactor  # with the user's patterns as they are now
     except RelayError:
         return 1  # the caller says why

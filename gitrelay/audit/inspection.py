@@ -7,6 +7,7 @@ rest is held to the rules as far as they can be told.
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from gitrelay.audit.steps import Step
 from gitrelay.audit.witness import compared, witnessed
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.git.run import execute
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
@@ -173,7 +175,7 @@ def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[
             odd.append(Ref(name, session, tip))
     named = {ref.session for ref in (*found[BRANCHES], *found[ARCHIVE])}
     findings += [_odd_name(store, ref, named) for ref in odd]
-    for name in store.repo.broken_refs(BRANCHES, ARCHIVE):
+    for name in _broken_refs(store.repo, BRANCHES, ARCHIVE):
         session = name.removeprefix(BRANCHES).removeprefix(ARCHIVE)
         if not sessions or session in sessions:
             findings.append(finding("ref-broken", f"{name} cannot be read", address=session, ref=name))
@@ -230,3 +232,9 @@ def _secrets(redactor: Redactor, histories: Sequence[History], commits: Commits)
         address = str(names.Address(history.session, id_)) if names.is_id(id_) else history.session
         words = f"{file}, line {line}: {rule}"
         yield finding("secret", words, address=address, commit=step.commit.oid, ref=history.ref)
+
+
+def _broken_refs(repo: Repository, *prefixes: str) -> list[str]:
+    """The refs below `prefixes` that git leaves out of every listing, because it cannot read their files."""
+    _, _, err = execute(repo.home, ["for-each-ref", "--format=%(refname)", *prefixes])
+    return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)

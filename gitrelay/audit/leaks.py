@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.errors import UsageError
+from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
@@ -48,7 +49,7 @@ def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
         if name not in refs:
             names.check_session(name)
             raise exchanges.unknown_session(name)
-    wanted = list(ledger.repo.additions([refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
+    wanted = list(_additions(ledger.repo, [refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
     places = []
     for commit, ref, files in wanted:
         session = _session(ref)
@@ -106,3 +107,17 @@ def _address(session: str, path: str) -> str:
     with contextlib.suppress(UsageError):
         return str(names.parse_address(f"{session}/{match[1]}")) if match else session
     return session
+
+
+def _additions(repo: Repository, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
+    if not refs:
+        return  # git would take HEAD
+    words = ("--root", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=d", "-z", "--format=%x02%H%x03%S%x04")
+    out = repo.run("log", "--stdin", "--reverse", *words, stdin="".join(f"{ref}\n" for ref in refs).encode())
+    for record in out.decode("utf-8", "surrogateescape").split("\x02")[1:]:
+        head, _, rest = record.partition("\x04")
+        commit, _, ref = head.partition("\x03")
+        fields = rest.split("\0")
+        changes = [i for i, text in enumerate(fields) if text.lstrip("\n").startswith(":")]
+        yield commit, ref, [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)]

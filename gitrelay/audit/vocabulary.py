@@ -70,7 +70,7 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.BYPASS: (_RES, _ANY),
     "Signed-off-by": (_RES, _ANY),
     Trailer.LEFT_OUT: (_ALL, _fits(_COUNT)),
-    "Relay-Workspace": (_BOTH, _is("isolated", "shared")),
+    Trailer.WORKSPACE: (_BOTH, _is("isolated", "shared")),
     Trailer.SHARED: (("res", "check"), _are_addresses),
     "Relay-Asked-Model": (_REQ, _ANY),
     "Relay-Asked-Effort": (_REQ, _ANY),

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__
-from gitrelay.calls import inflight, plan, recording, within
+from gitrelay.calls import inflight, isolation, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.plan import Plan
 from gitrelay.calls.within import Within
 from gitrelay.errors import Busy, Code, Interrupted, Reason, RelayError, UsageError
-from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import fetching, snapshot
-from gitrelay.ledger.ledger import Ledger, Tip
+from gitrelay.ledger.ledger import Ledger, Tip, open_ledger
 from gitrelay.ledger.session import Session, locked
 from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.protocol import names
@@ -58,7 +57,7 @@ def ask(folder: Path, order: Order) -> tuple[Ledger, Asked]:
     CannotRecord, Interrupted; if one is raised before the request was recorded, nothing was.
     """
     with _launched(folder, order) as waiting:  # its imports overlap with the checks
-        ledger = Ledger(Repository.open(folder))
+        ledger = open_ledger(folder)
         (wanted,) = plan.make(ledger.repo, order)
         return ledger, _ask(ledger, wanted, waiting)
 
@@ -69,7 +68,7 @@ def ask_each(folder: Path, order: Order) -> tuple[Ledger, list[Asked]]:
     Every peer is checked before the first is asked; if one cannot be asked after all, those that run are
     cancelled. Raises what `ask` raises.
     """
-    ledger = Ledger(Repository.open(folder))
+    ledger = open_ledger(folder)
     asked: list[Asked] = []
     try:
         for wanted in plan.make(ledger.repo, order):
@@ -208,8 +207,15 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         **wanted.binding,
     }
     held.notes += fetching.told_once(ledger)
-    files = snapshot.take(repo, held.name)
-    if outer is not None and not outer.access.covers(wanted.needs):
+    refused = outer is not None and not outer.access.covers(wanted.needs)
+    here = ledger
+    if wanted.isolated and not refused:
+        here, told = isolation.prepared(ledger, held.name)
+        held.notes += told
+    if waiting is not None:
+        trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED
+    files = snapshot.take(here.repo, held.name)
+    if outer is not None and refused:
         return _refuse(held, tip, request, trailers, files, outer, wanted)
     if waiting is None:
         tip = held.append_request(tip, request, trailers, files=files)
@@ -230,6 +236,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         checks=wanted.checks,
         check_limit=wanted.check_limit,
         bound=wanted.bound,
+        workspace=str(here.repo.top) if here is not ledger else "",
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment
+from gitrelay.calls import isolation
 from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history.exchange import Exchange
@@ -102,7 +103,8 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
     found: Exchange = exchanges.exchange(ledger, address)
     if found.response is None:
         raise UsageError(f"{address} is not answered yet", hint=f"git relay wait {address}", code=Code.NOT_ANSWERED)
-    if ledger.repo.top is None:
+    repo = isolation.files_of_exchange(ledger, found)
+    if repo.top is None:
         raise ledger.repo.has_no_tree("a bare repository has no files to check", hint="use a clone")
     wanted = list(commands) or list(dict.fromkeys(check.command for check in found.checks))
     if not wanted:
@@ -115,13 +117,13 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
             )
         log = ledger.state.log_path(address, f"check-{int(time.time())}")
         ledger.state.prepare()
-        result = run(command, ledger.repo.top, limit, log, ledger.redactor, lambda: None)
+        result = run(command, repo.top, limit, log, ledger.redactor, lambda: None)
         with locked(ledger, address.session) as held:
             tip = held.tip()
             if tip is None:
                 raise UsageError(f"session {address.session} is archived", hint="git relay archive --restore it")
             if tip.pending is not None:
                 raise Busy(f"session {address.session} has a turn in flight: {Address(address.session, tip.pending)}")
-            held.append_check(tip, address.id, result, by.trailers, files=snapshot.take(ledger.repo, address.session))
+            held.append_check(tip, address.id, result, by.trailers, files=snapshot.take(repo, address.session))
         results.append(result)
     return results

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, CannotRecord, Code, NobodyWorks, RelayError
-from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -24,6 +23,7 @@ from gitrelay.protocol.names import Address
 from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
 from gitrelay.text import quote_path
+from gitrelay.workspace.opening import repository
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
 _NOBODY: Final = 5.0  # seconds without a supervisor before it is believed; one brings its folder back within 0.25 s
@@ -83,7 +83,7 @@ def _follow(ledger: Ledger) -> None:
     if ledger.repo.common_dir.is_dir():
         return
     with contextlib.suppress(OSError, RelayError):
-        here = Repository.open(Path.cwd())
+        here = repository(Path.cwd())
         if identity_of(here.common_dir) == ledger.identity:
             ledger.follow(here.common_dir)
             return

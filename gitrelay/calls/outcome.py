@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from gitrelay.calls import isolation
 from gitrelay.errors import Reason
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.redaction import redacted_response
-from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.peers.base import Answer, Transcript
 from gitrelay.peers.voice import reason_of_status
 from gitrelay.process.capture import Capture
@@ -230,17 +230,17 @@ def _contradiction(ledger: Ledger, call: Call, answer: Answer) -> str:
 
 
 def _file_exists(ledger: Ledger, call: Call) -> bool:
-    worktree = SessionWorktree(ledger.repo, ledger.state, call.session)
-    return os.path.lexists(worktree.path / response_file(call.id))
+    worktree = isolation.replies(ledger, call)
+    return worktree is not None and os.path.lexists(worktree.path / response_file(call.id))
 
 
 def reply_file(ledger: Ledger, call: Call) -> tuple[Outcome | None, str]:
     """The response that the peer wrote into the worktree, or what is wrong with it; neither if none counts."""
     if not _may_write_file(call):
         return None, ""
-    worktree = SessionWorktree(ledger.repo, ledger.state, call.session)
+    worktree = isolation.replies(ledger, call)
     try:
-        data = worktree.take(response_file(call.id))
+        data = worktree.take(response_file(call.id)) if worktree is not None else None
         if data is None:
             return None, ""
         response = parse_response(data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import settings
+from gitrelay.calls import isolation, settings
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
@@ -43,6 +43,7 @@ class Plan:
     binding: Mapping[str, str]
     bound: str
     notes: tuple[str, ...] = ()  # for the person who asks
+    isolated: bool = False
 
     @property
     def needs(self) -> Access:
@@ -86,9 +87,9 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         one_shot = names.check_slug(name + suffix, "--name") if session is None else name
         key = f"{order.key} {peer}" if several and order.key is not None else order.key
         notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
-        plans.append(
-            Plan(task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound, notes)
-        )
+        isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate)
+        words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
+        plans.append(Plan(*words, notes, isolated))
     return plans
 
 

@@ -47,21 +47,23 @@ class Print:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs, in words that a person knows: in the working tree of the call, and outside of it.
+    """What differs, in words that a person knows: in the caller's working tree, and outside of it.
 
-    `never` is what no call of gitrelay does: to another session, or to what is compared.
+    `never` is what no call of gitrelay does: to another session, or to what is compared. `inside` is in the call's
+    own workspace, if it has one.
     """
 
     here: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.here or self.shared or self.never)
+        return bool(self.here or self.shared or self.never or self.inside)
 
     def named(self) -> list[str]:
         """At most a handful: `changed src/a.py`, `new b.txt`, `the index`."""
-        found = [*self.here, *self.shared, *self.never]
+        found = [*self.inside, *self.here, *self.shared, *self.never]
         return found if len(found) <= _NAMED_MAX else [*found[:_NAMED_MAX], f"{len(found) - _NAMED_MAX} more"]
 
 
@@ -76,6 +78,21 @@ def take(repo: Repository) -> Print:
         return Print(fault=str(e))
     except RelayError as e:
         return Print(fault=e.message)
+
+
+def files_in(place: str) -> Print:
+    """The files of a workspace now, without its `.git`, which is the peer's. Never raises."""
+    try:
+        return Print(dict(Walk().tree(Path(place))))
+    except (OSError, OverflowError) as e:
+        return Print(fault=str(e))
+
+
+def compare_files(before: Print, after: Print) -> tuple[str, ...]:
+    """What differs between two looks at a workspace."""
+    if after.fault or (before.files and not after.files):
+        return (f"its workspace: {after.fault or 'it is gone'}",)
+    return tuple(f"{words} in its workspace" for words, _ in _differences(before.files, after.files))
 
 
 def compare(repo: Repository, before: Print, after: Print, own: str = "") -> Changes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import environment
-from gitrelay.calls import checks
+from gitrelay.calls import checks, isolation
 from gitrelay.calls.outcome import Outcome, failed, reply_file
 from gitrelay.calls.watching import Overlap
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError
@@ -88,10 +88,10 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
     session.append_response(
         tip,
         outcome.response,
-        {Trailer.RECORDED: outcome.recorded, **outcome.trailers},
+        {Trailer.RECORDED: outcome.recorded, Trailer.WORKSPACE: isolation.word(call), **outcome.trailers},
         data=outcome.data,
         notes=[*notes, *told] if placed else notes,
-        files=snapshot.take(ledger.repo, call.session),
+        files=isolation.taken(ledger, call),
         synchronise=bool(call.checks) or not call.one_shot,
     )
     return outcome.response.status
@@ -144,8 +144,8 @@ def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callab
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
         env = {environment.CALL: call.check_mark}
-        place = Path(call.top) if os.path.isdir(call.top) else ledger.repo.place
-        overlap = Overlap(ledger.state, call.address, call.top)
+        place = Path(call.place) if call.workspace or os.path.isdir(call.top) else ledger.repo.place
+        overlap = Overlap(ledger.state, call.address, call.place)
         result = checks.run(command, place, call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env)
         shared = overlap.trailer()
         with held(ledger, call.session) as session:
@@ -155,7 +155,7 @@ def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callab
 def _record_check(session: Session, call: Call, result: CheckResult, shared: str = "") -> None:
     tip = session.tip()
     if tip is not None:
-        files = snapshot.take(session.ledger.repo, call.session)
+        files = isolation.taken(session.ledger, call)
         session.append_check(tip, call.id, result, {Trailer.SHARED: shared}, files=files)
 
 
@@ -164,6 +164,8 @@ def end(session: Session, folder: CallFolder, call: Call, ended: float | None = 
     if call.one_shot:
         with contextlib.suppress(RelayError, OSError):
             session.worktree.remove()
+        with contextlib.suppress(RelayError):
+            isolation.done(session.ledger, call.session)
     writers.note_end(session.ledger.state, call, time.time() if ended is None else ended)
     folder.end(call.address)
 

@@ -46,6 +46,7 @@ class Given:
     idle_timeout: str | None = None
     first_output: str | None = None
     checks: tuple[str, ...] = ()
+    isolate: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import continuation, settings
+from gitrelay.calls import continuation, isolation, settings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -121,6 +121,8 @@ class _Ran:
 
 def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     repo = ledger.repo
+    isolation.files_of(ledger, call)  # raises if it is gone
+    isolation.lay_out(ledger, call)
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     assert request is not None
     peer = registry.find(repo, call.to)
@@ -136,7 +138,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     unseen = conversation.unseen if conversation else ()
     invocation = Invocation(
         prompt=decode(request.data),
-        cwd=Path(call.top),
+        cwd=Path(call.place),
         folder=folder.path,
         access=call.access,
         model=call.model,
@@ -146,7 +148,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     )
     program = probe.find(peer.capabilities.program_for(call.access), env)
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
-    litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.top) / name))
+    litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.place) / name))
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
 
 
@@ -154,7 +156,7 @@ def _tidy(turn: _Turn, call: Call) -> None:
     """Remove the empty folders that the peer's sandbox leaves behind when it is ended at the wrong moment."""
     for name in turn.litter:
         with contextlib.suppress(OSError):
-            (Path(call.top) / name).rmdir()
+            (Path(call.place) / name).rmdir()
 
 
 def cancellation(folder: CallFolder) -> Callable[[], str | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gitrelay.calls import readonly
@@ -60,21 +60,26 @@ class Watch:
     def __init__(self, ledger: Ledger, call: Call) -> None:
         self._repo = ledger.repo
         self._call = call
-        self._overlap = Overlap(ledger.state, call.address, call.top)
+        self._overlap = Overlap(ledger.state, call.address, call.place)
         self._before = readonly.take(ledger.repo) if call.access == Access.READ else None
+        self._inside = readonly.files_in(call.workspace) if call.workspace and self._before is not None else None
 
     def seen(self, refused: Sequence[str]) -> Seen:
         """What is to be recorded; `refused` is what the call asked for and was not given."""
         asked = [f"it was refused more access: {what}" for what in refused]
         if self._before is None:
             return Seen(None, [], self._overlap.trailer(), asked)
-        if self._before.fault:
-            why = f"whether anything changed cannot be told: {self._before.fault}"
+        fault = self._before.fault or (self._inside.fault if self._inside is not None else "")
+        if fault:
+            why = f"whether anything changed cannot be told: {fault}"
             sandbox = Sandbox.VIOLATED if asked else Sandbox.UNKNOWN
             return Seen(sandbox, [*asked, why], self._overlap.trailer(), [why])
         after = readonly.take(self._repo)
         others = self._overlap.others()  # asked after the comparison: a call that began during it may be why
         changes = readonly.compare(self._repo, self._before, after, self._call.session)
+        if self._inside is not None:
+            inside = readonly.files_in(self._call.workspace)
+            changes = replace(changes, inside=readonly.compare_files(self._inside, inside))
         named = changes.named()
         sandbox = Sandbox.VIOLATED if asked else self._judged(changes, others)
         notes = []
@@ -86,8 +91,10 @@ class Watch:
     def _judged(self, changes: readonly.Changes, others: set[Writer]) -> Sandbox:
         if not changes:
             return Sandbox.HELD
-        if changes.never:
+        if changes.never or changes.inside:
             return Sandbox.VIOLATED
+        if self._inside is not None and not changes.shared:
+            return Sandbox.UNKNOWN  # somebody goes on in the caller's tree, which the peer was not given
         if self._call.bound or self._overlap.here(others) or (others and not changes.here):
             return Sandbox.UNKNOWN
         return Sandbox.VIOLATED

@@ -95,6 +95,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "recorded": e.recorded,
         "body": answer.body if answer else None,
         "access": e.request.access,
+        "workspace": e.request.workspace,
         "request_commit": e.request.oid,
         "response_commit": e.response.oid if e.response else None,
         "requested": e.request.time,

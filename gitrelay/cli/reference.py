@@ -28,6 +28,9 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.env": "NAME=VALUE for the peer's environment; may be given often.",
     "relay.PEER.resume": "Whether the peer's own conversation is continued. Default: true.",
     "relay.checkTimeout": "The limit of each --check. Default: 15m.",
+    "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: never.",
+    "relay.isolateMax": "A repository with more tracked files is not copied unless --isolate is given; none: no limit. "
+    "Default: 100000.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",

@@ -73,7 +73,7 @@ def _add(repo: Repository, env: Mapping[str, str], paths: Sequence[bytes]) -> li
             return left
         batch = waiting.pop()
         stdin = b"".join(path + b"\0" for path in batch)
-        status, _, err = execute(repo.place, words, stdin, env, users=True, limit=repo.users_limit)
+        status, _, err = execute(repo.place, words, stdin, {**repo.env, **env}, users=True, limit=repo.users_limit)
         if status == 0:
             continue
         if status < 0 or _MACHINE.search(err):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -33,7 +32,12 @@ _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argu
 
 
 class Repository:
-    """A repository seen from one working tree: `top` is that tree's root, None in a bare repository."""
+    """A repository seen from one working tree: `top` is that tree's root, None in a bare repository.
+
+    `env` is what git gets for a question about the user's own files: `git.elsewhere` looks at others than `top`'s.
+    """
+
+    env: Mapping[str, str] = {}
 
     def __init__(self, top: Path | None, git_dir: Path, common_dir: Path, object_format: str) -> None:
         self.top = top
@@ -41,6 +45,16 @@ class Repository:
         self.common_dir = common_dir
         self.object_format = object_format
         self.place = top or git_dir
+
+    @property
+    def index(self) -> Path:
+        """The file of the index that git uses for `top`."""
+        return self.git_dir / "index"
+
+    @property
+    def home(self) -> Path:
+        """The folder that git is run in, if it is not about the files of `top`."""
+        return self.place
 
     @classmethod
     def open(cls, folder: Path) -> Repository:
@@ -115,7 +129,10 @@ class Repository:
         """
         if limit is None:
             limit = self.users_limit if users else LIMIT
-        status, out, err = execute(place or self.place, args, stdin, env, users=users, limit=limit)
+        if users and place is None:
+            env = {**self.env, **(env or {})}
+        at = place or (self.place if users else self.home)
+        status, out, err = execute(at, args, stdin, env, users=users, limit=limit)
         if status not in ok:
             raise classified(args, status, err)
         return out
@@ -283,11 +300,6 @@ class Repository:
         rows = out.decode("utf-8", "replace").split("\x01\n")[:-1]
         return [row.split("\0") for row in rows]
 
-    def broken_refs(self, *prefixes: str) -> list[str]:
-        """The refs below `prefixes` that git leaves out of every listing, because it cannot read their files."""
-        _, _, err = execute(self.place, ["for-each-ref", "--format=%(refname)", *prefixes])
-        return re.findall(r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", err)
-
     def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
         """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
 
@@ -370,19 +382,6 @@ class Repository:
             out = self.run(*words, "--stdin", stdin="".join(f"{rev}\n" for rev in revs).encode())
         fields = iter(out.decode("utf-8", "replace").split("\0"))  # git ends a message at its first NUL
         return zip(fields, fields, fields, fields, strict=False)
-
-    def additions(self, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
-        """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
-        if not refs:
-            return  # git would take HEAD
-        words = ("--root", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=d", "-z", "--format=%x02%H%x03%S%x04")
-        out = self.run("log", "--stdin", "--reverse", *words, stdin="".join(f"{ref}\n" for ref in refs).encode())
-        for record in out.decode("utf-8", "surrogateescape").split("\x02")[1:]:
-            head, _, rest = record.partition("\x04")
-            commit, _, ref = head.partition("\x03")
-            fields = rest.split("\0")
-            changes = [i for i, text in enumerate(fields) if text.lstrip("\n").startswith(":")]
-            yield commit, ref, [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)]
 
     def search(self, text: str, format_: str, prefixes: Sequence[str]) -> Iterator[list[str]]:
         """Commits below the ref `prefixes` whose message holds `text`, oldest first; fields as in `log`."""

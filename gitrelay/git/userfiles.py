@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.faults import GitError, classified
 from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
@@ -63,8 +64,10 @@ class Blobs:
 
 def changed(repo: Repository, index: Path | None = None) -> Status:
     """What `git status` names, in the user's index or another one."""
-    words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
-    env = {"GIT_INDEX_FILE": str(index)} if index is not None else {}
+    # git would look into a submodule with the configuration that lies there
+    submodules = "--ignore-submodules=dirty" if isinstance(repo, Elsewhere) else "--ignore-submodules=none"
+    words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", submodules)
+    env = {**repo.env, **({"GIT_INDEX_FILE": str(index)} if index is not None else {})}
     status, out, err = execute(repo.place, words, env=env, users=True, limit=repo.users_limit)
     if status:  # a filter that fails ends git; without filters the files that have one count as changed
         status, out, err = execute(repo.place, [*repo.no_filters, *words], env=env, users=True, limit=repo.users_limit)
@@ -85,6 +88,9 @@ def changed(repo: Repository, index: Path | None = None) -> Status:
             found.append(Changed(rest.split(b" ", 9)[9]))
         elif kind == b"?":
             found.append(Changed(rest.removesuffix(b"/"), nested=rest.endswith(b"/")))
+    if isinstance(repo, Elsewhere):
+        found = [one for one in found if one.path not in repo.modules]
+        modules = list(repo.modules)
     return Status(found, modules, unread)
 
 
@@ -110,7 +116,7 @@ def with_all(repo: Repository, folder: Path, assumed: Sequence[bytes], skipped: 
     """A copy of the index in which git looks at these paths again; None if there is no index."""
     index = folder / "all"
     try:
-        shutil.copyfile(repo.git_dir / "index", index)
+        shutil.copyfile(repo.index, index)
     except FileNotFoundError:
         return None
     env = {"GIT_INDEX_FILE": str(index)}

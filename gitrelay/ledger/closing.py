@@ -11,6 +11,7 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, BRANCHES
 from gitrelay.text import quote
+from gitrelay.workspace import place, workspace
 
 
 def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
@@ -39,11 +40,24 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
         with locked(ledger, name) as held:
             _refuse_running(ledger, name)
             tip = held.tip()
-            if tip is not None and tip.pending is None and held.worktree.is_sound():
+            if tip is None or tip.pending is not None:
+                continue
+            had = _remove_workspace(ledger, name)
+            if held.worktree.is_sound():
                 held.worktree.restore(tip.entries)
                 held.worktree.remove()
+                had = True
+            if had:
                 closed.append(name)
     return closed
+
+
+def _remove_workspace(ledger: Ledger, session: str) -> bool:
+    """Remove what the session's isolated calls worked in; False if there is none."""
+    if place.read_note(ledger.state.root, session) is None:
+        return False
+    workspace.remove(ledger.repo, ledger.state, session)
+    return True
 
 
 def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
@@ -61,6 +75,7 @@ def archive(ledger: Ledger, session: str, *, restore: bool = False) -> None:
         if tip.pending and not restore:
             address = names.Address(session, tip.pending)
             raise Busy(f"session {session} has a turn in flight: {address}", hint=f"git relay cancel {address}")
+        _remove_workspace(ledger, session)
         if not restore and held.worktree.is_sound():
             held.worktree.restore(tip.entries)
             held.worktree.remove()

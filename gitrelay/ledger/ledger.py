@@ -20,6 +20,7 @@ from gitrelay.protocol.message import FILE, request_file, response_file
 from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
 from gitrelay.state.calls import identity_of
 from gitrelay.state.folder import State
+from gitrelay.workspace.opening import repository
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor
@@ -74,7 +75,7 @@ class Tip:
 
 def open_ledger(folder: Path) -> Ledger:
     """The ledger of the repository that `folder` is in. Raises UsageError if there is none."""
-    return Ledger(Repository.open(folder))
+    return Ledger(repository(folder))
 
 
 class Ledger:

@@ -23,7 +23,6 @@ from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
-from gitrelay.ledger import snapshot
 from gitrelay.ledger.entry import Entry, Moved
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.redaction import counted, redacted_request, redacted_response
@@ -312,7 +311,7 @@ class Session:
                 if not left or not (isinstance(e, Damaged) or "nonexistent object" in e.stderr):
                     raise
             if entry.files is not None:
-                entry = replace(entry, files=snapshot.take(self.ledger.repo, self.name))
+                entry = replace(entry, files=entry.files.again(self.name))
         return at
 
     def _written(self, tip: Tip, entry: Entry) -> tuple[Tip, list[tuple[str, str, str]]]:

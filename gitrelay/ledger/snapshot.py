@@ -21,6 +21,7 @@ from typing import Final
 
 from gitrelay.errors import RelayError
 from gitrelay.git import graft, indexing, merge, userfiles
+from gitrelay.git.elsewhere import module_at
 from gitrelay.git.indexing import LeftOut
 from gitrelay.git.objects import Object
 from gitrelay.git.repository import Repository
@@ -38,8 +39,8 @@ _DEPTH_MAX: Final = 5  # submodules within submodules
 class Snapshot:
     """The tree of the working files, and where the session's code ref stood: a commit and its tree, or None.
 
-    `left`: what the tree does not hold as it is. `modules`: the submodules that were recorded in their own
-    repositories, each with the commit that has its place in the tree.
+    `left`: what the tree does not hold as it is. `source`: whose files they are. `modules`: the submodules that were
+    recorded in their own repositories, each with the commit that has its place in the tree.
     """
 
     tree: str
@@ -47,6 +48,11 @@ class Snapshot:
     kept_tree: str | None
     left: tuple[LeftOut, ...] = ()
     modules: tuple[tuple[Repository, Snapshot, str], ...] = ()
+    source: Repository | None = None
+
+    def again(self, session: str) -> Snapshot | None:
+        """The same files as they are now."""
+        return take(self.source, session) if self.source is not None else None
 
     def keep(self, repo: Repository, session: str, why: str, *others: str) -> list[tuple[str, str, str]]:
         """The ref move that keeps the tree and the commits `others` alive, none if it is the last one already.
@@ -106,7 +112,7 @@ def _take(repo: Repository, session: str, depth: int) -> Snapshot:
     head, kept, kept_tree = repo.objects(["HEAD^{tree}", CODE + session, f"{CODE}{session}^{{tree}}"])
     last = kept_tree.oid if kept_tree else None
     made = _tree(repo, session, head, last, depth)
-    return replace(made, kept=kept.oid if kept else None, kept_tree=last)
+    return replace(made, kept=kept.oid if kept else None, kept_tree=last, source=repo)
 
 
 def here(repo: Repository) -> Snapshot:
@@ -123,7 +129,7 @@ def _tree(repo: Repository, session: str | None, base: Object | None, last: str 
         left = [LeftOut(path + b"/", why) for path, why in status.unread.items()]
         left += leavingout.left_out(repo, status.changed, last)
         out = {one.path for one in left}
-        changed = [one for one in status.changed if one.path not in out]
+        changed = [one for one in status.changed if one.path not in out and not _is_own(one)]
         found: dict[bytes, tuple[str, str]] = {}
         if changed:
             found, unread = indexing.contents(repo, folder / "index", changed)
@@ -133,18 +139,27 @@ def _tree(repo: Repository, session: str | None, base: Object | None, last: str 
     changes = {path: entry for path, entry in changes.items() if path not in out}
     modules = []
     for path in status.modules:
+        if not os.path.lexists(os.path.join(os.fsencode(repo.place), path)):
+            changes[path] = None
+            continue
         module = None if session is None else _module(repo, session, path, depth)
         if module is None:
             left.append(LeftOut(path + b"/", "changes inside a submodule"))
             continue
-        modules.append(module)
         changes[path] = (merge.LINK, module[2])
+        if module[1].tree != module[3]:
+            modules.append(module[:3])
         left += [LeftOut(path + b"/" + one.path, one.why) for one in module[1].left]
     nested = [one.path for one in changed if one.nested and one.path in found]
     left += [LeftOut(path + b"/", "another repository, of which the commit is recorded") for path in nested]
     changes |= _as_before(repo, last, out)
     tree = graft.graft(repo, base, changes) if changes else base.oid if base is not None else repo.write_tree([])
     return Snapshot(tree, None, None, tuple(left), tuple(modules))
+
+
+def _is_own(one: userfiles.Changed) -> bool:
+    """Whether it is gitrelay's: `.relay/.gitignore` hides that, and anybody may have removed it."""
+    return one.entry is None and (one.path == b".relay" or one.path.startswith(b".relay/"))
 
 
 def _status(repo: Repository, folder: Path) -> userfiles.Status:
@@ -176,24 +191,6 @@ def _as_before(repo: Repository, last: str | None, paths: set[bytes]) -> dict[by
     return {path: entry for path, entry in merge.entries(repo, last, sorted(paths)) if entry[0] != merge.LINK}
 
 
-def module_at(repo: Repository, path: bytes) -> Repository | None:
-    """The submodule that is checked out at `path`; None if its repository is not where git puts it.
-
-    A `.git` folder in the working tree is a peer's to write: what it configures would run here.
-    """
-    if repo.top is None:
-        return None
-    top = repo.top / os.fsdecode(path)
-    try:
-        if not (top / ".git").is_file():
-            return None
-        module = Repository.open(top)
-    except (RelayError, OSError):
-        return None
-    inside = module.git_dir.is_relative_to(repo.common_dir / "modules")
-    return module if inside and module.top == top else None
-
-
 def trees_of_module(repo: Repository, path: bytes, link: merge.Difference) -> tuple[Repository, str, str] | None:
     """The submodule at `path` and its files' trees on both sides; None if they are not here."""
     sides = [entry[1] for entry in (link.before, link.after) if entry is not None and entry[0] == merge.LINK]
@@ -204,15 +201,18 @@ def trees_of_module(repo: Repository, path: bytes, link: merge.Difference) -> tu
     return (module, before.oid, after.oid) if before is not None and after is not None else None
 
 
-def _module(repo: Repository, session: str, path: bytes, depth: int) -> tuple[Repository, Snapshot, str] | None:
-    """The files of the submodule at `path`, and a commit of them; None if they cannot be recorded."""
+def _module(repo: Repository, session: str, path: bytes, depth: int) -> tuple[Repository, Snapshot, str, str] | None:
+    """The files of the submodule at `path`, a commit of them, and HEAD's tree; None if they cannot be recorded."""
     module = module_at(repo, path) if depth < _DEPTH_MAX else None
     if module is None:
         return None
     try:
         files = _take(module, session, depth + 1)
-        at = module.ref("HEAD")
-        return None if at is None else (module, files, _commit_of(module, files.tree, at))
+        head, tree = module.objects(["HEAD", "HEAD^{tree}"])
+        if head is None or tree is None:
+            return None
+        commit = head.oid if files.tree == tree.oid else _commit_of(module, files.tree, head.oid)
+        return module, files, commit, tree.oid
     except (RelayError, OSError):
         return None
 

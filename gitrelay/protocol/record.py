@@ -54,6 +54,7 @@ class Trailer:
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"
+    WORKSPACE: Final = "Relay-Workspace"
     WORKER: Final = "Relay-Worker"
 
 
@@ -157,6 +158,11 @@ class Commit:
     @property
     def shared(self) -> str | None:
         return self.trailers.get(Trailer.SHARED) or None
+
+    @property
+    def workspace(self) -> str | None:
+        """`isolated` or `shared`; None of an older exchange."""
+        return self.trailers.get(Trailer.WORKSPACE) or None
 
     @property
     def left_out(self) -> str | None:

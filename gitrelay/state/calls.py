@@ -47,11 +47,17 @@ class Call:
     peer_started: float | None = None
     home: str = ""  # the repository that the call belongs to, as `identity_of` says; a copy of it has another
     supervisor: int | None = None  # its pid while the peer runs: what the peer leaves behind becomes its child
+    workspace: str = ""  # the path of the working tree of its own, '' if it shares the caller's
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
     def address(self) -> Address:
         return Address(self.session, self.id)
+
+    @property
+    def place(self) -> str:
+        """The working tree that the peer and the checks run in."""
+        return self.workspace or self.top
 
     @property
     def prints_answer(self) -> bool:

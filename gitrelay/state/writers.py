@@ -40,7 +40,7 @@ def may_write(call: Call) -> bool:
 def running(state: State, own: Address) -> set[Writer]:
     """The calls that could write now, without `own`: a supervisor lives, or the peer that outlived it."""
     return {
-        Writer(str(call.address), call.top)
+        Writer(str(call.address), call.place)
         for folder in state.calls()
         if (call := folder.load()) is not None
         and call.address != own
@@ -67,7 +67,7 @@ def note_end(state: State, call: Call, ended: float) -> None:
     if not may_write(call) or not is_own_folder(state.root):
         return
     folder = state.root / "writers"
-    value = {"address": str(call.address), "top": call.top, "started": call.started, "ended": ended}
+    value = {"address": str(call.address), "top": call.place, "started": call.started, "ended": ended}
     with contextlib.suppress(OSError):
         make_folder(folder)
         write_whole(folder / f"{call.session}.{call.id}", json.dumps(value).encode())

@@ -40,11 +40,11 @@ def let_go(repo: Repository, session: str) -> None:
 
 def _index_tree(repo: Repository) -> str:
     """A tree that holds every object of the caller's index; of an unmerged index, its stages under numbers."""
-    if repo.top is None or not (repo.git_dir / "index").exists():
+    if repo.top is None or not repo.index.exists():
         return repo.empty_tree
     with tempfile.TemporaryDirectory(dir=repo.common_dir) as folder:
         copy = Path(folder) / "index"
-        shutil.copyfile(repo.git_dir / "index", copy)  # write-tree would write its cache into the caller's
+        shutil.copyfile(repo.index, copy)  # write-tree would write its cache into the caller's
         for shared in repo.git_dir.glob("sharedindex.*"):
             shutil.copyfile(shared, Path(folder) / shared.name)
         try:
@@ -55,7 +55,7 @@ def _index_tree(repo: Repository) -> str:
 
 def _stages(repo: Repository) -> str:
     lines = []
-    for number, item in enumerate(repo.run("ls-files", "--stage", "-z").split(b"\0")[:-1]):
+    for number, item in enumerate(repo.run("ls-files", "--stage", "-z", users=True).split(b"\0")[:-1]):
         mode, oid, _ = item.partition(b"\t")[0].split()
         if mode != b"160000":
             lines.append(b"100644 blob %s\t%d\0" % (oid, number))

@@ -12,7 +12,8 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,8 @@ class Note:
     stage: Stage
     device: int = 0
     inode: int = 0
+    modules: tuple[str, ...] = ()  # the submodules in it; the n-th has the n-th index, that of the top is number 0
+    base: str = ""  # the tree of the caller's files that it was made from
 
     @property
     def path(self) -> Path:
@@ -50,6 +53,11 @@ class Note:
 def note_path(root: Path, session: str) -> Path:
     """The note's file; `root` is the folder of this machine's state."""
     return root / "workspaces" / session
+
+
+def index_path(root: Path, session: str, number: int = 0) -> Path:
+    """The index that the files of a workspace are compared with; out of the peer's reach."""
+    return root / "workspaces" / f".index-{session}" / str(number)
 
 
 def write_note(root: Path, note: Note) -> None:
@@ -65,9 +73,31 @@ def read_note(root: Path, session: str) -> Note | None:
         value = json.loads(note_path(root, session).read_bytes())
         if value.pop("version") != VERSION:
             return None
-        return Note(**{**value, "stage": Stage(value["stage"])})
+        note = Note(**{**value, "stage": Stage(value["stage"]), "modules": tuple(value.get("modules", ()))})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    return note if _is_below(note.name) and note.session == session else None
+
+
+def _is_below(name: object) -> bool:
+    return isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
+
+
+def is_sound(note: Note) -> bool:
+    """Whether the folder of the note is there, is the one that was made, and is finished."""
+    if note.stage != Stage.READY:
+        return False
+    try:
+        parent = _open(Path(note.top), Path(note.name).parent.parts, make=False)
+    except OSError:
+        return False
+    try:
+        there = os.stat(Path(note.name).name, dir_fd=parent, follow_symlinks=False)
+    except OSError:
+        return False
+    finally:
+        os.close(parent)
+    return (there.st_dev, there.st_ino) == (note.device, note.inode)
 
 
 def notes(root: Path) -> list[Note]:
@@ -89,7 +119,7 @@ def make_folder(note: Note) -> Note:
         made = os.stat(name, dir_fd=parent, follow_symlinks=False)
     finally:
         os.close(parent)
-    return Note(note.session, note.top, note.name, note.stage, made.st_dev, made.st_ino)
+    return replace(note, device=made.st_dev, inode=made.st_ino)
 
 
 def remove_folder(note: Note) -> bool:
@@ -120,6 +150,28 @@ def remove_folder(note: Note) -> bool:
         return True
     finally:
         os.close(parent)
+
+
+def forget(root: Path, session: str) -> None:
+    """Remove the note and the indexes of a workspace whose folder has gone. Raises OSError."""
+    folder = index_path(root, session).parent
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    note_path(root, session).unlink(missing_ok=True)
+
+
+def put_files(note: Note, folder: str, files_: Mapping[str, bytes]) -> None:
+    """Write files into `folder` below the workspace, which may hold anything: no link is followed. Raises OSError."""
+    fd = _open(note.path, Path(folder).parts, make=True)
+    try:
+        for name, data in files_.items():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=fd)
+            out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=fd)
+            with open(out, "wb") as f:
+                f.write(data)
+    finally:
+        os.close(fd)
 
 
 def sweep(top: Path, name: str) -> None:

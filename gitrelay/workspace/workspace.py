@@ -1,21 +1,23 @@
 """A workspace: made for a session from the caller's repository as it is now, and removed.
 
 The peer's `git status`, `git diff`, `git diff --cached` and `git log main..HEAD` say there what they say to the caller;
-what it does with git stays there.
+what it does with git stays there. gitrelay looks at its files as `seen` gives them, never through its `.git`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, RelayError
+from gitrelay.git.elsewhere import Elsewhere, module_at
 from gitrelay.git.repository import Repository
-from gitrelay.state.files import cannot_write, write_whole
+from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.workspace import borrow, copying, index, keep, place
@@ -49,14 +51,17 @@ def make(repo: Repository, state: State, session: str) -> Workspace:
     note = Note(session, str(repo.top), f"{FOLDER}/{session}", Stage.MAKING)
     try:
         place.write_note(state.root, note)
+        make_folder(place.index_path(state.root, session).parent)
         ignore = repo.top / ".relay/.gitignore"
         note = place.make_folder(note)
         if not ignore.exists():
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
-        left_out = _fill(repo, repo.top, note.path, 0)
+        filling = _Filling(state.root, session)
+        filling.fill(repo, repo.top, note.path, b"")
         keep.keep(repo, session)
-        note = replace(note, stage=Stage.READY)
+        modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
+        note = replace(note, stage=Stage.READY, modules=modules)
         place.write_note(state.root, note)
     except OSError as e:
         _give_up(repo, state, session)
@@ -64,7 +69,32 @@ def make(repo: Repository, state: State, session: str) -> Workspace:
     except BaseException:
         _give_up(repo, state, session)
         raise
-    return Workspace(note, {os.fsdecode(name): why for name, why in left_out.items()})
+    return Workspace(note, {os.fsdecode(name): why for name, why in filling.left_out.items()})
+
+
+def seen(repo: Repository, state: State, session: str) -> Elsewhere | None:
+    """The repository with the files of the session's workspace; None if there is no finished one."""
+    note = place.read_note(state.root, session)
+    return None if note is None or not place.is_sound(note) else seen_by(repo, state.root, note)
+
+
+def seen_by(repo: Repository, root: Path, note: Note) -> Elsewhere:
+    """The same for the workspace of a note; `root` is the folder of this machine's state."""
+    origin = repo.origin if isinstance(repo, Elsewhere) else repo
+    modules: dict[bytes, Elsewhere] = {}
+    whole = Elsewhere(origin, note.path, place.index_path(root, note.session), modules)
+    by_path = {b"": whole}
+    for number, name in enumerate(note.modules, start=1):
+        path = os.fsencode(name)
+        above = max((one for one in by_path if not one or path.startswith(one + b"/")), key=len)
+        outer = by_path[above]
+        inside = path[len(above) + 1 :] if above else path
+        module = module_at(outer.origin, inside)
+        if module is not None:
+            found = Elsewhere(module, note.path / name, place.index_path(root, note.session, number), {})
+            by_path[path] = found
+            outer.modules[inside] = found
+    return whole
 
 
 def remove(repo: Repository, state: State, session: str) -> None:
@@ -73,18 +103,21 @@ def remove(repo: Repository, state: State, session: str) -> None:
     Raises CannotRecord if something that gitrelay did not make is there.
     """
     note = place.read_note(state.root, session)
+    try:
+        if note is not None:
+            place.write_note(state.root, replace(note, stage=Stage.REMOVING))
+            if not place.remove_folder(note):
+                raise CannotRecord(
+                    f"{quote_path(note.path)} is not the folder that gitrelay made",
+                    hint="move it away, then try again",
+                    code=Code.BAD_FOLDER,
+                )
+        keep.let_go(repo, session)
+        place.forget(state.root, session)
+    except OSError as e:
+        raise cannot_write(note.path if note is not None else place.note_path(state.root, session), e) from e
     if note is not None:
-        place.write_note(state.root, replace(note, stage=Stage.REMOVING))
-        if not place.remove_folder(note):
-            raise CannotRecord(
-                f"{quote_path(note.path)} is not the folder that gitrelay made",
-                hint="move it away, then try again",
-                code=Code.BAD_FOLDER,
-            )
-    keep.let_go(repo, session)
-    place.note_path(state.root, session).unlink(missing_ok=True)
-    if repo.top is not None:
-        place.sweep(repo.top, FOLDER)
+        place.sweep(Path(note.top), FOLDER)
 
 
 def _give_up(repo: Repository, state: State, session: str) -> None:
@@ -92,23 +125,43 @@ def _give_up(repo: Repository, state: State, session: str) -> None:
         remove(repo, state, session)
 
 
-def _fill(repo: Repository, top: Path, target: Path, depth: int) -> dict[bytes, str]:
-    """Fill `target` with the repository at `top`, and with those inside it; returns what was left out."""
-    borrow.make(repo, target)
-    names = [name for name in _listed(repo) if name != b".relay" and not name.startswith(b".relay/")]
-    copied = copying.copy(names, top, target)
-    _write_index(repo, target, copied)
-    left_out = dict(copied.left_out)
-    for folder in copied.folders:
-        below, inside = top / os.fsdecode(folder), target / os.fsdecode(folder)
-        inside.mkdir(parents=True, exist_ok=True)
-        if depth < _DEPTH and os.path.lexists(below / ".git"):
-            try:
-                found = _fill(Repository.open(below), below, inside, depth + 1)
-            except RelayError as e:
-                found = {b"": e.message}
-            left_out |= {folder + b"/" + name: why for name, why in found.items()}
-    return left_out
+class _Filling:
+    """Fills a workspace: a repository, and those inside it.
+
+    `indexes`: the place of each submodule below the top, that of the top first, in the order of their indexes.
+    """
+
+    def __init__(self, root: Path, session: str) -> None:
+        self._root = root
+        self._session = session
+        self.indexes: list[bytes] = []
+        self.left_out: dict[bytes, str] = {}
+
+    def fill(self, repo: Repository, top: Path, target: Path, prefix: bytes, depth: int = 0) -> None:
+        """Fill `target` with the repository at `top`; `prefix` is its path below the caller's top, with a slash."""
+        borrow.make(repo, target)
+        names = [name for name in _listed(repo) if name != b".relay" and not name.startswith(b".relay/")]
+        copied = copying.copy(names, top, target)
+        _write_index(repo, target, copied)
+        if not prefix or self._is_module(repo):
+            mine = target / ".git/index"
+            kept = place.index_path(self._root, self._session, len(self.indexes))
+            if mine.exists():
+                shutil.copyfile(mine, kept)
+            self.indexes.append(prefix.rstrip(b"/"))
+        self.left_out |= {prefix + name: why for name, why in copied.left_out.items()}
+        for folder in copied.folders:
+            below, inside = top / os.fsdecode(folder), target / os.fsdecode(folder)
+            inside.mkdir(parents=True, exist_ok=True)
+            if depth < _DEPTH and os.path.lexists(below / ".git"):
+                try:
+                    module = module_at(repo, folder)
+                    self.fill(module or Repository.open(below), below, inside, prefix + folder + b"/", depth + 1)
+                except RelayError as e:
+                    self.left_out[prefix + folder + b"/"] = e.message
+
+    def _is_module(self, repo: Repository) -> bool:
+        return isinstance(repo, Elsewhere) or "modules" in repo.git_dir.parts
 
 
 def _listed(repo: Repository) -> list[bytes]:
@@ -118,9 +171,8 @@ def _listed(repo: Repository) -> list[bytes]:
 
 
 def _write_index(repo: Repository, target: Path, copied: copying.Copied) -> None:
-    source = repo.git_dir / "index"
     try:
-        data, written = source.read_bytes(), source.stat().st_mtime
+        data, written = repo.index.read_bytes(), repo.index.stat().st_mtime
     except FileNotFoundError:
         return
     mine = target / ".git/index"

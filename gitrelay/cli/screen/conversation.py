@@ -56,6 +56,7 @@ def _response(e: Exchange, width: int, colours: bool, now: float) -> Iterator[st
         e.response.peer or "",
         e.response.model or "",
         f"sandbox {e.response.sandbox}" if e.response.sandbox else "",
+        "in a workspace" if e.response.workspace == "isolated" else "",
         f"{e.response.denied} tool calls refused" if e.response.denied else "",
         f"commit {e.response.oid[:12]}",
     ]

@@ -17,7 +17,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     cls=GroupedCommand,
     groups={
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
-        "What the peer may do, and how": ("access", "model", "effort"),
+        "What the peer may do, and how": ("access", "isolate", "model", "effort"),
         "Limits": ("timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "key"),
         "Waiting": ("wait", "detach", "no_invoke"),
@@ -59,6 +59,12 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     shell_complete=candidates.access,
     help="What the peer may do: look, edit and run, or everything. Default write.",
 )
+@click.option(
+    "--isolate/--shared",
+    "isolate",
+    default=None,
+    help="Work in a copy of this tree, or in this tree itself. Default: relay.isolate.",
+)
 @click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")
 @click.option("--effort", metavar="E", help="Reasoning effort, handed to the peer. Default: the peer's own.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
@@ -88,6 +94,7 @@ def command(
     name: str | None,
     files: tuple[str, ...],
     access: str | None,
+    isolate: bool | None,
     model: str | None,
     effort: str | None,
     timeout: str | None,
@@ -134,7 +141,9 @@ def command(
     from gitrelay.cli import output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
-    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks)
+    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate)
+    if isolate and no_invoke:
+        raise click.UsageError("--no-invoke and --isolate exclude each other: nobody works there")
     if checks and no_invoke:
         raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:

@@ -1,0 +1,151 @@
+"""Whether a call gets a working tree of its own, and how that tree is seen.
+
+A call is isolated if its caller says so, else as `relay.isolate` says. Everything that is recorded of its files is then
+about the workspace (`workspace.workspace`), read with the caller's git directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import replace
+from typing import Final
+
+from gitrelay.errors import CannotRecord, Code, RelayError, UsageError
+from gitrelay.git.repository import Repository
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger import snapshot
+from gitrelay.ledger.ledger import Ledger, Tip
+from gitrelay.ledger.snapshot import Snapshot
+from gitrelay.ledger.worktree import FOLDER, SessionWorktree
+from gitrelay.protocol.words import Access
+from gitrelay.state.calls import Call
+from gitrelay.text import quote
+from gitrelay.workspace import place, workspace
+
+ISOLATED: Final = "isolated"
+SHARED: Final = "shared"
+MAX_FILES: Final = 100_000  # about 3 s of set-up
+_WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Access.FULL), "always": tuple(Access)}
+_DEFAULT: Final = "never"
+
+
+def is_wanted(repo: Repository, access: Access, given: bool | None) -> bool:
+    """Whether a call with `access` is isolated; `given` is what the command line says. Raises UsageError."""
+    values = repo.config.get("relay.isolate")
+    word, where = values[-1] if values else (_DEFAULT, "")
+    if word not in _WHICH:
+        raise UsageError(
+            f"relay.isolate {quote(word)} in {where}", hint=f"it is {', '.join(_WHICH)}", code=Code.BAD_CONFIG
+        )
+    most = limit(repo)
+    if given is not None:
+        return given
+    return access in _WHICH[word] and (most is None or files(repo) <= most)
+
+
+def limit(repo: Repository) -> int | None:
+    """`relay.isolateMax`: with more tracked files a call is not isolated unless it is asked for. Raises UsageError."""
+    values = repo.config.get("relay.isolatemax")
+    if not values:
+        return MAX_FILES
+    text, where = values[-1]
+    if text == "none":
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(
+            f"relay.isolateMax {quote(text)} in {where} is not a number of files",
+            hint="as 100000, or none",
+            code=Code.BAD_CONFIG,
+        )
+    return int(text)
+
+
+def files(repo: Repository) -> int:
+    """How many entries the index has, as its first bytes say (gitformat-index(5)); 0 without one."""
+    try:
+        with repo.index.open("rb") as f:
+            head = f.read(12)
+    except OSError:
+        return 0
+    return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
+
+
+def prepared(ledger: Ledger, session: str) -> tuple[Ledger, list[str]]:
+    """(the ledger as a call in the session's workspace sees it, what to tell). The caller holds the session's lock.
+
+    A workspace in which nothing was changed is made again from the caller's files as they are now; another one goes
+    on. Raises CannotRecord.
+    """
+    repo, state = ledger.repo, ledger.state
+    there = workspace.seen(repo, state, session)
+    note = place.read_note(state.root, session)
+    if there is not None and note is not None and note.base and note.top == str(repo.top):
+        now = snapshot.take(there, session)
+        if now is not None and now.tree != note.base:
+            return Ledger(there), []
+    made = workspace.make(repo, state, session)
+    seen = workspace.seen_by(repo, state.root, made.note)
+    first = snapshot.take(seen, session)
+    if first is not None:
+        place.write_note(state.root, replace(made.note, base=first.tree))
+    return Ledger(seen), [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]]
+
+
+def files_of(ledger: Ledger, call: Call) -> Repository:
+    """The repository with the files that the call works on."""
+    if not call.workspace:
+        return ledger.repo
+    found = workspace.seen(ledger.repo, ledger.state, call.session)
+    if found is None:
+        raise CannotRecord(
+            f"the workspace of {call.address} is gone",
+            hint="something has removed it; call again",
+            code=Code.BAD_FOLDER,
+        )
+    return found
+
+
+def files_of_exchange(ledger: Ledger, found: Exchange) -> Repository:
+    """The same for an exchange that has ended: its workspace if that is still there, else the caller's tree."""
+    isolated = found.request.workspace == ISOLATED
+    seen = workspace.seen(ledger.repo, ledger.state, found.address.session) if isolated else None
+    return ledger.repo if seen is None else seen
+
+
+def taken(ledger: Ledger, call: Call) -> Snapshot | None:
+    """The files that the call works on as they are now; None if nothing can be told of them."""
+    with contextlib.suppress(RelayError):
+        return snapshot.take(files_of(ledger, call), call.session)
+    return None
+
+
+def replies(ledger: Ledger, call: Call) -> SessionWorktree | None:
+    """Where the peer may put a response file; None if its workspace is gone."""
+    with contextlib.suppress(RelayError):
+        return SessionWorktree(files_of(ledger, call), ledger.state, call.session)
+    return None
+
+
+def lay_out(ledger: Ledger, call: Call) -> None:
+    """Put the session's messages where the request names them: below `.relay/` in the workspace."""
+    note = place.read_note(ledger.state.root, call.session)
+    if not call.workspace or note is None or call.request_commit is None:
+        return
+    tip: Tip | None = ledger.tips([call.request_commit])[0]
+    entries = tip.entries if tip is not None else ()
+    blobs = ledger.repo.objects([entry.oid for entry in entries])
+    messages = {entry.name: blob.data for entry, blob in zip(entries, blobs, strict=True) if blob is not None}
+    place.put_files(note, FOLDER, {".gitignore": b"*\n"})
+    place.put_files(note, f"{FOLDER}/{call.session}", messages)
+
+
+def word(call: Call) -> str:
+    """What the trailer Relay-Workspace says."""
+    return ISOLATED if call.workspace else SHARED
+
+
+def done(ledger: Ledger, session: str) -> None:
+    """Remove the session's workspace, if there is one. Raises CannotRecord."""
+    if place.read_note(ledger.state.root, session) is not None:
+        workspace.remove(ledger.repo, ledger.state, session)
