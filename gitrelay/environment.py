@@ -39,7 +39,7 @@ _KEPT: Final = frozenset(
         "GIT_CONFIG_NOSYSTEM",
         "GIT_CONFIG_COUNT",
         "GIT_CONFIG_PARAMETERS",  # `git -c name=value relay ...`
-        "GIT_COMMITTER_NAME",  # the user's identity, where it is not in the configuration
+        "GIT_COMMITTER_NAME",  # the user's identity, if it is not in the configuration
         "GIT_COMMITTER_EMAIL",
         "GIT_PAGER",  # the person's pager; `git --no-pager relay ...` sets it to cat
         "GIT_PAGER_IN_USE",  # git has started the pager itself (`git -p relay ...`)

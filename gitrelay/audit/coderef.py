@@ -1,4 +1,4 @@
-"""What a session's code ref keeps, beside the trees that its messages name. Pure, no I/O.
+"""What a session's code ref keeps, besides the trees that its messages name. Pure, no I/O.
 
 A message and the commit of the code ref that keeps its tree are written in one transaction of refs, so in the
 repository where a session was written the code ref keeps each named tree, in the order of the messages, and no

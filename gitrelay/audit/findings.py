@@ -8,7 +8,7 @@ from typing import Final
 _LOOK: Final = "git show {commit}"
 _REWRITTEN: Final = "compare with a clone or a remote: git relay fsck --witness REMOTE"
 _OBJECT: Final = "git fsck --full; fetch it from a clone that has it (git fetch --unshallow in a shallow clone)"
-# code -> (the rule in words, what to do where it is broken); docs/evidence.md has the same list
+# code -> (the rule in words, what to do if it is broken); docs/evidence.md has the same list
 RULES: Final[dict[str, tuple[str, str]]] = {
     "ref-name": ("a session's branch is named relay/SLUG, or after a one-shot", "git branch -m relay/NAME SLUG"),
     "ref-broken": ("a session's ref can be read", "git reflog has its last commits; git update-ref puts it back"),

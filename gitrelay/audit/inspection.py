@@ -191,7 +191,7 @@ def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[
 
 
 def _odd_name(store: ObjectStore, ref: Ref, named: Collection[str]) -> Finding:
-    """A branch that is named as no session is; one that holds nothing of gitrelay's is somebody's own."""
+    """A branch that is named as no session is; one without any commit of gitrelay is somebody's own."""
     code, words = "ref-name", f"{quote(ref.session)} is not the name of a session"
     if ref.session.lower() in named:
         code, words = "name-case", f"{quote(ref.session)} and {ref.session.lower()} differ only in capital letters"

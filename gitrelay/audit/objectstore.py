@@ -62,7 +62,7 @@ class ObjectStore:
         return found
 
     def kinds(self, oids: Sequence[str]) -> dict[str, str]:
-        """The kind of each object, MISSING where it is not there."""
+        """The kind of each object, MISSING if it is not there."""
         found: list[str] = []
         while len(found) < len(oids):
             stdin = "".join(f"{oid}\n" for oid in oids[len(found) :])
@@ -73,7 +73,7 @@ class ObjectStore:
         return dict(zip(oids, found, strict=True))
 
     def commits(self, tips: Sequence[str]) -> list[str]:
-        """The commits that can be reached from `tips`, none where one of them cannot be read."""
+        """The commits that can be reached from `tips`, none if one of them cannot be read."""
         try:
             return self._git("rev-list", "--stdin", stdin="".join(f"{tip}\n" for tip in tips)).decode().split()
         except GitError:

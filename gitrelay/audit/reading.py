@@ -111,7 +111,7 @@ def read_kept(
 
 @dataclass(frozen=True)
 class Around:
-    """What an audit knows beside the sessions' own objects.
+    """What an audit knows besides the sessions' own objects.
 
     `kept` are the trees of each session's code ref, `aside` those that commits name which were put aside, None for a
     session of which that cannot be told. `now` is in seconds since the epoch.

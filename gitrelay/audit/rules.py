@@ -110,7 +110,7 @@ def _root(history: History, step: Step) -> list[tuple[str, str]]:
 
 
 def _words(commit: Commit) -> list[tuple[str, str]]:
-    """What is odd in a commit beside its trailers: its headers, characters that are not seen, words like trailers."""
+    """What is odd in a commit besides its trailers: its headers, characters that are not seen, words like trailers."""
     said = [("headers", commit.strange)] if commit.strange else []
     alike = vocabulary.in_notes(commit.notes) if commit.notes else None
     if alike is not None:

@@ -134,7 +134,7 @@ class Tree:
         self._known = True
 
     def grow(self, commit: Commit, after: bytes | str) -> Step:
-        """The step to the raw tree `after`, a str where it cannot be had.
+        """The step to the raw tree `after`, a str if it cannot be had.
 
         The usual step, a file more, is told by building the tree that it must give.
         """

@@ -121,7 +121,7 @@ def _key_held(ledger: Ledger, key: str | None) -> Iterator[Exchange | None]:
 
 @contextlib.contextmanager
 def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]:
-    """(the session under its lock, its tip): a named session, opened where it is new, or a new one-shot.
+    """(the session under its lock, its tip): a named session, opened if it is new, or a new one-shot.
 
     A session that was opened here is taken back where the request could not be recorded in it.
     """

@@ -116,7 +116,7 @@ class Following:
         return _in_order(recorded, done)
 
     def exchanges(self, session: str) -> list[Exchange]:
-        """The exchanges of a session as they are, without their messages; none where it is gone or unreadable."""
+        """The exchanges of a session as they are, without their messages; none if it is gone or unreadable."""
         state = [self._tips.get(prefix + session) for prefix in (BRANCHES, ARCHIVE)]
         if self._known[0] != (session, state):
             try:

@@ -96,7 +96,7 @@ def compare_files(before: Print, after: Print) -> tuple[str, ...]:
 
 
 def compare(repo: Repository, before: Print, after: Print, own: str = "") -> Changes:
-    """What differs. Of gitrelay's refs those of the session `own` stay, the others may have grown."""
+    """What differs. The session `own` must be the same; other sessions may have grown."""
     if after.fault:
         return Changes(never=(f"what can be compared: {after.fault}",))
     files = list(_differences(before.files, after.files))
@@ -136,7 +136,7 @@ def _other_worktrees(repo: Repository) -> Iterator[tuple[Path, Path]]:
 
 
 def _is_sessions(repo: Repository, admin: Path, place: Path) -> bool:
-    """Whether a linked working tree is one of gitrelay's, in its own folder."""
+    """Whether a linked working tree belongs to a session."""
     return place.parent.name == FOLDER or repo.common_dir / "relay" in place.parents
 
 

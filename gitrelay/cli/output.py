@@ -114,7 +114,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
 
 
 def exchange_errors(e: Exchange) -> list[dict[str, str]]:
-    """The envelope's errors for an exchange: none where it went well."""
+    """The envelope's errors for an exchange: none if it went well."""
     if e.exit_code == OK:
         return []
     if e.response is None:
@@ -176,7 +176,7 @@ def print_exchanges(
 
 
 def worst(codes: Sequence[int]) -> int:
-    """The exit code that stands for several: the one that a caller must not miss."""
+    """The exit code of several: the one that a caller must not miss."""
     order = (7, 4, 5, 3, 6, 8, 1, 0)
     return min(codes, key=lambda c: order.index(c) if c in order else -1, default=OK)
 

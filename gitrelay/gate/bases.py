@@ -144,7 +144,7 @@ class Remotes:
         return self.repo.objects([f"{oid}^{{commit}}"])[0] is not None
 
     def _fetch(self, remote: str, ref: str) -> None:
-        """Bring the commits of a remote's branch here; no ref is moved. Where it fails they are not here."""
+        """Bring the commits of a remote's branch here; no ref is moved. If that fails they are not here."""
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap=")
         with contextlib.suppress(RelayError):
             self.repo.run(*_SLOW, *words, "--end-of-options", remote, ref, users=True)

@@ -1,7 +1,7 @@
 """Letting a change through without a verdict: an exception that a person signs off, recorded like any exchange.
 
 `gate` asks the person whether the change may go, and the person answers with the reason: two commits that keep every
-rule of a session, so that whoever reads the reviews finds the exceptions between them. The answer's `verify`
+rule of a session, so that a reader of the reviews finds the exceptions between them. The answer's `verify`
 is `skip`, because nothing was verified, and its trailers are the reason and a sign-off.
 """
 

@@ -1,7 +1,7 @@
 """Asking for a review: an ordinary call with read access in the session `review-<branch>`, bound to what is reviewed.
 
 What the reviewer is told refers to the change and does not quote it: subjects and file names are in the request
-as JSON strings, one line each, so that nothing in them can pass for words of gitrelay's. The policy is the
+as JSON strings, one line each, so that nothing in them can pass for gitrelay's words. The policy is the
 only text that comes from the repository as instructions, and it comes from the base branch.
 """
 

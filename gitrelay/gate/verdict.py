@@ -85,7 +85,7 @@ def _trees_trailers(trees: Sequence[str]) -> dict[str, str]:
 
 
 def trees_of(trailers: Mapping[str, str]) -> frozenset[str]:
-    """The trees that a request's trailers name beside that of its head."""
+    """The trees that a request's trailers name, besides that of its head."""
     found = (value.split() for key, value in trailers.items() if key == TREES or key.startswith(f"{TREES}-"))
     return frozenset(tree for part in found for tree in part)
 
@@ -120,7 +120,7 @@ class Review:
 
     @property
     def state(self) -> str:
-        """What it says of the change that it is bound to, where it counts."""
+        """What it says of the change that it is bound to, if it counts."""
         if self.bypass is not None:
             return BYPASSED
         if self.status == "pending":

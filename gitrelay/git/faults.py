@@ -94,7 +94,7 @@ def classified(args: Sequence[str], status: int, stderr: str) -> RelayError:
     if held:  # a git that was killed leaves its lock file behind
         return Busy(
             f"another git process holds {quote_path(Path(held[1]))}",
-            hint="wait for it; where no git runs, one was killed: remove that file",
+            hint="wait for it; if no git runs, one was killed: remove that file",
             code=Code.GIT_LOCKED,
         )
     for line in stderr.splitlines():

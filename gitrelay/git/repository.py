@@ -141,7 +141,7 @@ class Repository:
 
     @cached_property
     def config(self) -> dict[str, list[tuple[str, str]]]:
-        """Every setting: lower-cased section and key (the subsection as written) -> [(value, where it stands)]."""
+        """Every setting: lower-cased section and key (the subsection as written) -> [(value, the file it is in)]."""
         settings: dict[str, list[tuple[str, str]]] = {}
         fields = iter(self.run("config", "--null", "--show-origin", "--list").split(b"\0"))
         for origin in fields:
@@ -371,7 +371,7 @@ class Repository:
     def first_parents(self, revs: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
         """Every commit from `revs` on along first parents, newest first: id, parents, time, message.
 
-        The parents are ids with a blank between them, the time is seconds since the epoch, or '' where there is none.
+        The parents are ids with a blank between them, the time is seconds since the epoch, or '' if there is none.
         """
         if not revs:
             return iter(())  # git would take HEAD

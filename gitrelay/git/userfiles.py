@@ -55,7 +55,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Blobs:
-    """A change and what it replaces by what: object ids, all zeros where there is nothing."""
+    """A change and what it replaces by what: object ids, all zeros if there is nothing."""
 
     change: Change
     before: str

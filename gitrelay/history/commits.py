@@ -45,7 +45,7 @@ def by_halves(
 ) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:
     """(what `read` gives for all that can be read, why the rest cannot be).
 
-    Read again by halves where that fails: some 2 log n times for each that is damaged among n.
+    Read again by halves if that fails: some 2 log n times for each that is damaged among n.
     """
     if not wanted:
         return {}, {}

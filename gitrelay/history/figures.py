@@ -1,6 +1,6 @@
 """What calls came to, in figures: a sequence of exchanges -> counts, percentiles, sums. Pure, no I/O.
 
-What is not recorded is not known, and is never counted as nothing: beside every sum and percentile stands of how
+What is not recorded is not known, and is never counted as nothing: every sum and percentile says of how
 many calls it is known.
 """
 
@@ -24,11 +24,11 @@ TOKENS: Final = ("input", "cached", "output")
 
 @dataclass(frozen=True)
 class Checks:
-    """What peers claimed beside what gitrelay saw.
+    """What peers claimed, and what gitrelay saw.
 
     `checked` answered calls have a check. Of these, `agreed` claimed what the check came to, `no_claim` said `skip`,
     and of `unknown` the check did not end. An exchange's check is the first run of each of its commands, those
-    that were made on the answer itself; it fails where one of them failed or timed out.
+    that were made on the answer itself; it fails if one of them failed or timed out.
     """
 
     checked: int

@@ -163,7 +163,7 @@ def _is_own(one: userfiles.Changed) -> bool:
 
 
 def _status(repo: Repository, folder: Path) -> userfiles.Status:
-    """`git status`, also of the files that git was told not to look at; those are listed beside it."""
+    """`git status`, also of the files that git was told not to look at; those are listed at the same time."""
     hidden: list[tuple[list[bytes], list[bytes]]] = []
 
     def look() -> None:

@@ -5,7 +5,7 @@ not read-only without a person: `exit_plan_mode` is then approved by itself and 
 so read access is a policy that denies whatever it does not name. Its file tools refuse what git ignores,
 and the turns of a session are ignored, so those that it does not know are put into the prompt. An error
 comes as a `result` event on stdout, after up to ten attempts (a refused key: one); the exit code is the
-HTTP status modulo 256. Where no model is chosen, a small one grades the question first: one call more.
+HTTP status modulo 256. If no model is chosen, a small one grades the question first: one call more.
 """
 
 from __future__ import annotations

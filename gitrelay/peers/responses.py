@@ -1,4 +1,4 @@
-"""The response that a text holds: a response file or a JSON object of the schema, whatever stands around it.
+"""The response that a text holds: a response file or a JSON object of the schema, whatever is around it.
 
 A response counts if it is valid, addressed to the request and no echo of it. Two that contradict each other are none;
 a text that begins with a response file is that file, whatever it quotes.

@@ -89,7 +89,7 @@ def run(
         _thread(_wait, child, ended)
         stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
         lingered = stopped == _LINGERED
-    except BaseException:  # Ctrl-C, where it is run in the foreground
+    except BaseException:  # Ctrl-C, if it is run in the foreground
         stop(child.pid, lambda limit: _ended_within(child, limit))
         raise
     if stopped:

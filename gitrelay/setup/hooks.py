@@ -1,4 +1,4 @@
-"""Git hooks of gitrelay's in a repository: put there, taken away, listed.
+"""gitrelay's git hooks in a repository: put there, taken away, listed.
 
 They go where git looks: `core.hooksPath`, else the common git folder, which linked worktrees share. A hook that is
 there already is kept in `<hook>.d/`, the same file under the same name, and ours runs it first; `remove` puts it back.
@@ -206,7 +206,7 @@ def _refuse(hook: Hook, force: bool) -> None:
     folder = _kept_at(hook.path).parent
     if hook.state == FOREIGN and os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"{quote_path(hook.path)} is not gitrelay's, and {folder.name} beside it is in use",
+            f"{quote_path(hook.path)} is not gitrelay's, and {folder.name} next to it is in use",
             hint=f"add this line to the hook yourself: {_line(hook.name)}",
             code=Code.IN_THE_WAY,
         )

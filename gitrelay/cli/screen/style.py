@@ -32,7 +32,7 @@ def paint(text: str, look: str, colours: bool) -> str:
 
 
 def of_outcome(outcome: str) -> str:
-    """The look of how an exchange ended; the words beside it say the same."""
+    """The look of how an exchange ended; the words next to it say the same."""
     if outcome.startswith("error:"):
         return "bad"
     return _OUTCOMES.get(outcome, "faint")

@@ -1,4 +1,4 @@
-"""`git relay hooks install|remove|list`: git hooks of gitrelay's in a repository."""
+"""`git relay hooks install|remove|list`: gitrelay's git hooks in a repository."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=click.Choice(["warn", "block"]),
     help="With install pre-push: what happens to a push when no review can be had; kept as relay.gateUnevaluated.",
 )
-@click.option("--force", is_flag=True, help="Also replace or remove a hook of gitrelay's that was edited.")
+@click.option("--force", is_flag=True, help="Also replace or remove one of gitrelay's hooks that was edited.")
 @json_option
 @click.argument("action", type=click.Choice(["install", "remove", "list"]), metavar="install|remove|list")
 @click.argument("hooks", nargs=-1, metavar="[HOOK]...")

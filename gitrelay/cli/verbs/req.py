@@ -115,7 +115,7 @@ def command(
     worst, and each peer answers in a session of its own, S-PEER.
 
     With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
-    saw beside what the peer claims.
+    saw, besides what the peer claims.
 
     With --key K, an exchange of this repository that was asked under K is printed, or joined while it
     runs; one that ended without an answer is asked again. K belongs to one request: with another task,

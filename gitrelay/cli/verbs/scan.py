@@ -20,7 +20,7 @@ def command(sessions: tuple[str, ...], as_json: bool) -> int:
 
     With the rules of today, and the patterns of relay.redact, in all sessions or in those named, archived
     ones too: each finding with its address, commit, file, line and rule, never with the secret. Exit code 1
-    where there is one. Nothing is changed.
+    if there is one. Nothing is changed.
     """
     from gitrelay.audit import leaks
     from gitrelay.cli import output
