@@ -108,11 +108,10 @@ class Lock:
         """Whether the file of a lock that is held is gone from its path, so that others could take it."""
         return self._fd is not None and not self._is_at_path(self._fd)
 
-    def acquire(self, limit: float, *, waiting: Callable[[], None] | None = None, what: str = "") -> None:
-        """Take the lock within `limit` seconds, else raise Busy. `waiting` is called once if it is not free."""
+    def acquire(self, limit: float, what: str = "") -> None:
+        """Take the lock within `limit` seconds. Raises Busy, whose message names `what`."""
         deadline = time.monotonic() + limit
         pause = 0.001
-        told = False
         while not self.try_acquire():
             if time.monotonic() >= deadline:
                 raise Busy(
@@ -120,9 +119,6 @@ class Lock:
                     hint="try again; 'git relay status' shows what runs",
                     code=Code.LOCKED,
                 )
-            if waiting and not told:
-                waiting()
-                told = True
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
 
