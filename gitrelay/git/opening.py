@@ -7,10 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.errors import Code, UsageError
-from gitrelay.git.faults import classified
+from gitrelay.errors import CannotRecord, Code, RelayError, UsageError
+from gitrelay.git.faults import classified, last_line
 from gitrelay.git.run import execute
 from gitrelay.text import quote_path
+
+
+def no_repository(folder: Path, err: str) -> RelayError:
+    """The error if git finds no repository from `folder` on, or cannot open it; `err` is what git said."""
+    if "not a git repository" in err:
+        return UsageError(
+            f"{quote_path(folder)} is not in a git repository",
+            hint="change into one, or make one with 'git init'",
+            code=Code.NOT_A_REPOSITORY,
+        )
+    return CannotRecord(
+        f"git cannot open the repository at {quote_path(folder)}: {last_line(err)}", code=Code.GIT_CANNOT_OPEN
+    )
 
 
 def refuse_other(own: Path, common: Path, top: Path | None, folder: Path) -> None:

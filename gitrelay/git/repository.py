@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
-from gitrelay.git import limits
+from gitrelay.git import limits, version
 from gitrelay.git.faults import GitError, Hangs, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree, tree_entries
-from gitrelay.git.opening import refuse_other
-from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute, require_version
+from gitrelay.git.opening import no_repository, refuse_other
+from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute
 from gitrelay.protocol.record import Identity
 from gitrelay.text import quote_path
 
@@ -59,7 +59,6 @@ class Repository:
     @classmethod
     def open(cls, folder: Path) -> Repository:
         """The repository that `folder` is in. Raises UsageError if there is none, CannotRecord for git's faults."""
-        require_version()
         status, out, err = execute(
             folder,
             [
@@ -76,19 +75,12 @@ class Repository:
             top: Path | None = Path(lines[4])
         elif status != 0 and len(lines) == 4 and "work tree" in err:
             top = None
-        elif status != 0 and "not a git repository" in err:
-            raise UsageError(
-                f"{quote_path(folder)} is not in a git repository",
-                hint="change into one, or make one with 'git init'",
-                code=Code.NOT_A_REPOSITORY,
-            )
         else:
-            raise CannotRecord(
-                f"git cannot open the repository at {quote_path(folder)}: {last_line(err)}",
-                code=Code.GIT_CANNOT_OPEN,
-            )
+            version.require()  # an old git fails in ways of its own
+            raise no_repository(folder, err)
         git_dir = Path(lines[2])
         repo = cls(top, git_dir, Path(os.path.normpath(folder / lines[3])), lines[1])
+        version.require(repo.common_dir / "relay")
         refuse_other(repo.git_dir, repo.common_dir, repo.top, folder)
         if top is None and lines[0] == "false":
             # inside the .git folder of an ordinary repository

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from git.cmd import Git
 
 LIMIT: Final = 900.0  # seconds; the slowest that was seen is a first look at the files of a very large repository
-MINIMUM: Final = (2, 30)
 _PACKAGES: Final = ("git", "gitdb")
 SETTINGS: Final = (
     "core.hooksPath=/dev/null",  # --no-verify still runs post-commit, post-checkout and reference-transaction
@@ -167,10 +166,3 @@ def version() -> tuple[int, ...]:
             code=Code.NO_GIT,
         )
     return tuple(int(number) for number in found[1].split("."))
-
-
-def require_version() -> None:
-    found = version()
-    if found < MINIMUM:
-        wanted, have = (".".join(map(str, v)) for v in (MINIMUM, found))
-        raise CannotRecord(f"git {have} is too old", hint=f"install git {wanted} or newer", code=Code.GIT_TOO_OLD)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitrelay.errors import Code, IntegrityError, RelayError, UsageError
+from gitrelay.git import version
 from gitrelay.git.faults import BRING_BACK
 from gitrelay.git.objects import TreeEntry
 from gitrelay.git.repository import Repository
@@ -19,6 +20,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE, request_file, response_file
 from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
 from gitrelay.state.calls import identity_of
+from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
 from gitrelay.workspace.opening import repository
 
@@ -85,6 +87,14 @@ class Ledger:
         self.repo = repo
         _ = self.identity  # while it is here
         self.state = State(repo.common_dir, self._configured, lambda: repo.setting("core.sharedrepository"))
+
+    def prepare(self) -> None:
+        """Make the folder of the state, and note git's version there. Raises what `State.prepare` raises."""
+        self.state.prepare()
+        told = version.news()
+        if told is not None:
+            with contextlib.suppress(OSError):
+                write_whole(self.state.root / version.FILE, told)
 
     def _configured(self) -> Redactor:
         from gitrelay.ledger import redaction

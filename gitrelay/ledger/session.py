@@ -53,7 +53,7 @@ _TRIES: Final = 3  # times that objects are written before their loss is believe
 @contextlib.contextmanager
 def locked(ledger: Ledger, name: str, *, limit: float = _LOCK_LIMIT) -> Iterator[Session]:
     """The session under its lock. Raises Busy if the lock cannot be had within `limit` seconds."""
-    ledger.state.prepare()
+    ledger.prepare()
     with ledger.state.lock(name) as lock:
         lock.acquire(limit, what=f"session {name}")
         yield Session(ledger, name)

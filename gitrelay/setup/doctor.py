@@ -22,6 +22,7 @@ from gitrelay.calls import settings
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
 from gitrelay.git import run
 from gitrelay.git.repository import Repository
+from gitrelay.git.version import MINIMUM
 from gitrelay.ledger import fetching
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
@@ -75,14 +76,14 @@ def exit_code(rows: list[Finding]) -> int:
 
 
 def _git() -> Iterator[Finding]:
-    wanted = ".".join(map(str, run.MINIMUM))
+    wanted = ".".join(map(str, MINIMUM))
     try:
         have = run.version()
     except RelayError as e:
         yield Finding("git", "fail", e.message, e.hint)
         return
     text = ".".join(map(str, have))
-    if have < run.MINIMUM:
+    if have < MINIMUM:
         yield Finding("git", "fail", f"{text} is too old", f"install git {wanted} or newer")
     else:
         yield Finding("git", "ok", text)

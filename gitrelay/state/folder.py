@@ -7,6 +7,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
                              response.json (an answer that is not recorded yet), out.log, err.log,
                              reserve (space for that answer, given up when the disk is full)
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
+    git.json                 the version of git, until its program changes
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record
 
