@@ -148,6 +148,8 @@ class Code(StrEnum):
     NO_GIT = "no-git", "git is not installed"
     NO_HOOKS = "no-hooks", "git runs no hooks here"
     NO_LOCKS = "no-locks", "the file system of the repository has no locks"
+    NO_OPTION = "no-option", "the question has no such option"
+    NO_QUESTION = "no-question", "nothing is asked there"
     NO_REASON = "no-reason", "an exception needs a reason"
     NO_REVIEWER = "no-reviewer", "no reviewer is named"
     NO_SIGNATURES = "no-signatures", "signatures cannot be checked here"

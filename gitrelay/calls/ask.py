@@ -204,6 +204,8 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         Trailer.KEY: wanted.key or "",
         Trailer.TOOL: f"gitrelay {__version__}",
         Trailer.ASKED_CHECKS: _asked_checks(ledger, wanted),
+        Trailer.ASKED_MODEL: chosen.model or "",
+        Trailer.ASKED_EFFORT: chosen.effort or "",
         **wanted.binding,
     }
     held.notes += fetching.told_once(ledger)

@@ -13,8 +13,8 @@ class Order:
     """One request to one peer, or the same to several. `plan.make` checks it; nothing else does.
 
     `session` continues or opens a session; without it the call is a one-shot called `name`. `key` makes a call
-    idempotent. `invoke` False only records. `binding` are trailers that bind the request to commits
-    (`record.BINDING`) of the branch `bound`; its answer repeats them.
+    idempotent. `questions` False tells the peer to decide by itself. `invoke` False only records. `binding` are
+    trailers that bind the request to commits (`record.BINDING`) of the branch `bound`; its answer repeats them.
     """
 
     task: str
@@ -25,6 +25,7 @@ class Order:
     files: tuple[str, ...] = ()
     given: Given = field(default_factory=Given)
     key: str | None = None
+    questions: bool = True
     invoke: bool = True
     binding: Mapping[str, str] = field(default_factory=dict)
     bound: str = ""

@@ -193,7 +193,7 @@ def _with_notes(outcome: Outcome, call: Call, ending: Ending, transcript: Transc
 
 
 def _answered(call: Call, answer: Answer) -> Outcome:
-    response = Response(call.id, call.to, call.from_, answer.status, answer.verify, answer.body)
+    response = Response(call.id, call.to, call.from_, answer.status, answer.verify, answer.body, answer.reason)
     data = answer.data
     if data is not None:
         parsed = parse_response(data)

@@ -24,6 +24,9 @@ from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
 
 KEY_MAX: Final = 200
+NO_QUESTIONS: Final = (
+    "Ask nothing back: nobody can answer. Decide by yourself what is open, and write into your answer what you assumed."
+)
 CHECK_MAX: Final = 1000  # it is in a trailer
 
 
@@ -71,7 +74,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     leavingout.size_limit(repo)
     chosen = [_chosen(repo, peer, order) for peer in order.to]
     _check_key(repo, order.key)
-    task = _task(order.task, _references(repo, order.to, order.files))
+    task = _task(order.task, _references(repo, order.to, order.files), _no_questions(order))
     from_ = settings.caller(repo, order.from_)
     checks = tuple(checked(check) for check in order.given.checks)
     limit = settings.check_limit(repo) if checks else None
@@ -168,12 +171,25 @@ def _references(repo: Repository, to: Sequence[str], files: Sequence[str]) -> li
     return found
 
 
-def _task(task: str, files: Sequence[str]) -> str:
-    """The task with its file references. Raises UsageError for an empty, too large or binary one."""
+def _no_questions(order: Order) -> str:
+    """What a task ends with if the peer is to ask nothing back. Raises UsageError if the task is a command."""
+    if order.questions:
+        return ""
+    if Shell.name in order.to:
+        raise UsageError(
+            f"--no-questions does not go with --to {Shell.name}: its task is a command", hint="leave it out"
+        )
+    return NO_QUESTIONS
+
+
+def _task(task: str, files: Sequence[str], rule: str = "") -> str:
+    """The task with its file references and `rule`. Raises UsageError for an empty, too large or binary one."""
     if not task.strip():
         raise UsageError("the task is empty", hint="say what the peer is to do, or pipe it in", code=Code.EMPTY_TASK)
     if files:
         task = task + "\n\nFiles:\n" + "\n".join(f"- {file}" for file in files)
+    if rule:
+        task = f"{task}\n\n{rule}"
     try:
         data = task.encode()
         if len(data) > frontmatter.MAX_BYTES - 4096:

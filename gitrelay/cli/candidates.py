@@ -107,6 +107,14 @@ def running(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 
 
 @_beginning
+def questions(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
+    """The addresses of questions that wait for an answer."""
+    from gitrelay.history.questions import waiting
+
+    return [str(found.address) for found in waiting(ledger)]
+
+
+@_beginning
 def peers(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     from gitrelay.peers import registry
 

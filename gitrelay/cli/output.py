@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gitrelay.errors import OK, Code, RelayError
+from gitrelay.errors import OK, Code, Reason, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
 from gitrelay.protocol.names import Address
@@ -81,6 +81,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
     response = e.response
     answer = e.answer if e.response_data else None
     seconds = usage.amount(response.duration) if response else None
+    asked = e.question
     value: dict[str, Any] = {
         "address": str(e.address),
         "session": e.address.session,
@@ -94,6 +95,8 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "checked": e.checked,
         "recorded": e.recorded,
         "body": answer.body if answer else None,
+        "question": asked.text if asked else None,
+        "options": list(asked.options) if asked else [],
         "access": e.request.access,
         "workspace": e.request.workspace,
         "request_commit": e.request.oid,
@@ -128,6 +131,10 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
         ]
     if e.status == "done":
         return [{"code": Code.VERIFY_FAILED, "message": f"{e.address}: verify: fail", "hint": ""}]
+    asked = e.question
+    if asked is not None:
+        hint = f"git relay answer {e.address} TEXT" + (" or --option N" if asked.options else "")
+        return [{"code": Reason.NEEDS_INPUT, "message": f"{e.address}: {e.to} asks: {asked.text}", "hint": hint}]
     code = e.reason or "peer-error"
     first = e.answer.body.strip().splitlines()[0] if e.answer and e.answer.body.strip() else code
     return [{"code": code, "message": f"{e.address}: {first}", "hint": f"git relay show {e.address}"}]

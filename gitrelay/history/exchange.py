@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
 from gitrelay.history.outcome import outcome_of
-from gitrelay.protocol import names
+from gitrelay.protocol import names, question
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import Commit
 
 
@@ -61,6 +62,17 @@ class Exchange:
             return ()
         words = (self.response.shared or "").split()
         return tuple(word for word in words if names.is_address(word))
+
+    @property
+    def asks_back(self) -> bool:
+        """Whether the peer's answer is a question."""
+        return self.status == "error" and self.reason == question.NEEDS_INPUT
+
+    @property
+    def question(self) -> Question | None:
+        """What the peer asks back, None if it asks nothing; it needs the bodies. Raises what `answer` raises."""
+        answer = self.answer if self.asks_back and self.response_data else None
+        return None if answer is None else question.in_body(answer.body)
 
     @property
     def recorded(self) -> str | None:

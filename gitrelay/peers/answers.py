@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gitrelay.peers.base import Answer, Invocation
-from gitrelay.peers.responses import Address, Found, answer_in, squeezed, with_words
-from gitrelay.protocol import frontmatter, message
+from gitrelay.peers.responses import Address, Found, answer_in, squeezed, structured_answer, with_words
+from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
@@ -27,17 +27,28 @@ ANSWER_SCHEMA: Final[dict[str, Any]] = {
         "status": {"type": "string", "enum": list(message.STATUSES)},
         "verify": {"type": "string", "enum": list(message.VERDICTS)},
         "body": {"type": "string", "description": "the whole answer, in markdown"},
+        "reason": {"type": ["string", "null"], "enum": [question.NEEDS_INPUT, None]},
+        "question": {"type": ["string", "null"], "description": "with reason needs-input: what you need to know"},
+        "options": {
+            "type": ["array", "null"],
+            "items": {"type": "string"},
+            "description": f"with a question: at most {question.MOST_OPTIONS} answers to choose from",
+        },
     },
     "required": ["status", "verify", "body"],
     "additionalProperties": False,
 }
+# where a schema has to name every field as required (OpenAI's strict form): what is not asked is null
+STRICT_SCHEMA: Final[dict[str, Any]] = ANSWER_SCHEMA | {"required": list(ANSWER_SCHEMA["properties"])}
 
 STRUCTURED_LEAD: Final = """\
 Answer the request below. Your final message is the answer: status, verify and body (markdown), in the \
 structured form you were given; nothing has to be written to a file. verify is pass or fail only for what \
-you ran yourself, else skip. If you need to ask something back, say status error and ask it in the body.
+you ran yourself, else skip. If you cannot go on without an answer to a question, say status error, reason \
+needs-input, and give the question and, if there are any, up to six options; you are asked again with the answer.
 """  # the request's text follows, whole
 
+ASKING_LINE: Final = f"reason: {question.NEEDS_INPUT}"
 _EARLIER_MAX: Final = 256 * 1024  # characters that are kept of what was said before the last tool call
 
 
@@ -48,8 +59,9 @@ def written_lead(call: Invocation) -> str:
         "Answer the request below. Your final message is the answer; nothing has to be written to a file. It "
         "begins with these lines, with no words before them and no code fence around them, and where they say "
         f"'a | b' you choose one:\n\n{form}\n\n"
-        "verify is pass or fail only for what you ran yourself, else skip. If you need to ask something back, "
-        f"say status: error and ask it in your response.\n{call.continuing}"
+        "verify is pass or fail only for what you ran yourself, else skip. If you cannot go on without an answer to "
+        f"a question, say status: error, add the line '{ASKING_LINE}' after verify, and begin your response with the "
+        f"question as one paragraph, then up to six options as a list.\n{call.continuing}"
     )
 
 
@@ -205,7 +217,7 @@ def _last_structured(values: list[object]) -> tuple[Answer | None, str]:
         value = _loaded(value)
         own = (value.get("status"), value.get("verify")) if isinstance(value, dict) else None
         try:
-            answer = Answer(*message.structured(value))
+            answer = structured_answer(value)
         except BadMessage as e:
             fault = fault or str(e)
             blank = isinstance(value, dict) and isinstance(value.get("body"), str) and not value["body"].strip()

@@ -76,7 +76,8 @@ class Command:
 class Answer:
     """A structured answer, or (`data`) a response file's bytes as the peer printed them.
 
-    `plain`: the peer gave no more than the body; status and verify were added for it.
+    `plain`: the peer gave no more than the body; status and verify were added for it. `reason` is `needs-input` if it
+    asks something back.
     """
 
     status: str
@@ -84,6 +85,7 @@ class Answer:
     body: str
     data: bytes | None = None
     plain: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

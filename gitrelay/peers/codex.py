@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from gitrelay.peers import voice
-from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
+from gitrelay.peers.answers import STRICT_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
 from gitrelay.peers.responses import Address
@@ -43,7 +43,7 @@ class Codex:
 
     def command(self, call: Invocation) -> Command:
         schema = call.folder / "answer.schema.json"
-        schema.write_text(json.dumps(ANSWER_SCHEMA), "utf-8")
+        schema.write_text(json.dumps(STRICT_SCHEMA), "utf-8")
         # -s comes before `resume`, which knows no sandbox of its own and does not remember the last one
         argv = ["codex", "exec", "-s", _SANDBOX[call.access]]
         if call.access == Access.READ:  # a rule lets commands out of the sandbox, `git relay` among them

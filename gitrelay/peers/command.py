@@ -25,7 +25,11 @@ from gitrelay.protocol import frontmatter
 from gitrelay.text import ending, quote
 
 ACCESS: Final = ("write", "full", "read")  # the first that is configured names the peer's program
-_LEAD: Final = "Answer the request below: print your answer{file}, in the form that its Format block shows.\n{rule}\n"
+_LEAD: Final = (
+    "Answer the request below: print your answer{file}, in the form that its Format block shows.\n{rule}"
+    "If you cannot go on without an answer to a question, print status: error, the line 'reason: needs-input' after "
+    "verify, and as the body the question, then up to six options as a list.\n\n"
+)
 _FILE: Final = ", or write it to the file that its Reply line names"
 _LOOK: Final = "You have read access: look only; change no file and no ref, and run nothing that does.\n"
 _FIELD: Final = re.compile(r"\{(prompt-file|prompt|model|cwd|access)\}")

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Final
 
 from gitrelay.peers.base import Answer, Invocation
-from gitrelay.protocol import frontmatter, message
+from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import BadMessage
 
 _PLACES: Final = 100  # places of one text at which an answer is looked for
@@ -104,7 +104,8 @@ def with_words(found: Found, text: str) -> Answer:
     if not before and not after:
         return found.answer
     parts = (before, found.answer.body, after)
-    return Answer(found.answer.status, found.answer.verify, "\n\n".join(part for part in parts if part))
+    body = "\n\n".join(part for part in (parts if found.answer.reason is None else (parts[1], *parts[::2])) if part)
+    return Answer(found.answer.status, found.answer.verify, body, reason=found.answer.reason)
 
 
 def _whole_file(text: str, address: Address) -> tuple[Answer | None, str]:
@@ -118,7 +119,14 @@ def _whole_file(text: str, address: Address) -> tuple[Answer | None, str]:
     wrong = address.mismatch({"re": response.re, "from": response.from_, "to": response.to})
     if wrong:
         return None, wrong
-    return Answer(response.status, response.verify, response.body, data), ""
+    return Answer(response.status, response.verify, response.body, data, reason=response.reason), ""
+
+
+def structured_answer(value: object) -> Answer:
+    """The answer that a value of the schema gives. Raises BadMessage."""
+    status, verify, body = message.structured(value)
+    asks = isinstance(value, Mapping) and question.asks(value)
+    return Answer(status, verify, body, reason=question.NEEDS_INPUT if asks else None)
 
 
 def _files(text: str, address: Address, faults: list[str]) -> Iterator[Found]:
@@ -182,7 +190,7 @@ def _objects(text: str, address: Address, faults: list[str]) -> Iterator[Found]:
             continue  # something else, or a wrapper whose inside may be the answer
         at = end
         try:
-            answer = Answer(*message.structured(value))
+            answer = structured_answer(value)
         except BadMessage as e:
             if alone or len(own) == 3:
                 faults.append(str(e))

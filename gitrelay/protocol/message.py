@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay.protocol import names
+from gitrelay.protocol import names, question
 from gitrelay.protocol.frontmatter import BadMessage, cut_header, decode, expect, split_header
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.text import quote
@@ -151,9 +151,12 @@ def parse_response(data: bytes) -> Response:
 
 
 def structured(value: object) -> tuple[str, str, str]:
-    """(status, verify, body) of a structured answer. Raises BadMessage."""
+    """(status, verify, body) of a structured answer; a question that it asks begins the body. Raises BadMessage."""
     if not isinstance(value, dict):
         raise BadMessage(1, "the structured answer is not an object")
+    asked = question.of_value(value) if question.asks(value) else None
+    if asked is not None and isinstance(value.get("body"), str | None):
+        value = value | {"body": question.body_of(asked, value.get("body") or "")}
     answer = []
     for key, allowed in (("status", STATUSES), ("verify", VERDICTS), ("body", None)):
         field = value.get(key)

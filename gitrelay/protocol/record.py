@@ -51,6 +51,8 @@ class Trailer:
     BYPASS: Final = "Relay-Bypass"
     TOOL: Final = "Relay-Tool"
     ASKED_CHECKS: Final = "Relay-Asked-Checks"
+    ASKED_MODEL: Final = "Relay-Asked-Model"
+    ASKED_EFFORT: Final = "Relay-Asked-Effort"
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"

@@ -16,17 +16,21 @@ from gitrelay.errors import Code
 @click.command("ls")
 @click.option("--open", "only_open", is_flag=True, help="Only sessions that are not archived.")
 @click.option("--pending", is_flag=True, help="Only sessions with a request that is not answered.")
+@click.option("--questions", is_flag=True, help="The questions of peers that wait for an answer, instead of sessions.")
 @click.option(
     "--peer", metavar="P", shell_complete=candidates.peers, help="Only sessions whose last exchange was with this peer."
 )
 @click.option("--since", metavar="D", help="Only sessions that spoke within this time, as 2h or 7d.")
 @json_option
-def command(only_open: bool, pending: bool, peer: str | None, since: str | None, as_json: bool) -> int:
+def command(only_open: bool, pending: bool, questions: bool, peer: str | None, since: str | None, as_json: bool) -> int:
     """List the sessions.
 
-    For each: how many turns, who spoke last, its state, how long ago. The latest comes first.
+    For each: how many turns, who spoke last, its state, how long ago. The latest comes first. With
+    --questions: what a peer asked back and nobody has answered; 'git relay answer' answers it.
     """
     within = None if since is None else duration.parse(since, "--since")
+    if questions:
+        return _questions(peer, within, as_json)
 
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
@@ -96,3 +100,35 @@ def command(only_open: bool, pending: bool, peer: str | None, since: str | None,
     for error in errors:
         output.say(output.one_line(error["message"], error["hint"]))
     return code
+
+
+def _questions(peer: str | None, within: float | None, as_json: bool) -> int:
+    """Print the questions that wait, those of `peer` and of the last `within` seconds if that is asked for."""
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns
+    from gitrelay.history.questions import waiting
+    from gitrelay.ledger.ledger import open_ledger
+
+    now = time.time()
+    found = [
+        e
+        for e in waiting(open_ledger(Path.cwd()))
+        if (peer is None or peer in (e.to, e.from_))
+        and (within is None or (e.response is not None and now - e.response.time <= within))
+    ]
+    if as_json:
+        click.echo(output.envelope("ls", 0, [output.exchange_json(e) for e in found]))
+        return 0
+    if not found:
+        output.say("no questions")
+        return 0
+    table = []
+    for e in found:
+        asked = e.question
+        assert asked is not None and e.response is not None
+        age = duration.render(max(0.0, now - e.response.time))
+        words = output.safe(asked.text) + "".join(f" [{i}: {o}]" for i, o in enumerate(asked.options, 1))
+        table.append([str(e.address), e.to, age, output.safe(words)])
+    click.echo(columns(["ADDRESS", "PEER", "AGE", "QUESTION"], table))
+    output.say("answer one: git relay answer ADDRESS TEXT, or --option N")
+    return 0

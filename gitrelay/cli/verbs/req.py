@@ -18,6 +18,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     groups={
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
         "What the peer may do, and how": ("access", "isolate", "model", "effort"),
+        "Questions": ("no_questions",),
         "Limits": ("timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "key"),
         "Waiting": ("wait", "detach", "no_invoke"),
@@ -82,6 +83,9 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     help="Run CMD after the answer, and let its result decide the exit code; repeatable.",
 )
 @click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
+@click.option(
+    "--no-questions", is_flag=True, help="Tell the peer to ask nothing back, and to write down what it assumed."
+)
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
@@ -102,6 +106,7 @@ def command(
     first_output: str | None,
     checks: tuple[str, ...],
     key: str | None,
+    no_questions: bool,
     wait: str | None,
     detach: bool,
     no_invoke: bool,
@@ -138,7 +143,7 @@ def command(
     from gitrelay.calls import ask
     from gitrelay.calls.order import Order
     from gitrelay.calls.settings import Given
-    from gitrelay.cli import output
+    from gitrelay.cli import asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
     given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate)
@@ -148,7 +153,7 @@ def command(
         raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
-    order = Order(text, to, from_, session, name, files, given, key, invoke=not no_invoke)
+    order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke)
     if len(to) > 1:
         ledger, asked = ask.ask_each(Path.cwd(), order)
     else:
@@ -177,4 +182,5 @@ def command(
         sys.stderr.flush()
         found = until_answered(ledger, addresses, limit)
     replayed = {one.address: one.replayed for one in asked}
-    return output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed)
+    code = output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed)
+    return asking.until_answered(ledger, found[0], code) if len(to) == 1 and not as_json else code
