@@ -11,6 +11,7 @@ from typing import Final
 
 from gitrelay.calls import ask
 from gitrelay.calls.ask import Asked
+from gitrelay.calls.isolation import ISOLATED
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, UsageError
@@ -70,6 +71,7 @@ def order_of(found: Exchange, text: str) -> Order:
         model=request.trailers.get(Trailer.ASKED_MODEL),
         effort=request.trailers.get(Trailer.ASKED_EFFORT),
         checks=tuple(_checks(request.trailers.get(Trailer.ASKED_CHECKS, ""))),
+        isolate=None if request.workspace is None else request.workspace == ISOLATED,
     )
     task = _FRAME.format(text=text, id=address.id)
     return Order(task, (found.to,), session=address.session, given=given, key=key_of(address))
