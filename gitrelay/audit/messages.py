@@ -283,23 +283,13 @@ def _plain(text: str) -> str:
     return " ".join(seen.split())[:_LINE_MAX]
 
 
-OF_EACH: Final[tuple[Callable[[Record], Said], ...]] = (
-    _bytes,
-    _trailers,
-    _file_id,
-    _parties,
-    _subject,
-    _by,
-    _reason,
-    _words,
-    _head,
-    _review,
-    _bypass,
-    _check,
-    _committer,
-    _asked_for,
-    _vocabulary,
-)
+_OF_ALL: Final = (_bytes, _trailers, _file_id, _subject, _by, _words, _head, _review, _bypass, _vocabulary)
+# the rules for a message of each kind
+OF_EACH: Final[Mapping[str, tuple[Callable[[Record], Said], ...]]] = {
+    "req": _OF_ALL,
+    "res": (*_OF_ALL, _parties, _reason, _committer),
+    "check": (*_OF_ALL, _check, _committer, _asked_for),
+}
 
 
 def author_of(slug: str) -> tuple[str, str]:

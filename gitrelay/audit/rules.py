@@ -147,7 +147,7 @@ def _step(history: History, step: Step, turns: Turns) -> tuple[list[tuple[str, s
             said.append((code_of(data), f"{entry.name} ({entry.oid[:12]}) {data}"))
         elif data is not None and len(step.added or ()) == 1:
             record = Record(commit, entry.name, id_, kind, data, _value(kind, data, history.session), turns)
-            said += [one for rule in OF_EACH for one in rule(record)]
+            said += [one for rule in OF_EACH[kind] for one in rule(record)]
             if isinstance(record.value, Request):
                 turns.asked, turns.bound = record.value, binding_of(commit)
                 turns.request, turns.answer = commit, None

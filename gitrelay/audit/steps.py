@@ -24,7 +24,7 @@ _PEOPLE = re.compile(
 )
 _SIGNATURE = re.compile(r"gpgsig(?:-sha256)? |[ ]|\Z")
 _HIDDEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")  # git ends a message at a NUL; others move a cursor
-_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
+_TRAILER = re.compile(r"^([A-Za-z0-9][A-Za-z0-9-]*): (\S[^\n]*)$", re.MULTILINE)
 _IMPORTED = re.compile(r"Imported by [a-z0-9][a-z0-9-]*\.")
 
 
@@ -97,15 +97,16 @@ def parse_commit(oid: str, data: bytes, tree: str, parents: tuple[str, ...]) -> 
         strange = "a control character in its words"
     subject, _, body = text.partition("\n")
     notes, _, block = body.removesuffix("\n").rpartition("\n\n")
-    lines = block.removeprefix("\n").split("\n")
-    others = [line for line in lines if not _TRAILER.match(line)]
-    trailers = dict(line.split(": ", 1) for line in lines if line not in others)
+    block = block.removeprefix("\n")
+    found = _TRAILER.findall(block)
+    trailers = dict(found)
     if not body.startswith("\n"):
         fault = "no blank line behind the subject"
-    elif others:
-        fault = f"{quote(others[0])} is not a trailer" if others[0] else "there are no trailers"
+    elif len(found) != block.count("\n") + 1:
+        other = next(line for line in block.split("\n") if not _TRAILER.match(line))
+        fault = f"{quote(other)} is not a trailer" if other else "there are no trailers"
     else:
-        fault = "" if len({key.lower() for key in trailers}) == len(lines) else "a trailer is there twice"
+        fault = "" if len({key.lower() for key in trailers}) == len(found) else "a trailer is there twice"
     return Commit(
         oid=oid,
         tree=tree,
