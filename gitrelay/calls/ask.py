@@ -212,7 +212,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     refused = outer is not None and not outer.access.covers(wanted.needs)
     here = ledger
     if wanted.isolated and not refused:
-        here, told = isolation.prepared(ledger, held.name)
+        here, told = isolation.prepared(ledger, held.name, wanted.keep)
         held.notes += told
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED

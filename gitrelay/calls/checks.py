@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay import environment
-from gitrelay.calls import isolation
+from gitrelay.calls import isolation, surroundings
+from gitrelay.calls.surroundings import Trees
 from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.history.exchange import Exchange
@@ -45,21 +46,31 @@ def run(
     redactor: Redactor,
     cancelled: Callable[[], str | None],
     *,
-    env: Mapping[str, str] | None = None,
+    mark: str = "",
+    trees: Trees | None = None,
 ) -> CheckResult:
-    """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap."""
+    """Run one check in `place` and see how it ends. What it prints is streamed to `log`, with a cap.
+
+    `mark` tells its processes. One that would use a program of the caller's tree tells nothing of the workspace of
+    `trees`, and is `lost`.
+    """
     from gitrelay.process import child
     from gitrelay.process.log import Log
 
-    surroundings = environment.for_peer(os.environ, env or {})
-    found = program(command, place, surroundings)
+    around = environment.for_peer(os.environ, {environment.CALL: mark} if mark else {})
+    if trees is not None:
+        around = surroundings.of(trees, around)
+    found = program(command, place, around)
+    if trees is not None and (back := surroundings.leads_back(trees, named(command, place, around))):
+        why = f"not run: it would use {back}, in the caller's tree, and tell nothing of the files of the call"
+        return CheckResult(command, "lost", 0.0, why, found)
     capture = Capture(_HEAD, _TAIL, redactor)
     out = Log(log, redactor)
     try:
         end = child.run(
             ("sh", "-c", command),
             cwd=place,
-            env=surroundings,
+            env=around,
             stdin=b"",
             limits=Limits(wall=limit),
             listener=capture,
@@ -81,6 +92,12 @@ def run(
 
 def program(command: str, place: Path, environ: Mapping[str, str]) -> str:
     """The file that the command's first word is found as, links followed; '' if the shell finds it another way."""
+    found = named(command, place, environ)
+    return os.path.realpath(found) if found else ""
+
+
+def named(command: str, place: Path, environ: Mapping[str, str]) -> str:
+    """The same before links are followed."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -88,9 +105,9 @@ def program(command: str, place: Path, environ: Mapping[str, str]) -> str:
     word = next((word for word in words if not _ASSIGNMENT.match(word)), "")
     if "/" in word:
         path = place / word
-        return os.path.realpath(path) if path.is_file() else ""
+        return str(path) if path.is_file() else ""
     found = shutil.which(word, path=environ.get("PATH", os.defpath)) if word else None
-    return os.path.realpath(place / found) if found else ""
+    return str(place / found) if found else ""
 
 
 def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: float | None, by: By) -> list[CheckResult]:
@@ -117,7 +134,7 @@ def again(ledger: Ledger, address: Address, commands: Sequence[str], limit: floa
             )
         log = ledger.state.log_path(address, f"check-{int(time.time())}")
         ledger.state.prepare()
-        result = run(command, repo.top, limit, log, ledger.redactor, lambda: None)
+        result = run(command, repo.top, limit, log, ledger.redactor, lambda: None, trees=isolation.trees(repo))
         with locked(ledger, address.session) as held:
             tip = held.tip()
             if tip is None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from gitrelay.calls import isolation
 from gitrelay.errors import Busy, CannotRecord, Code, NobodyWorks, RelayError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -212,7 +213,9 @@ def settle(ledger: Ledger, session: str) -> str:
 
 def settle_all(ledger: Ledger) -> list[str]:
     """`settle` for every session with a call; returns why some could not be recorded: one is no matter of others."""
-    return [why for folder in ledger.state.calls() if (why := settle(ledger, folder.session))]
+    told = [why for folder in ledger.state.calls() if (why := settle(ledger, folder.session))]
+    isolation.heal(ledger)
+    return told
 
 
 def running(ledger: Ledger) -> list[tuple[Call, CallFolder]]:

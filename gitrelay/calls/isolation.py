@@ -11,19 +11,27 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from gitrelay.errors import CannotRecord, Code, RelayError, UsageError
+from gitrelay.calls import set_up
+from gitrelay.calls.surroundings import Trees
+from gitrelay.errors import CannotRecord, Code, Conflict, RelayError, UsageError
+from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.repository import Repository
 from gitrelay.history.exchange import Exchange
-from gitrelay.ledger import snapshot
+from gitrelay.ledger import applying, snapshot
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.ledger.worktree import FOLDER, SessionWorktree
+from gitrelay.protocol import names
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
 from gitrelay.text import quote
+from gitrelay.workspace import keep as keeping
 from gitrelay.workspace import place, workspace
+from gitrelay.workspace.place import Note, Stage
 
 ISOLATED: Final = "isolated"
+THEIRS: Final = "theirs"  # what was done in the workspace wins over what the caller changed since
+FRESH: Final = "fresh"  # a new workspace
 SHARED: Final = "shared"
 MAX_FILES: Final = 100_000  # about 3 s of set-up
 _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Access.FULL), "always": tuple(Access)}
@@ -71,25 +79,49 @@ def files(repo: Repository) -> int:
     return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
 
 
-def prepared(ledger: Ledger, session: str) -> tuple[Ledger, list[str]]:
+def prepared(ledger: Ledger, session: str, keep: str | None = None) -> tuple[Ledger, list[str]]:
     """(the ledger as a call in the session's workspace sees it, what to tell). The caller holds the session's lock.
 
-    A workspace in which nothing was changed is made again from the caller's files as they are now; another one goes
-    on. Raises CannotRecord.
+    A workspace in which nothing was changed is made again from the caller's files as they are now, and so is every one
+    with `keep` FRESH. Another one goes on, with what the caller has changed since merged in. Raises CannotRecord,
+    Conflict if that cannot be merged; with `keep` THEIRS it is left out then.
     """
+    heal(ledger, but=session)
     repo, state = ledger.repo, ledger.state
     there = workspace.seen(repo, state, session)
     note = place.read_note(state.root, session)
-    if there is not None and note is not None and note.base and note.top == str(repo.top):
+    if there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
         now = snapshot.take(there, session)
         if now is not None and now.tree != note.base:
-            return Ledger(there), []
+            return Ledger(there), _brought(ledger, there, note, keep)
     made = workspace.make(repo, state, session)
     seen = workspace.seen_by(repo, state.root, made.note)
+    set_up.run(ledger, made.note)
     first = snapshot.take(seen, session)
     if first is not None:
         place.write_note(state.root, replace(made.note, base=first.tree))
     return Ledger(seen), [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]]
+
+
+def _brought(ledger: Ledger, there: Repository, note: Note, keep: str | None) -> list[str]:
+    """Merge what the caller has changed since the last turn into the workspace; what to tell."""
+    callers = snapshot.here(ledger.repo)
+    told = []
+    if callers.tree != note.base:
+        try:
+            done = applying.apply(there, note.base, callers.tree)
+            told = [f"not brought into its workspace: {line}" for line in done.left]
+        except Conflict as e:
+            if keep != THEIRS:
+                paths = e.message.removeprefix("the changes do not apply here: ")
+                raise Conflict(
+                    f"your changes since the last turn of {note.session} conflict with its workspace: {paths}",
+                    hint="add '--keep theirs' (go on without your changes) or '--fresh' (a new copy of your tree)",
+                ) from e
+            told = ["its workspace goes on without your changes since the last turn"]
+        keeping.also(ledger.repo, note.session, callers.tree)
+        place.write_note(ledger.state.root, replace(note, base=callers.tree))
+    return told
 
 
 def files_of(ledger: Ledger, call: Call) -> Repository:
@@ -111,6 +143,12 @@ def files_of_exchange(ledger: Ledger, found: Exchange) -> Repository:
     isolated = found.request.workspace == ISOLATED
     seen = workspace.seen(ledger.repo, ledger.state, found.address.session) if isolated else None
     return ledger.repo if seen is None else seen
+
+
+def trees(repo: Repository) -> Trees:
+    """The caller's working tree and the workspace that `repo` is seen through, if it is."""
+    origin = repo.origin if isinstance(repo, Elsewhere) else repo
+    return Trees(str(origin.top), "" if origin is repo else str(repo.top))
 
 
 def taken(ledger: Ledger, call: Call) -> Snapshot | None:
@@ -143,6 +181,31 @@ def lay_out(ledger: Ledger, call: Call) -> None:
 def word(call: Call) -> str:
     """What the trailer Relay-Workspace says."""
     return ISOLATED if call.workspace else SHARED
+
+
+def heal(ledger: Ledger, *, but: str = "") -> None:
+    """Remove the workspaces that nobody will come back to: half made, half removed, of calls that were never recorded.
+
+    Never fails; one that is busy is left to the next command.
+    """
+    for note in place.notes(ledger.state.root):
+        if note.session == but or ledger.state.call(note.session).is_alive():
+            continue
+        with contextlib.suppress(RelayError, OSError):
+            lock = ledger.state.lock(note.session)
+            if not lock.try_acquire():
+                continue
+            with lock:
+                fresh = place.read_note(ledger.state.root, note.session)
+                if fresh is not None and not _is_wanted_again(ledger, fresh):
+                    workspace.remove(ledger.repo, ledger.state, note.session)
+
+
+def _is_wanted_again(ledger: Ledger, note: Note) -> bool:
+    if ledger.state.call(note.session).path.exists():
+        return True  # a call runs in it, or has died and is recorded first
+    tip = ledger.tip(note.session) if note.stage == Stage.READY else None
+    return tip is not None and not (names.is_one_shot(note.session) and len(tip.ids) < 2 and tip.pending is None)
 
 
 def done(ledger: Ledger, session: str) -> None:

@@ -47,6 +47,7 @@ class Plan:
     bound: str
     notes: tuple[str, ...] = ()  # for the person who asks
     isolated: bool = False
+    keep: str | None = None
 
     @property
     def needs(self) -> Access:
@@ -92,7 +93,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
         isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
-        plans.append(Plan(*words, notes, isolated))
+        plans.append(Plan(*words, notes, isolated, order.given.keep))
     return plans
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from gitrelay import environment
 from gitrelay.calls import checks, isolation
 from gitrelay.calls.outcome import Outcome, failed, reply_file
+from gitrelay.calls.surroundings import Trees
 from gitrelay.calls.watching import Overlap
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError
 from gitrelay.git.repository import Repository
@@ -143,10 +144,11 @@ def _status(session: Session, call: Call) -> str:
 def run_checks(ledger: Ledger, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> None:
     """Run the checks that the caller asked for, one after the other, and record each. The caller holds `alive`."""
     for command in call.checks:
-        env = {environment.CALL: call.check_mark}
+        trees = Trees(call.top, call.workspace)
         place = Path(call.place) if call.workspace or os.path.isdir(call.top) else ledger.repo.place
         overlap = Overlap(ledger.state, call.address, call.place)
-        result = checks.run(command, place, call.check_limit, folder.check_log, ledger.redactor, cancelled, env=env)
+        where = (place, call.check_limit, folder.check_log, ledger.redactor, cancelled)
+        result = checks.run(command, *where, mark=call.check_mark, trees=trees)
         shared = overlap.trailer()
         with held(ledger, call.session) as session:
             _record_check(session, call, result, shared)

@@ -47,6 +47,7 @@ class Given:
     first_output: str | None = None
     checks: tuple[str, ...] = ()
     isolate: bool | None = None
+    keep: str | None = None  # `theirs` or `fresh`, for the next turn in a workspace
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import continuation, isolation, settings
+from gitrelay.calls import continuation, isolation, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -128,7 +128,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     peer = registry.find(repo, call.to)
     own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address, call.access)
     own[environment.CALL] = call.mark
-    env = environment.for_peer(os.environ, own)
+    env = surroundings.of(surroundings.Trees(call.top, call.workspace), environment.for_peer(os.environ, own))
     follows, conversation = False, None
     if peer.capabilities.resumes and not call.one_shot and call.id != "01":
         before = exchanges.exchanges(ledger, call.session)

@@ -31,6 +31,9 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: never.",
     "relay.isolateMax": "A repository with more tracked files is not copied unless --isolate is given; none: no limit. "
     "Default: 100000.",
+    "relay.include": "A pattern, as in .gitignore, of ignored files that a workspace gets too; may be given often.",
+    "relay.worktreeInclude": "Whether the patterns in .worktreeinclude (as HEAD has it) count too. Default: true.",
+    "relay.setup": "A shell command that is run in every new workspace before the peer, as 'npm ci'.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",

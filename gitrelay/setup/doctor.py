@@ -31,6 +31,7 @@ from gitrelay.setup import hooks, skills
 from gitrelay.state import lock
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
+from gitrelay.workspace import place
 
 _PACKAGES: Final = {
     "claude": "@anthropic-ai/claude-code",
@@ -58,7 +59,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         return rows
     with tempfile.TemporaryDirectory(prefix="git-relay-") as scratch:
         repo, state, row = _repository(folder, Path(scratch))
-        rows += [row, *_locks(state), _identity(repo), _signing(repo), *_fetches(repo)]
+        rows += [row, *_locks(state), *_workspaces(state), _identity(repo), _signing(repo), *_fetches(repo)]
         environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
         agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
@@ -133,6 +134,16 @@ def _locks(state: State) -> Iterator[Finding]:
         yield Finding("locks", "fail", e.message, e.hint)
     except OSError as e:
         yield Finding("locks", "fail", f"{quote_path(folder)}: {e.strerror}", hint)
+
+
+def _workspaces(state: State) -> Iterator[Finding]:
+    """A row for the workspaces that are there, with their size."""
+    found = place.notes(state.root)
+    if found:
+        names = ", ".join(note.session for note in found[:5]) + (f" and {len(found) - 5} more" if found[5:] else "")
+        size = sum(place.size(note) for note in found) / 1e6
+        text = f"{len(found)} with {size:.0f} MB: {names}"
+        yield Finding("workspaces", "ok", text, "git relay close SESSION, or git relay close --idle 7d")
 
 
 def _fetches(repo: Repository) -> Iterator[Finding]:

@@ -20,15 +20,35 @@ KEPT: Final = "refs/relay/workspaces/"
 _AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
 
 
-def keep(repo: Repository, session: str) -> None:
-    """Make the session's ref hold what the caller's HEAD, branches, tags and index need. Raises GitError."""
+def keep(repo: Repository, session: str, note: str) -> None:
+    """Make the session's ref hold what the caller's HEAD, branches, tags and index need. Raises GitError.
+
+    `note`, one line, is in the commit: what this machine knows of the workspace may be deleted at any time.
+    """
     oids = dict.fromkeys(oid for _, oid, points_to in lent_refs(repo) if not points_to)
     names = ["HEAD^{commit}", *(f"{oid}^{{commit}}" for oid in oids)]
     commits = [found.oid for found in repo.objects(names) if found is not None]
     tree = _index_tree(repo)
-    commit = repo.commit(tree, list(dict.fromkeys(commits)), f"keep {session}\n", _AUTHOR, sign=False)
+    commit = repo.commit(tree, list(dict.fromkeys(commits)), f"keep {session}\n\n{note}\n", _AUTHOR, sign=False)
     ref = KEPT + session
     repo.move_refs([(ref, commit, repo.ref(ref) or repo.no_object)], f"keep {session}")
+
+
+def also(repo: Repository, session: str, tree: str) -> None:
+    """Make the session's ref keep `tree` too. Raises GitError."""
+    ref = KEPT + session
+    at, its = repo.objects([ref, f"{ref}^{{tree}}"])
+    other = repo.commit(tree, [], "a tree of the caller's files\n", _AUTHOR, sign=False)
+    note = kept_note(repo, session).decode("utf-8", "replace")
+    parents = [*([at.oid] if at else []), other]
+    commit = repo.commit(its.oid if its else tree, parents, f"keep {session}\n\n{note}\n", _AUTHOR, sign=False)
+    repo.move_refs([(ref, commit, at.oid if at else repo.no_object)], f"keep {session}")
+
+
+def kept_note(repo: Repository, session: str) -> bytes:
+    """The note that `keep` was given, empty if there is none."""
+    found = repo.objects([KEPT + session])[0]
+    return found.data.partition(b"\n\n")[2].partition(b"\n\n")[2].strip() if found is not None else b""
 
 
 def let_go(repo: Repository, session: str) -> None:

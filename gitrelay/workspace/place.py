@@ -64,17 +64,29 @@ def write_note(root: Path, note: Note) -> None:
     """Raises OSError."""
     path = note_path(root, note.session)
     files.make_folder(path.parent)
-    files.write_whole(path, json.dumps({"version": VERSION, **asdict(note)}).encode())
+    files.write_whole(path, line_of(note).encode())
+
+
+def line_of(note: Note) -> str:
+    return json.dumps({"version": VERSION, **asdict(note)})
 
 
 def read_note(root: Path, session: str) -> Note | None:
     """The note, None if there is none or it cannot be read."""
     try:
-        value = json.loads(note_path(root, session).read_bytes())
+        return parse_note(note_path(root, session).read_bytes(), session)
+    except OSError:
+        return None
+
+
+def parse_note(data: bytes, session: str) -> Note | None:
+    """The note that `line_of` gave, None if `data` is none of this session."""
+    try:
+        value = json.loads(data)
         if value.pop("version") != VERSION:
             return None
         note = Note(**{**value, "stage": Stage(value["stage"]), "modules": tuple(value.get("modules", ()))})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return note if _is_below(note.name) and note.session == session else None
 
@@ -150,6 +162,16 @@ def remove_folder(note: Note) -> bool:
         return True
     finally:
         os.close(parent)
+
+
+def size(note: Note) -> int:
+    """Bytes of the files in a workspace, 0 if it is not there. Never raises."""
+    total = 0
+    for folder, _, names in os.walk(note.path):  # follows no link
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
 
 
 def forget(root: Path, session: str) -> None:

@@ -20,7 +20,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
-from gitrelay.workspace import borrow, copying, index, keep, place
+from gitrelay.workspace import borrow, copying, included, index, keep, place
 from gitrelay.workspace.place import Note, Stage
 
 FOLDER: Final = ".relay/.work"  # below the caller's top; no session can be named so
@@ -59,7 +59,7 @@ def make(repo: Repository, state: State, session: str) -> Workspace:
         place.write_note(state.root, note)
         filling = _Filling(state.root, session)
         filling.fill(repo, repo.top, note.path, b"")
-        keep.keep(repo, session)
+        keep.keep(repo, session, place.line_of(note))
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
         note = replace(note, stage=Stage.READY, modules=modules)
         place.write_note(state.root, note)
@@ -102,7 +102,7 @@ def remove(repo: Repository, state: State, session: str) -> None:
 
     Raises CannotRecord if something that gitrelay did not make is there.
     """
-    note = place.read_note(state.root, session)
+    note = place.read_note(state.root, session) or place.parse_note(keep.kept_note(repo, session), session)
     try:
         if note is not None:
             place.write_note(state.root, replace(note, stage=Stage.REMOVING))
@@ -141,7 +141,9 @@ class _Filling:
         """Fill `target` with the repository at `top`; `prefix` is its path below the caller's top, with a slash."""
         borrow.make(repo, target)
         names = [name for name in _listed(repo) if name != b".relay" and not name.startswith(b".relay/")]
-        copied = copying.copy(names, top, target)
+        more, left = included.chosen(repo, names) if not prefix else ([], {})
+        copied = copying.copy([*names, *more], top, target)
+        self.left_out |= left
         _write_index(repo, target, copied)
         if not prefix or self._is_module(repo):
             mine = target / ".git/index"

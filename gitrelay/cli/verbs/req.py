@@ -17,7 +17,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     cls=GroupedCommand,
     groups={
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
-        "What the peer may do, and how": ("access", "isolate", "model", "effort"),
+        "What the peer may do, and how": ("access", "isolate", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "key"),
@@ -66,6 +66,12 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     default=None,
     help="Work in a copy of this tree, or in this tree itself. Default: relay.isolate.",
 )
+@click.option(
+    "--keep",
+    type=click.Choice(["theirs"]),
+    help="If your changes since the last turn conflict with the workspace: go on there without them.",
+)
+@click.option("--fresh", is_flag=True, help="Begin with a new copy of this tree in the workspace.")
 @click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")
 @click.option("--effort", metavar="E", help="Reasoning effort, handed to the peer. Default: the peer's own.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
@@ -99,6 +105,8 @@ def command(
     files: tuple[str, ...],
     access: str | None,
     isolate: bool | None,
+    keep: str | None,
+    fresh: bool,
     model: str | None,
     effort: str | None,
     timeout: str | None,
@@ -146,7 +154,11 @@ def command(
     from gitrelay.cli import asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
-    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate)
+    given = Given(
+        access, model, effort, timeout, idle_timeout, first_output, checks, isolate, "fresh" if fresh else keep
+    )
+    if fresh and keep:
+        raise click.UsageError("--fresh and --keep exclude each other")
     if isolate and no_invoke:
         raise click.UsageError("--no-invoke and --isolate exclude each other: nobody works there")
     if checks and no_invoke:
