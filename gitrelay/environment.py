@@ -121,8 +121,16 @@ def scrub() -> dict[str, str]:
     if kept:
         os.environ[_FOR_PEERS] = json.dumps(kept)
     _found.clear()
-    _found.update({name: os.path.abspath(removed[name]) for name in ("GIT_DIR", "GIT_WORK_TREE") if removed.get(name)})
+    _found.update({name: _absolute(removed[name]) for name in ("GIT_DIR", "GIT_WORK_TREE") if removed.get(name)})
     return removed
+
+
+def _absolute(path: str) -> str:
+    """The path from the root; as it is if the current folder was removed, which the first git that runs there tells."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        return path
 
 
 _found: dict[str, str] = {}

@@ -98,7 +98,7 @@ class Remotes:
             return [tip.oid], False
         if now is None:
             self.tell(f"remote {quote(tip.remote)} has no branch {quote(tip.ref)}: {tip.tracking} does not count")
-            return [], True
+            return self._default_of(tip.remote) or [], True
         if not self._is_here(now):
             self._fetch(tip.remote, tip.ref)
         if now != tip.oid and not self._has(now, tip.oid):
@@ -107,7 +107,7 @@ class Remotes:
         return [now, tip.oid], True
 
     def _default_of(self, remote: str) -> list[str] | None:
-        """The default branch of a remote of which nothing is known here; None if it cannot be told."""
+        """The default branch of a remote as it is there, not as it is known here; None if it cannot be told."""
         if self.tell is None or not remote:
             return None
         try:
