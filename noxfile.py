@@ -6,8 +6,8 @@
 
 No session makes an environment of its own, so none needs the network. The tests that are `fast` are marked so; a test
 holds that each package has one. Randomised tests and those that kill processes try a few times in `tests`, and hundreds
-of times in `soak`; the docstring of each says how often. Limits of tests grow with the load of the machine, or by
-GITRELAY_TEST_PATIENCE.
+of times in `soak`; if values of several kinds meet, `tests` tries each value and `soak` each combination. The docstring
+of each module says so. Limits of tests grow with the load of the machine, or by GITRELAY_TEST_PATIENCE.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast", "types", "lint"]
 
 PYTHON = sys.executable
-SOAK = ("tests/faults", "tests/ledger/test_concurrency.py", "tests/redact", "tests/protocol", "tests/history")
+SOAK = ("faults", "ledger", "redact", "protocol", "history", "process", "peers", "git", "setup")
 
 
 @nox.session
@@ -38,8 +38,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """The randomised tests and the kill tests, hundreds of times; GITRELAY_TEST_SEED sets another seed."""
-    session.run(PYTHON, "-m", "pytest", *(session.posargs or SOAK), env={"GITRELAY_SOAK": "1"})
+    """The randomised tests and the kill tests, and every combination; GITRELAY_TEST_SEED sets another seed."""
+    folders = [f"tests/{name}" for name in SOAK]
+    session.run(PYTHON, "-m", "pytest", *(session.posargs or folders), env={"GITRELAY_SOAK": "1"})
 
 
 @nox.session

@@ -13,7 +13,7 @@ import pytest
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
 from support.newgit import require as require_newgit  # noqa: E402
-from support.repo import Repo, sealed_environment  # noqa: E402
+from support.repo import Repo, copy_of, sealed_environment  # noqa: E402
 from support.soak import rounds  # noqa: E402
 from support.waiting import eventually, patient, processes_with  # noqa: E402
 
@@ -95,3 +95,21 @@ def repo(tmp_path: Path, env: dict[str, str]) -> Repo:
     made = Repo(path, env)
     made.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
     return made
+
+
+@pytest.fixture(scope="session")
+def one_turn(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A repository with the session `s` of one turn; to be copied, not to be used."""
+    folder = tmp_path_factory.mktemp("one-turn")
+    made = Repo(folder / "repo", sealed_environment(folder / "home"))
+    made.path.mkdir()
+    made.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    done = made.relay("req", "--from", "uma", "--to", "shell", "--session", "s", "echo one")
+    assert done.code == 0, done.err
+    return made
+
+
+@pytest.fixture
+def answered(one_turn: Repo, tmp_path: Path, env: dict[str, str]) -> Repo:
+    """A repository with one commit, and with the session `s` of one turn: `echo one`, by the shell."""
+    return copy_of(one_turn, tmp_path / "repo", env)

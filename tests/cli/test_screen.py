@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from gitrelay.cli.screen import markdown, rows, table
 from gitrelay.cli.screen.table import Column
 from gitrelay.duration import ago
-from support.repo import Repo
+from support.repo import Repo, sealed_environment
 from support.terminal import on_terminal, required
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -60,13 +60,20 @@ def fake(repo: Repo, answer: str) -> None:
     repo.git("config", "relay.fake.plain", "true")
 
 
-def three_sessions(repo: Repo) -> None:
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A repository with three sessions, of which tests only read."""
+    folder = tmp_path_factory.mktemp("three")
+    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
+    repo.path.mkdir()
+    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
     task = "Fix the issues in the parser and add tests for every one of them, then run pytest to verify the whole"
     fake(repo, ANSWER)
     options = ("--from", "claude", "--to")
     assert repo.relay("req", *options, "fake", "--session", "auth-refactor", "--check", "exit 1", task).code == 1
     assert repo.relay("req", *options, "shell", "--session", "smoke-test", "exit 1").code == 1
     assert repo.relay("req", *options, "shell", "--session", "good", "true").code == 0
+    return repo
 
 
 def assert_harmless(raw: bytes) -> None:
@@ -80,11 +87,10 @@ def assert_harmless(raw: bytes) -> None:
         assert "\r" not in line, repr(line)
 
 
-def test_tables_fit_and_keep_what_matters(repo: Repo) -> None:
-    three_sessions(repo)
+def test_tables_fit_and_keep_what_matters(three: Repo) -> None:
     for columns in (40, 60, 80, 140):
         for verb in ("ls", "log"):
-            with on_terminal(repo, verb, columns=columns) as seen:
+            with on_terminal(three, verb, columns=columns) as seen:
                 assert seen.end() == 0
             text = seen.text
             assert all(cell_len(line) <= columns for line in seen.lines)
@@ -113,9 +119,8 @@ def test_what_runs_is_drawn_with_its_limits(repo: Repo) -> None:
         assert repo.relay("cancel", "s/01").code == 0
 
 
-def test_a_message_is_laid_out_and_nothing_of_it_is_lost(repo: Repo) -> None:
-    three_sessions(repo)
-    with on_terminal(repo, "show", "auth-refactor", rows=60) as seen:
+def test_a_message_is_laid_out_and_nothing_of_it_is_lost(three: Repo) -> None:
+    with on_terminal(three, "show", "auth-refactor", rows=60) as seen:
         assert seen.end() == 0
     text, raw = seen.text, seen.raw.decode()
     assert_harmless(seen.raw)
@@ -131,10 +136,10 @@ def test_a_message_is_laid_out_and_nothing_of_it_is_lost(repo: Repo) -> None:
     assert "\x1b[35mdef\x1b[0m" in raw and "\x1b[1mall\x1b[0m" in raw
     for colour in re.findall(r"\x1b\[([0-9;]*)m", raw):  # of the 16, and never a background
         assert set(colour.split(";")) <= {"", "0", "1", "2", "3", "4", "9", *map(str, range(31, 37))}, colour
-    with on_terminal(repo, "show", "auth-refactor/01", "--res", rows=60) as only:
+    with on_terminal(three, "show", "auth-refactor/01", "--res", rows=60) as only:
         assert only.end() == 0
     assert "request" not in only.text and "nested" in only.text
-    with on_terminal(repo, "show", "auth-refactor", "--raw", rows=90) as as_it_is:
+    with on_terminal(three, "show", "auth-refactor", "--raw", rows=90) as as_it_is:
         assert as_it_is.end() == 0
     assert "relay: 4" in as_it_is.text and "```python" in as_it_is.text
 
@@ -219,25 +224,23 @@ def test_cells_are_counted_not_characters() -> None:
 
 
 @pytest.mark.parametrize("given", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"GIT_CONFIG_COUNT": "1"}])
-def test_without_colours_the_words_say_it_all(repo: Repo, given: dict[str, str]) -> None:
-    three_sessions(repo)
+def test_without_colours_the_words_say_it_all(three: Repo, given: dict[str, str]) -> None:
     env = {**given, "GIT_CONFIG_KEY_0": "color.ui", "GIT_CONFIG_VALUE_0": "never"}
     for words in (("ls",), ("show", "auth-refactor"), ("diff", "good/01")):
-        with on_terminal(repo, *words, env=env, rows=60) as seen:
+        with on_terminal(three, *words, env=env, rows=60) as seen:
             assert seen.end() == 0
         assert b"\x1b" not in seen.raw, seen.raw
 
 
-def test_a_pipe_gets_plain_text(repo: Repo) -> None:
-    three_sessions(repo)
+def test_a_pipe_gets_plain_text(three: Repo) -> None:
     env = {"TERM": "xterm-256color", "COLUMNS": "40", "FORCE_COLOR": "1", "GIT_PAGER": "exit 9", "PAGER": "exit 9"}
     for words in (("ls",), ("log",), ("show", "good"), ("status",), ("diff", "good/01")):
-        plain = repo.relay(*words)
-        assert repo.relay(*words, env=env).raw == plain.raw or words == ("ls",)
+        plain = three.relay(*words)
+        assert three.relay(*words, env=env).raw == plain.raw or words == ("ls",)
         assert b"\x1b" not in plain.raw
-    assert "Fix the issues in the parser and add tests for every one of" in repo.relay("log", env=env).out
+    assert "Fix the issues in the parser and add tests for every one of" in three.relay("log", env=env).out
     for verb in ("log", "show good", "req --to shell true", "-h", "ls -h"):
-        loaded = repo.sh(f"{sys.executable} -X importtime -m gitrelay {verb} 2>&1 >/dev/null")
+        loaded = three.sh(f"{sys.executable} -X importtime -m gitrelay {verb} 2>&1 >/dev/null")
         modules = {line.rpartition("|")[2].strip() for line in loaded.splitlines() if line.startswith("import time:")}
         heavy = {name for name in modules if name.partition(".")[0] in ("rich", "markdown_it", "pygments")}
         assert "gitrelay.cli" in modules and not heavy, (verb, heavy)

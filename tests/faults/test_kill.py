@@ -1,7 +1,7 @@
 """Whoever is killed, whenever: the branch is valid, every recorded request is answered once anybody looks,
 the next call works, and no peer is left behind.
 
-40 kills and 12 times Ctrl-C; 1000 and 300 under GITRELAY_SOAK=1. The delays are random. The seed is fixed unless
+15 kills and 6 times Ctrl-C; 1000 and 300 under GITRELAY_SOAK=1. The delays are random. The seed is fixed unless
 GITRELAY_TEST_SEED says otherwise; a failure prints it, with the victim and the delay.
 """
 
@@ -27,9 +27,9 @@ from support.soak import rounds
 from support.waiting import eventually, patient, processes_with
 
 SEED = int(os.environ.get("GITRELAY_TEST_SEED", "20261121"))
-KILLS = rounds(40, 1000)
-INTERRUPTS = rounds(12, 300)
-BATCHES = 10
+KILLS = rounds(15, 1000)
+INTERRUPTS = rounds(6, 300)
+BATCHES = rounds(3, 10)
 SHORT = "echo begin; sleep 0.2; echo end"  # ends by itself
 LONG = "echo begin; exec sleep 300"  # has to be ended
 
@@ -196,14 +196,16 @@ def test_killed_at_any_moment(marked: Repo, batch: int) -> None:
     while hits < KILLS // BATCHES:
         tries += 1
         assert tries <= 3 * KILLS // BATCHES, "most kills come too late to hit anybody"
-        victim = VICTIMS[(batch + tries) % len(VICTIMS)]
+        victim = VICTIMS[(batch + hits) % len(VICTIMS)]
         delay = dice.uniform(0, length)
         look = dice.choice(("status", "show", "wait", "req"))
         try:
-            hits += _one_kill(marked, f"s{tries % 4}", victim, delay, look, call=tries % 2 == 0)
+            hit = _one_kill(marked, f"s{tries % 2}", victim, delay, look, call=tries % 2 == 0)
         except BaseException:
             print(f"seed {SEED}, batch {batch}, try {tries}: {victim} killed after {delay:.3f} s, then {look}")
             raise
+        hits += hit
+        length *= 1.0 if hit else 0.7  # it came too late: the machine has less to do than when it was measured
     for session in sessions(marked):
         assert_mended(marked, session, "req")
     assert_all_valid(marked)
@@ -360,14 +362,15 @@ def test_ctrl_c_in_a_terminal(marked: Repo) -> None:
 
 
 def _interrupt(repo: Repo, session: str, delay: float) -> bool:
-    """One Ctrl-C after `delay` seconds; False where python itself had not come to our program yet."""
+    """One Ctrl-C after `delay` seconds; False if python itself had not come to our program yet."""
     before = requests(repo, session)
     waiter = repo.start("req", "--from", "uma", "--to", "shell", "--session", session, LONG)
     time.sleep(delay)
+    used = sum(psutil.Process(waiter.pid).cpu_times()[:2])  # seconds of a processor, whatever else has them
     os.killpg(waiter.pid, signal.SIGINT)
     out, err = end_of(waiter, 60)
     if waiter.returncode in (1, -signal.SIGINT) and out == b"" and b"gitrelay/" not in err:
-        assert requests(repo, session) == before and delay < 0.5
+        assert requests(repo, session) == before and used < 0.5
         return False
     assert waiter.returncode == 130, (waiter.returncode, err)
     assert out == b""
@@ -385,18 +388,20 @@ def _interrupt(repo: Repo, session: str, delay: float) -> bool:
     return True
 
 
-@pytest.mark.parametrize("batch", range(3))
+@pytest.mark.parametrize("batch", range(BATCHES))
 def test_interrupted_at_any_moment(marked: Repo, batch: int) -> None:
     dice = random.Random(f"{SEED}-interrupt-{batch}")
     length = length_of_a_call(marked)
     done = tries = 0
-    while done < INTERRUPTS // 3:
+    while done < INTERRUPTS // BATCHES:
         tries += 1
-        assert tries <= INTERRUPTS
-        session = f"s{tries % 3}"
+        assert tries <= 10 * INTERRUPTS // BATCHES, "most come before our program runs"
+        session = f"s{tries % 2}"
         delay = dice.uniform(0, length)
         try:
-            done += _interrupt(marked, session, delay)
+            hit = _interrupt(marked, session, delay)
+            done += hit
+            length *= 1.0 if hit else 1.3  # it came too early: the machine has more to do than when it was measured
             assert_mended(marked, session, dice.choice(("status", "show", "req")))
         except BaseException:
             print(f"seed {SEED}, batch {batch}, try {tries}: Ctrl-C after {delay:.3f} s in {session}")
@@ -489,7 +494,7 @@ def test_everything_at_once(marked: Repo) -> None:
     """As when a container is stopped: waiter, supervisor, peer and their git are killed together."""
     dice = random.Random(f"{SEED}-everything")
     length = length_of_a_call(marked)
-    for n in range(8):
+    for n in range(rounds(3, 200)):
         delay = dice.uniform(0, length)
         waiter = marked.start("req", "--from", "uma", "--to", "shell", "--session", f"s{n % 2}", LONG)
         time.sleep(delay)

@@ -18,7 +18,7 @@ from support.gate import Gate, made
 from support.ledgercheck import assert_valid
 from support.markdown import rows
 from support.places import ROOT
-from support.repo import Repo
+from support.repo import Repo, copy_of
 from support.waiting import eventually, patient, processes_with
 
 WITHOUT_GIT_RELAY = "/usr/bin:/bin"
@@ -220,16 +220,15 @@ def test_the_short_cut_holds_only_while_session_policy_and_reviewer_are_as_they_
         "git update-ref -d refs/heads/relay/review-main": "missing",
         "echo x >>app.py; git commit -qam x": "stale",
     }
+    gate.repo.git("remote", "set-url", "origin", "../origin.git")  # each copy has its own
+    there = gate.there()
+    gate.commit()
+    assert gate.repo.relay("review").code == 0
+    line = "refs/heads/main {} refs/heads/main " + there + "\n"
     for number, (script, state) in enumerate(takes_back.items()):
         folder = gate.repo.path.parent / f"copy-{number}"
-        for name in ("repo", "origin.git"):
-            shutil.copytree(gate.repo.path.parent / name, folder / name, symlinks=True)
-        copy = Gate(Repo(folder / "repo", gate.repo.env), folder / "origin.git")
-        copy.repo.git("remote", "set-url", "origin", str(copy.origin))
-        there = copy.there()
-        copy.commit()
-        assert copy.repo.relay("review").code == 0
-        line = "refs/heads/main {} refs/heads/main " + there + "\n"
+        shutil.copytree(gate.origin, folder / "origin.git", symlinks=True)
+        copy = Gate(copy_of(gate.repo, folder / "repo", gate.repo.env), folder / "origin.git")
         assert hook(copy, line.format(copy.repo.git("rev-parse", "HEAD"))) == ""
         copy.repo.sh(script)
         now = line.format(copy.repo.git("rev-parse", "HEAD"))

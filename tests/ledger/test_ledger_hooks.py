@@ -10,7 +10,7 @@ import pytest
 
 from support.ledgercheck import assert_sound, assert_valid
 from support.places import ROOT
-from support.repo import BIN, Repo
+from support.repo import BIN, Repo, copy_of
 
 HOOKS = ROOT / "hooks"
 WITHOUT_GIT_RELAY = "/usr/bin:/bin"
@@ -33,15 +33,21 @@ def refs(repo: Repo) -> str:
 # -- reference-transaction ----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def template(one_turn: Repo, tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    made = copy_of(one_turn, tmp_path_factory.mktemp("kept") / "repo", one_turn.env)
+    for session in ("w", "old"):
+        assert made.relay("req", "--to", "shell", "--session", session, "true").code == 0
+    made.sh(f'cp {HOOKS}/reference-transaction "$(git rev-parse --git-path hooks)/"')
+    assert made.relay("close", "s").code == 0
+    assert made.relay("archive", "old").code == 0, "gitrelay's own git runs no hook"
+    return made
+
+
 @pytest.fixture
-def kept(repo: Repo) -> Repo:
+def kept(template: Repo, tmp_path: Path, env: dict[str, str]) -> Repo:
     """A repository with the hook: `s` closed, `w` with its worktree, `old` archived."""
-    for session in ("s", "w", "old"):
-        assert repo.relay("req", "--to", "shell", "--session", session, "true").code == 0
-    repo.sh(f'cp {HOOKS}/reference-transaction "$(git rev-parse --git-path hooks)/"')
-    assert repo.relay("close", "s").code == 0
-    assert repo.relay("archive", "old").code == 0, "gitrelay's own git runs no hook"
-    return repo
+    return copy_of(template, tmp_path / "repo", env)
 
 
 REWRITING = [

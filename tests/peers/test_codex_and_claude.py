@@ -1,6 +1,8 @@
 """The real codex and claude, called through gitrelay, with a scripted model behind them.
 
-What they do when all goes well, what is recorded when it does not, and that nothing stays behind.
+What they do when all goes well, what is recorded when it does not, and that nothing stays behind. What both do in
+the same code of gitrelay is tried with one of them (ONE, OTHER), and values are spread over the two; under
+GITRELAY_SOAK=1 each is tried with both.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from support.model_server import Answer, Cut, Hang, ModelServer, Shell, Status, 
 from support.realcalls import LIMIT, ask, ask_meanwhile, check_recorded, trailers
 from support.realcli import PINS, claude_env, codex_env, merged
 from support.repo import BIN, Repo, sealed_environment
+from support.soak import SOAK, covering
 from support.waiting import eventually, patient
 
 pytestmark = pytest.mark.realcli
 PEERS = ("codex", "claude")
+ONE, OTHER = (PEERS, PEERS) if SOAK else (PEERS[:1], PEERS[1:])
 Place = Callable[..., Repo]
 
 
@@ -41,8 +45,7 @@ def place(repo: Repo, mark: dict[str, str], tmp_path: Path) -> Place:
 # -- answers ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("access", ["read", "write"])
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("access", "peer"), covering(["read", "write"], PEERS))
 def test_a_question_takes_one_round_trip(place: Place, peer: str, access: str) -> None:
     with ModelServer([Answer(verify="pass", body="It is fine.")], Usage(input=5000, cached=4000, output=70)) as server:
         repo = place(server.url)
@@ -63,7 +66,7 @@ def test_a_question_takes_one_round_trip(place: Place, peer: str, access: str) -
     assert "Look at app.py." in server.requests[0].prompt
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_verdict_of_fail_is_exit_1(place: Place, peer: str) -> None:
     with ModelServer([Answer(verify="fail", body="Two tests fail.")]) as server:
         repo = place(server.url)
@@ -71,7 +74,7 @@ def test_a_verdict_of_fail_is_exit_1(place: Place, peer: str) -> None:
     check_recorded(repo, done, peer, None, 1)
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_an_error_that_the_peer_states_is_exit_3(place: Place, peer: str) -> None:
     with ModelServer([Answer(status="error", body="Which file?")]) as server:
         repo = place(server.url)
@@ -79,8 +82,7 @@ def test_an_error_that_the_peer_states_is_exit_3(place: Place, peer: str) -> Non
     check_recorded(repo, done, peer, None, 3)
 
 
-@pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("step", [Shell("echo x > work.txt"), Write("work.txt", "x\n")])
+@pytest.mark.parametrize(("step", "peer"), covering([Shell("echo x > work.txt"), Write("work.txt", "x\n")], PEERS))
 def test_a_review_cannot_write(place: Place, peer: str, step: Step) -> None:
     with ModelServer([step, Answer(body="Reviewed.")]) as server:
         repo = place(server.url)
@@ -140,7 +142,7 @@ def test_two_peers_take_two_turns_each(place: Place) -> None:
         assert f"+Answer {i}." in log
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_the_structured_answer_beats_a_reply_file(place: Place, peer: str) -> None:
     reply = f"---\nrelay: 4\nre: 01\nfrom: {peer}\nto: uma\nstatus: done\nverify: pass\n---\n\nFrom the file.\n"
     with ModelServer([Write(".relay/s/01.res.md", reply), Answer(body="From the event.")]) as server:
@@ -152,7 +154,7 @@ def test_the_structured_answer_beats_a_reply_file(place: Place, peer: str) -> No
     assert "the reply file, which does not count, says done, verify pass" in said
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_plain_words_are_no_answer_to_a_schema_and_are_kept(place: Place, peer: str) -> None:
     with ModelServer([Text("Just words.")]) as server:
         repo = place(server.url)
@@ -182,20 +184,12 @@ def test_refused_tool_calls_are_counted(place: Place, tmp_path: Path) -> None:
 # -- no answer -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("peer", "step", "reason"),
-    [
-        ("codex", Text(""), "no-output"),
-        ("claude", Text(""), "no-output"),
-        ("codex", Answer(verify="maybe"), "bad-output"),
-        ("claude", Answer(verify="maybe"), "bad-output"),
-        ("codex", Answer(body=""), "bad-output"),
-        ("claude", Answer(body=""), "bad-output"),
-        ("codex", Cut(), "unavailable"),
-        ("claude", Cut(), "unavailable"),
-    ],
-)
-def test_a_model_that_gives_no_answer(place: Place, peer: str, step: Step, reason: str) -> None:
+SILENCES = [(Text(""), "no-output"), (Answer(verify="maybe"), "bad-output"), (Answer(body=""), "bad-output")]
+
+
+@pytest.mark.parametrize(("end", "peer"), covering([*SILENCES, (Cut(), "unavailable")], PEERS))
+def test_a_model_that_gives_no_answer(place: Place, peer: str, end: tuple[Step, str]) -> None:
+    step, reason = end
     with ModelServer([step]) as server:
         repo = place(server.url, retries=1)
         repo.git("config", "relay.claude.env", "CLAUDE_CODE_MAX_RETRIES=1")
@@ -213,15 +207,17 @@ def test_a_cut_stream_is_tried_again(place: Place, peer: str) -> None:
     assert server.model_calls == 2
 
 
-@pytest.mark.parametrize(("status", "reason"), [(401, "auth"), (403, "auth"), (429, "quota"), (500, "peer-failed")])
-@pytest.mark.parametrize("peer", PEERS)
-def test_a_refusing_service(place: Place, peer: str, status: int, reason: str) -> None:
+REFUSALS = {401: "auth", 403: "auth", 429: "quota", 500: "peer-failed"}
+
+
+@pytest.mark.parametrize(("status", "peer"), covering([*REFUSALS], PEERS[::-1]))
+def test_a_refusing_service(place: Place, peer: str, status: int) -> None:
     with ModelServer([Status(status)]) as server:
-        repo = place(server.url, retries=1 if status == 500 else None)
+        repo = place(server.url, retries=1)
         if status != 401:  # gitrelay ends claude at the first refusal of its key, whatever it would try
             repo.git("config", "relay.claude.env", "CLAUDE_CODE_MAX_RETRIES=1")
         done = ask(repo, peer)
-    check_recorded(repo, done, peer, reason, 4)
+    check_recorded(repo, done, peer, REFUSALS[status], 4)
     if (peer, status) != ("codex", 500):  # which it calls "high demand"
         assert str(status) in done.out
 
@@ -248,7 +244,7 @@ def test_a_service_that_is_not_there(place: Place, peer: str) -> None:
     assert "reach its service" in done.out
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_model_that_hangs_is_no_output(place: Place, peer: str) -> None:
     with ModelServer([Hang()]) as server:
         repo = place(server.url)
@@ -269,7 +265,7 @@ def test_a_limit_tells_what_the_peer_was_retrying(place: Place, peer: str, statu
     assert server.model_calls > 1
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_model_that_hangs_later_is_idle(place: Place, peer: str) -> None:
     with ModelServer([Shell("echo one"), Hang()]) as server:
         repo = place(server.url)
@@ -280,7 +276,7 @@ def test_a_model_that_hangs_later_is_idle(place: Place, peer: str) -> None:
 # -- ends from outside -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_ctrl_c_cancels(place: Place, peer: str) -> None:
     """Nothing of the peer is left: the fixture `mark` looks."""
     with ModelServer([Hang()]) as server:
@@ -322,7 +318,7 @@ def test_a_peer_that_is_told_to_end_gives_no_answer(place: Place, peer: str) -> 
     assert sorted(p.name for p in repo.path.iterdir()) == [".git", ".relay", "app.py", "work.begun"]
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_call_outlives_its_waiter(place: Place, peer: str) -> None:
     command = "touch work.begun; for i in $(seq 300); do test -e work.go && break; sleep 0.1; done; echo over"
     with ModelServer([Shell(command), Answer(body="All the same.")]) as server:

@@ -2,6 +2,9 @@
 
 As test_codex_and_claude.py for codex and claude. These two have no schema for their final message: `Answer` is
 a response file in words.
+
+What both do in the same code of gitrelay is tried with one of them (ONE, OTHER), and the values of an access, a step
+or a status are spread over the two; under GITRELAY_SOAK=1 each is tried with both.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from support.model_server import Answer, Cut, Hang, ModelServer, Shell, Status, 
 from support.realcalls import ask, ask_meanwhile, check_recorded, trailers
 from support.realcli import PINS, gemini_env, merged, opencode_env
 from support.repo import BIN, Repo, sealed_environment
+from support.soak import SOAK, covering
 from support.waiting import eventually, patient
 
 pytestmark = pytest.mark.realcli
 PEERS = ("gemini", "opencode")
+ONE, OTHER = (PEERS, PEERS) if SOAK else (PEERS[:1], PEERS[1:])
 LIMIT = 120.0  # seconds for a call that is waited for; it takes 2 to 6 with nothing to wait for
 SLOW = 170.0  # opencode goes on for 80 seconds about a service that is not there
 Place = Callable[..., Repo]
@@ -54,8 +59,7 @@ def grades(server: ModelServer) -> int:
 # -- answers ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("access", ["read", "write", "full"])
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("access", "peer"), covering(["read", "write", "full"], PEERS))
 def test_a_question_takes_one_round_trip(place: Place, peer: str, access: str, tmp_path: Path) -> None:
     model = {"gemini": "gemini-2.5-pro", "opencode": "fake/scripted"}[peer]
     with ModelServer([Answer(verify="pass", body="It is fine.")], Usage(input=5000, cached=4000, output=70)) as server:
@@ -85,18 +89,18 @@ def test_gemini_without_a_model_lets_a_small_one_grade_the_question(place: Place
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [(Answer(verify="fail", body="Two fail."), 1), (Answer(status="error", body="Which?"), 3)]
+    ("ends", "peer"),
+    covering([(Answer(verify="fail", body="Two fail."), 1), (Answer(status="error", body="Which?"), 3)], PEERS),
 )
-@pytest.mark.parametrize("peer", PEERS)
-def test_a_verdict_and_an_error_have_their_exit_codes(place: Place, peer: str, answer: Answer, code: int) -> None:
+def test_a_verdict_and_an_error_have_their_exit_codes(place: Place, peer: str, ends: tuple[Answer, int]) -> None:
+    answer, code = ends
     with ModelServer([answer]) as server:
         repo = place(server.url)
         done = ask(repo, peer)
     check_recorded(repo, done, peer, None, code)
 
 
-@pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("step", [Shell("echo x > work.md"), Write("work.md", "x\n")])
+@pytest.mark.parametrize(("step", "peer"), covering([Shell("echo x > work.md"), Write("work.md", "x\n")], PEERS))
 def test_a_review_cannot_write(place: Place, peer: str, step: Step) -> None:
     with ModelServer([step, Answer(body="Reviewed.")]) as server:
         repo = place(server.url)
@@ -141,8 +145,7 @@ def test_a_project_cannot_widen_read_access(place: Place, peer: str) -> None:
     assert server.model_calls == 3
 
 
-@pytest.mark.parametrize("access", ["write", "full"])
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("access", "peer"), covering(["write", "full"], PEERS))
 def test_a_writer_edits_and_runs(place: Place, peer: str, access: str) -> None:
     script: list[Step] = [
         Write("work/new.py", "print(6 * 7)\n"),
@@ -225,7 +228,7 @@ def test_opencode_reads_the_turns_that_git_ignores(place: Place) -> None:
     assert "ocelot" in server.requests[-1].tool_results[0]
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_response_in_the_final_words_beats_a_reply_file(place: Place, peer: str) -> None:
     reply = response_file(peer, "From the file.")
     with ModelServer([Write(".relay/s/01.res.md", reply), Answer(body="From the event.")]) as server:
@@ -235,7 +238,7 @@ def test_a_response_in_the_final_words_beats_a_reply_file(place: Place, peer: st
     assert done.out.endswith("\n\nFrom the event.\n")
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_reply_file_beats_words(place: Place, peer: str) -> None:
     reply = response_file(peer, "From the file.")
     with ModelServer([Write(".relay/s/01.res.md", reply), Text("I wrote the reply file.")]) as server:
@@ -245,7 +248,7 @@ def test_a_reply_file_beats_words(place: Place, peer: str) -> None:
     assert done.out == reply
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_plain_words_are_the_body(place: Place, peer: str) -> None:
     with ModelServer([Text("Just words.\n\n- and a list\n")]) as server:
         repo = place(server.url)
@@ -254,7 +257,7 @@ def test_plain_words_are_the_body(place: Place, peer: str) -> None:
     assert done.out == response_file(peer, "Just words.\n\n- and a list", "skip")
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_response_file_behind_words_and_in_a_fence_is_found(place: Place, peer: str) -> None:
     words = f"Here it is:\n\n```markdown\n{response_file(peer, 'Two tests fail.', 'fail')}```\n"
     with ModelServer([Text(words)]) as server:
@@ -264,7 +267,7 @@ def test_a_response_file_behind_words_and_in_a_fence_is_found(place: Place, peer
     assert done.out == response_file(peer, "Here it is:\n\nTwo tests fail.", "fail")
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_response_file_that_is_only_quoted_is_not_the_answer(place: Place, peer: str) -> None:
     words = f"The earlier answer was:\n\n{response_file(peer, 'Fine.', 'fail').replace('re: 01', 're: 07')}"
     with ModelServer([Text(words)]) as server:
@@ -277,31 +280,30 @@ def test_a_response_file_that_is_only_quoted_is_not_the_answer(place: Place, pee
 # -- no answer -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("step", "reason"),
-    [
-        (Answer(verify="maybe"), "bad-output"),
-        (Answer(body=""), "bad-output"),
-        (Text("---\nrelay: 4\nre: 99\nfrom: x\nto: y\nstatus: done\nverify: skip\n---\n\nHm.\n"), "bad-output"),
-    ],
-)
-@pytest.mark.parametrize("peer", PEERS)
-def test_an_answer_that_is_none(place: Place, peer: str, step: Step, reason: str) -> None:
+WRONG = [
+    Answer(verify="maybe"),
+    Answer(body=""),
+    Text("---\nrelay: 4\nre: 99\nfrom: x\nto: y\nstatus: done\nverify: skip\n---\n\nHm.\n"),
+]
+
+
+@pytest.mark.parametrize(("step", "peer"), covering(WRONG, PEERS))
+def test_an_answer_that_is_none(place: Place, peer: str, step: Step) -> None:
     with ModelServer([step]) as server:
         repo = place(server.url)
         done = ask(repo, peer)
-    check_recorded(repo, done, peer, reason, 4)
+    check_recorded(repo, done, peer, "bad-output", 4)
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"), [(401, "auth"), (403, "auth"), (429, "quota"), (500, "peer-failed"), (400, "peer-failed")]
-)
-@pytest.mark.parametrize("peer", PEERS)
-def test_a_refusing_service(place: Place, peer: str, status: int, reason: str) -> None:
+REFUSALS = {401: "auth", 403: "auth", 429: "quota", 500: "peer-failed", 400: "peer-failed"}
+
+
+@pytest.mark.parametrize(("status", "peer"), covering([*REFUSALS], PEERS))
+def test_a_refusing_service(place: Place, peer: str, status: int) -> None:
     with ModelServer([Status(status, headers=(("retry-after-ms", "1"),))]) as server:
         repo = place(server.url, attempts=1)
         done = ask(repo, peer)
-    check_recorded(repo, done, peer, reason, 4)
+    check_recorded(repo, done, peer, REFUSALS[status], 4)
     assert str(status) in done.out
 
 
@@ -342,7 +344,7 @@ def test_a_cut_stream(place: Place, peer: str) -> None:
     assert server.model_calls == 2
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_model_that_hangs_is_no_output(place: Place, peer: str) -> None:
     with ModelServer([Hang()]) as server:
         repo = place(server.url)
@@ -352,7 +354,7 @@ def test_a_model_that_hangs_is_no_output(place: Place, peer: str) -> None:
     assert "first-output limit of 25 s" in done.out
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_model_that_hangs_later_is_idle(place: Place, peer: str) -> None:
     with ModelServer([Shell("echo one"), Hang()]) as server:
         repo = place(server.url)
@@ -379,7 +381,7 @@ def test_ctrl_c_ends_a_running_command(place: Place, peer: str) -> None:
     assert sorted(p.name for p in repo.path.iterdir()) == [".git", ".relay", "app.py", "work.begun"]
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", OTHER)
 def test_cancel_while_the_model_thinks(place: Place, peer: str) -> None:
     with ModelServer([Hang()]) as server:
         repo = place(server.url)

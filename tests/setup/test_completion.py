@@ -1,4 +1,4 @@
-"""TAB in real shells, on a terminal, for `git-relay` and for `git relay`."""
+"""TAB in real shells, on a terminal, for `git-relay` and for `git relay`; GITRELAY_SOAK=1 has each in each shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.repo import Repo
+from support.repo import Repo, copy_of
+from support.soak import covering
 from support.terminal import Terminal, required
 
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
@@ -66,18 +67,25 @@ def completes(terminal: Terminal, typed: str, wanted: str) -> None:
     assert terminal.shows(lambda _: line_of(terminal) == ""), terminal.text
 
 
-def fill(repo: Repo) -> None:
+@pytest.fixture(scope="module")
+def template(one_turn: Repo, tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    made = copy_of(one_turn, tmp_path_factory.mktemp("filled") / "repo", one_turn.env)
     for session in ("auth-refactor", "auth-refactor", "smoke"):
-        assert repo.relay("req", "--to", "shell", "--session", session, "true").code == 0
-    repo.git("config", "relay.aider.command", "aider")
+        assert made.relay("req", "--to", "shell", "--session", session, "true").code == 0
+    made.git("config", "relay.aider.command", "aider")
+    return made
 
 
-@pytest.mark.parametrize("program", ["git relay", "git-relay"])
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_tab(repo: Repo, shell: str, program: str) -> None:
+@pytest.fixture
+def filled(template: Repo, tmp_path: Path, env: dict[str, str]) -> Repo:
+    """A repository with the sessions `auth-refactor` of two turns, `smoke` and `s`, and the peer `aider`."""
+    return copy_of(template, tmp_path / "repo", env)
+
+
+@pytest.mark.parametrize(("shell", "program"), covering(["bash", "zsh", "fish"], ["git relay", "git-relay"]))
+def test_tab(filled: Repo, shell: str, program: str) -> None:
     needs(shell)
-    fill(repo)
-    with shell_of(repo, shell) as terminal:
+    with shell_of(filled, shell) as terminal:
         completes(terminal, f"{program} doct", f"{program} doctor")
         completes(terminal, f"{program} show smo", f"{program} show smoke")
         completes(terminal, f"{program} diff auth-refactor/02", f"{program} diff auth-refactor/02")
@@ -90,23 +98,33 @@ def test_tab(repo: Repo, shell: str, program: str) -> None:
         assert terminal.shows("auth-refactor/02"), terminal.text
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_tab_says_nothing_where_there_is_nothing_to_say(repo: Repo, shell: str, tmp_path: Path) -> None:
-    """Outside of a repository, with refs that are no names, with hostile ones: no error, and nothing that would run."""
-    needs(shell)
-    fill(repo)
-    message = repo.sh("git commit-tree -m x $(git mktree </dev/null)").strip()
+@pytest.fixture
+def hostile(filled: Repo) -> Repo:
+    """The repository with refs below `relay/` that are no names of sessions."""
+    message = filled.sh("git commit-tree -m x $(git mktree </dev/null)").strip()
     for name in ("zz$(touch${IFS}owned)", "zz;touch$IFS-owned", "zz`id`", "zz'", 'zz"', "zz\u202e"):
-        repo.git("update-ref", f"refs/heads/relay/{name}", message)
+        filled.git("update-ref", f"refs/heads/relay/{name}", message)
+    return filled
+
+
+def test_nothing_is_offered_if_there_is_nothing_to_say(hostile: Repo, tmp_path: Path) -> None:
+    """Outside of a repository, with refs that are no names, with hostile ones: no error."""
+    repo = hostile
     offered = repo.relay("completion", "--complete", "--", "show", "")
-    assert set(offered.out.split()) == {"smoke", "auth-refactor"}
+    assert set(offered.out.split()) == {"smoke", "auth-refactor", "s"}
     assert repo.relay("completion", "--complete", "--", "show", "zz").out == ""
     for args in (("show", ""), ("req", "--to", ""), ("-C", "/nowhere", "show", ""), ("nonsense", ""), ("diff", "/")):
         done = repo.relay("completion", "--complete", "--", *args, cwd=tmp_path)
         assert (done.code, done.out, done.err) == (0, "", ""), args
     done = repo.relay("completion", "--complete", "--", "-C", str(repo.path), "show", "sm", cwd=tmp_path)
     assert done.out == "smoke\t\n"
-    with shell_of(repo, shell) as terminal:
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_says_nothing_if_there_is_nothing_to_say(hostile: Repo, shell: str) -> None:
+    """In the same places no shell shows an error, and nothing of a hostile ref runs."""
+    needs(shell)
+    with shell_of(hostile, shell) as terminal:
         terminal.type("git-relay show zz\t\t")
         terminal.type("\x15cd ..\r")
         assert terminal.shows(lambda text: text.count("ready>") >= 2), terminal.text
@@ -117,7 +135,7 @@ def test_tab_says_nothing_where_there_is_nothing_to_say(repo: Repo, shell: str, 
         completes(terminal, "git --no-pager -C repo relay doct", "git --no-pager -C repo relay doctor")
         for words in ("rror", "fatal", "Traceback", "not a git"):
             assert words not in terminal.text, terminal.text
-    assert not (repo.path / "owned").exists()
+    assert not (hostile.path / "owned").exists()
 
 
 def test_install_overwrites_its_own_file_and_no_other(repo: Repo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -106,6 +107,18 @@ class Repo:
     def subjects(self, session: str) -> list[str]:
         """The subjects of a session's commits, oldest first."""
         return self.git("log", "--reverse", "--format=%s", f"refs/heads/relay/{session}").splitlines()
+
+
+def copy_of(template: Repo, path: Path, env: Mapping[str, str]) -> Repo:
+    """A copy of a repository with its working tree and the worktrees below that, which name each other by paths."""
+    shutil.copytree(template.path, path, symlinks=True)
+    for note in path.glob(".git/worktrees/*/gitdir"):
+        worktree = Path(note.read_text().removesuffix("\n"))
+        if worktree.is_relative_to(template.path):
+            here = path / worktree.relative_to(template.path)
+            note.write_text(f"{here}\n")
+            here.write_text(f"gitdir: {note.parent}\n")
+    return Repo(path, env)
 
 
 def sealed_environment(home: Path) -> dict[str, str]:

@@ -48,21 +48,22 @@ def _install(at: int, root: str, log: str) -> None:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def point(event: str, args: tuple[object, ...]) -> str:
-        """What is about to be written, empty where nothing is."""
+        """What is about to be written, its git command or operation first; empty if nothing is."""
         if event == "subprocess.Popen":
             words = args[1]
             assert isinstance(words, list | tuple)
             named = [str(word) for word in words]
-            return "" if named[0].endswith("git") and _verb(named) in _READING else " ".join(named)
+            verb = _verb(named) if named[0].endswith("git") else "process"
+            return "" if verb in _READING else f"{verb}: {' '.join(named)}"
         if event == "open":
             path, _, flags = args
             makes = isinstance(flags, int) and flags & _MAKES and str(path).startswith(root)
-            return f"open {path}" if makes else ""
+            return f"open: {path}" if makes else ""
         if event == "os.mkdir" and os.path.exists(str(args[0])):
             return ""
         if event in _FILES:
             # inside rmtree names are relative to a folder's descriptor
-            return f"{event} {args}" if str(args[0]).startswith(root) or not os.path.isabs(str(args[0])) else ""
+            return f"{event}: {args}" if str(args[0]).startswith(root) or not os.path.isabs(str(args[0])) else ""
         return ""
 
     def hook(event: str, args: tuple[object, ...]) -> None:
