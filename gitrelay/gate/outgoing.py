@@ -18,7 +18,7 @@ from gitrelay.gate.bases import Covered, Remotes
 from gitrelay.gate.updates import Update, is_name
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
-from gitrelay.history import roots
+from gitrelay.ledger import roots
 from gitrelay.protocol import names
 from gitrelay.text import quote
 

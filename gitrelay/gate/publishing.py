@@ -9,7 +9,7 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.gate.settings import Settings
 from gitrelay.gate.updates import Update, is_name
 from gitrelay.git.repository import Repository
-from gitrelay.history import roots
+from gitrelay.ledger import roots
 from gitrelay.protocol.record import CODE
 from gitrelay.text import quote
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.git.faults import GitError
-from gitrelay.history import commits, roots
+from gitrelay.history import commits
 from gitrelay.history.exchanges import of_line
 from gitrelay.history.outcome import outcome_of
+from gitrelay.ledger import roots
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names

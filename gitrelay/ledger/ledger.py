@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from gitrelay.errors import Code, IntegrityError, RelayError, UsageError
 from gitrelay.git import version
 from gitrelay.git.faults import BRING_BACK
-from gitrelay.git.objects import TreeEntry
+from gitrelay.git.objects import Object, TreeEntry
 from gitrelay.git.repository import Repository
+from gitrelay.ledger import roots
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE, request_file, response_file
@@ -22,6 +23,7 @@ from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
 from gitrelay.state.calls import identity_of
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
+from gitrelay.text import quote
 from gitrelay.workspace.opening import repository
 
 if TYPE_CHECKING:
@@ -153,9 +155,20 @@ class Ledger:
                     hint="'git show-ref' tells what it is",
                     code=Code.NOT_A_SESSION,
                 )
+            self._refuse_strange(rev, commit)
             entries = tuple(self.repo.tree_entries(tree.data))
             tips.append(Tip(commit.oid, entries, head.oid if head else "unborn", commit.data))
         return tips
+
+    def _refuse_strange(self, rev: str, commit: Object) -> None:
+        """Raise UsageError for somebody's own branch that is named as a session's is: nothing is written to it."""
+        if b"\nRelay-" in commit.data or not rev.startswith((BRANCHES, ARCHIVE)) or roots.begins(self.repo, commit.oid):
+            return
+        raise UsageError(
+            f"{quote(rev.removeprefix('refs/heads/'))} is somebody's own branch: gitrelay did not begin it",
+            hint="use another name, or rename the branch with 'git branch -m'",
+            code=Code.NOT_A_SESSION,
+        )
 
     def place_of(self, address: names.Address) -> Path:
         """The path of the request's file in the session's worktree, while there is one."""

@@ -294,3 +294,12 @@ def test_the_print_sees_changes(busy_repo: Repo) -> None:
         after = untouched(repo)
         assert after != before, script
         before = after
+
+
+@pytest.mark.parametrize("words", ["req --to shell --session mine true", "archive mine", "close mine"])
+def test_a_branch_of_ones_own_below_relay_is_left_alone(repo: Repo, words: str) -> None:
+    repo.sh("git checkout -q -b relay/mine; git commit -q --allow-empty -m own; git checkout -q main")
+    before = repo.git("for-each-ref")
+    done = repo.relay(*words.split())
+    assert done.code == 2 and "'relay/mine' is somebody's own branch" in done.err, done.err
+    assert repo.git("for-each-ref") == before
