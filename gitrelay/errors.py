@@ -99,6 +99,7 @@ class Code(StrEnum):
     ARCHIVED = "archived", "the session is archived"
     BAD_ACCESS = "bad-access", "no such access, or the peer cannot be held to it"
     BAD_ADDRESS = "bad-address", "not the address of an exchange"
+    BAD_BUDGET = "bad-budget", "not a budget"
     BAD_BODY = "bad-body", "the answer is not text"
     BAD_CHECK = "bad-check", "a check cannot be recorded"
     BAD_CONFIG = "bad-config", "a value in git config is wrong"

@@ -85,7 +85,7 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     "Relay-Round": (_BOTH, _fits(_COUNT)),
     "Relay-Attempts": (_RES, _ANY),
     "Relay-Picked": (_RES, _ANY),
-    "Relay-Budget": (_REQ, _ANY),
+    Trailer.BUDGET: (_REQ, _ANY),
     Trailer.WORKER: (_RES, _ANY),
     "Relay-Job": (_RES, _ANY),
     "Relay-Epoch": (_RES, _ANY),

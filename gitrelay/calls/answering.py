@@ -18,6 +18,7 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
+from gitrelay.protocol.budget import CALL, Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Recorded
@@ -29,10 +30,11 @@ _FRAME: Final = "{text}\n\n(This answers your question in {id}; go on with that 
 def answer(
     folder: Path, ledger: Ledger, address: Address, *, text: str | None = None, option: int | None = None
 ) -> Asked:
-    """Ask the next turn of the session of the question at `address`: same peer, access, model, effort and checks.
+    """Ask the next turn of the session of the question at `address`, with what the call was made with.
 
-    The task is `text`, or the option with that number, from 1 on. Raises UsageError if nothing is asked at `address`,
-    if it is answered already, or if there is no such option; else what `ask.ask` raises.
+    That is peer, access, model, effort, checks and budget. The task is `text`, or the option with that number, from 1
+    on. Raises UsageError if nothing is asked at `address`, if it is answered already, or if there is no such option;
+    else what `ask.ask` raises.
     """
     found = exchanges.exchange(ledger, address)
     asked = found.question
@@ -71,6 +73,7 @@ def order_of(found: Exchange, text: str) -> Order:
         model=request.trailers.get(Trailer.ASKED_MODEL),
         effort=request.trailers.get(Trailer.ASKED_EFFORT),
         checks=tuple(_checks(request.trailers.get(Trailer.ASKED_CHECKS, ""))),
+        budget=_budget(request.trailers.get(Trailer.BUDGET, "")),
         isolate=None if request.workspace is None else request.workspace == ISOLATED,
     )
     task = _FRAME.format(text=text, id=address.id)
@@ -93,6 +96,12 @@ def _refuse_answered(ledger: Ledger, found: Exchange, order: Order) -> None:
                 hint=f"git relay show {later.address}",
                 code=Code.ANSWERED,
             )
+
+
+def _budget(text: str) -> tuple[str, ...]:
+    """The call's own budget as it was given; that of the session and the day come from the configuration."""
+    own = Held.from_trailer(text).cap(CALL)
+    return () if own is None else tuple(own.words())
 
 
 def _checks(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__
-from gitrelay.calls import inflight, isolation, plan, recording, within
+from gitrelay.calls import budget, inflight, isolation, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
@@ -208,6 +208,8 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         Trailer.ASKED_EFFORT: chosen.effort or "",
         **wanted.binding,
     }
+    holds = budget.held(ledger, wanted.caps, outer)
+    trailers[Trailer.BUDGET] = holds.to_trailer()
     held.notes += fetching.told_once(ledger)
     refused = outer is not None and not outer.access.covers(wanted.needs)
     here = ledger
@@ -238,6 +240,8 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         checks=wanted.checks,
         check_limit=wanted.check_limit,
         bound=wanted.bound,
+        budget=trailers[Trailer.BUDGET],
+        within=holds.within,
         workspace=str(here.repo.top) if here is not ledger else "",
     )
     folder = ledger.state.call(held.name)

@@ -50,6 +50,8 @@ _ADVICE: Final = {
     "sandbox": "Look at what has changed (git status); somebody else may have done it. What the peer said is below.",
     "access": "Ask for no more than the call has (--access), or leave it to the caller.",
     "recursion": "Do the work here, or let the outermost caller ask; 'git config relay.maxDepth N' allows more.",
+    "budget": "What it changed so far is in the working tree. Give it a larger --budget, or a smaller task; "
+    "'git relay stats --budget' shows what is left.",
     "lost": "The call may have done part of its work: look at the working tree, then call again.",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import isolation, settings
+from gitrelay.calls import budget, isolation, settings
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
@@ -19,6 +19,7 @@ from gitrelay.peers.base import Peer
 from gitrelay.peers.shell import Shell
 from gitrelay.process.values import Limits
 from gitrelay.protocol import frontmatter, names
+from gitrelay.protocol.budget import Amount, Held
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
@@ -48,6 +49,7 @@ class Plan:
     notes: tuple[str, ...] = ()  # for the person who asks
     isolated: bool = False
     keep: str | None = None
+    caps: tuple[tuple[str, str, Amount], ...] = ()
 
     @property
     def needs(self) -> Access:
@@ -93,7 +95,8 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
         isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
-        plans.append(Plan(*words, notes, isolated, order.given.keep))
+        caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
+        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, caps))
     return plans
 
 
@@ -109,6 +112,17 @@ def _notes(peer: Peer, chosen: CallSettings, task: str) -> tuple[str, ...]:
         f"{name} is not told that it has {chosen.access} access: what it changes is only seen afterwards; tell it with "
         f"{{access}} in relay.{name}.command, or set relay.{name}.{chosen.access}",
     )
+
+
+def _budget(
+    repo: Repository, peer: Peer, its: CallSettings, order: Order
+) -> tuple[tuple[tuple[str, str, Amount], ...], tuple[str, ...]]:
+    """(the caps of a call, what to tell the person of them). Raises UsageError."""
+    caps = budget.caps(repo, peer.name, order.given.budget)
+    blind = budget.unmeasured(Held(caps), peer.capabilities, budget.price(repo, its.model))
+    if not blind:
+        return caps, ()
+    return caps, (f"{peer.name} does not tell what it uses ({', '.join(blind)} not measured): only time holds it",)
 
 
 def _chosen(repo: Repository, peer: str, order: Order) -> CallSettings:

@@ -48,6 +48,7 @@ class Given:
     checks: tuple[str, ...] = ()
     isolate: bool | None = None
     keep: str | None = None  # `theirs` or `fresh`, for the next turn in a workspace
+    budget: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

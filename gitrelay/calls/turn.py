@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import continuation, isolation, settings, surroundings
+from gitrelay.calls import budget, continuation, isolation, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -19,10 +19,11 @@ from gitrelay.errors import Reason, RelayError, UsageError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
-from gitrelay.peers.base import Invocation, Peer, Transcript
+from gitrelay.peers.base import Capabilities, Invocation, Peer, Transcript
 from gitrelay.process import child
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending
+from gitrelay.protocol.budget import Held
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
@@ -48,6 +49,11 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         return failed(call.parties, Reason.UNAVAILABLE, f"the peer did not start: {why}")
     if turn.version is not None and not turn.version.supported:
         return failed(call.parties, Reason.UNAVAILABLE, turn.version.complaint(turn.peer))
+    caps = budget.of_call(ledger, call)
+    why = budget.exceeded(ledger, folder, call, caps, {}, {})
+    if why:
+        return failed(call.parties, Reason.BUDGET, f"it was not asked: {why}")
+    turn = turn.with_dollars(budget.left_usd(ledger, caps))
     cancelled = cancellation(folder)
     resumed = turn.conversation
     watch = Watch(ledger, call)
@@ -73,6 +79,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         **continued,
     }
     _tidy(turn, call)
+    notes += _not_measured(call, turn.peer.capabilities, usage)
     outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
     seen = watch.seen(folder.refused())
     if seen.sandbox is not None:
@@ -83,6 +90,14 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     else:
         notes += seen.notes
     return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
+
+
+def _not_measured(call: Call, able: Capabilities, usage: Mapping[str, str]) -> list[str]:
+    """A note for each unit of the call's budget that its peer told nothing of."""
+    known = {"cost_usd": "usd", "input": "tok", "output": "tok"}
+    told = {known[name] for name in usage if name in known}
+    blind = [unit for unit in budget.unmeasured(Held.from_trailer(call.budget), able, None) if unit not in told]
+    return [f"budget: {unit} not measured, {call.to} does not tell it" for unit in blind]
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,9 @@ class _Turn:
     conversation: Conversation | None
     follows: bool
     litter: tuple[str, ...]  # folders that are not there yet and that the peer's sandbox may leave, empty
+
+    def with_dollars(self, left: str | None) -> _Turn:
+        return replace(self, invocation=replace(self.invocation, budget_usd=left))
 
     def afresh(self) -> _Turn:
         return replace(self, invocation=replace(self.invocation, resume=None, unseen=()), conversation=None)
@@ -169,6 +187,8 @@ def cancellation(folder: CallFolder) -> Callable[[], str | None]:
 def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
     command = turn.peer.command(turn.invocation)
     reader = turn.peer.reader(turn.invocation)
+    able, earlier = turn.peer.capabilities, turn.conversation.spent if turn.conversation else {}
+    before = {name: str(value) for name, value in earlier.items() if name in able.cumulative}
     out_log = Log(folder.out_log, ledger.redactor)
     err_log = None if command.join else Log(folder.err_log, ledger.redactor)
     ending = child.run(
@@ -177,7 +197,7 @@ def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cance
         env={**turn.env, **command.env},
         stdin=command.stdin,
         limits=call.limits,
-        listener=reader,
+        listener=budget.Meter(ledger, folder, call, reader, before),
         out_log=out_log,
         err_log=err_log,
         cancelled=cancelled,

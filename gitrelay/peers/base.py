@@ -34,6 +34,8 @@ class Capabilities:
     litter: tuple[str, ...] = ()  # empty folders that its sandbox may leave in the working tree
     first_output: float | None = None  # seconds; the default first-output limit
     idle: float | None = None  # seconds; the default idle limit
+    measures: tuple[str, ...] = ()  # what its events tell of while it runs: `tok`, `usd`
+    reports: tuple[str, ...] = ()  # what they tell of at the end
     prompt_max: int | None = None  # bytes of a task; None if it does not travel on the command line
 
     def program_for(self, access: str) -> str:
@@ -51,6 +53,7 @@ class Invocation:
     model: str | None = None
     effort: str | None = None
     resume: str | None = None  # the id of the peer's own conversation
+    budget_usd: str | None = None  # dollars that are left, for a program that ends itself at them
     unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
 
     @property
@@ -120,6 +123,8 @@ class Reader(Protocol):
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; whether they show that the model is at work."""
         ...
+
+    # a reader of events has `spent` too: what was used so far, by name as in a transcript's `usage`
 
     def transcript(self, exit_code: int | None) -> Transcript:
         """What it came to; `exit_code` is None if the peer did not end by itself."""

@@ -38,6 +38,8 @@ class Claude:
         minimum=(2, 1),
         resumes=True,
         cumulative=("cost_usd",),
+        measures=("tok",),
+        reports=("tok", "usd"),
         gone=("no conversation found", "session not found"),
         first_output=300.0,
         idle=1200.0,  # its Bash tool ends or backgrounds a command after 600 s
@@ -50,6 +52,8 @@ class Claude:
             argv += ["--model", call.model]
         if call.effort:
             argv += ["--effort", call.effort]
+        if call.budget_usd:
+            argv += ["--max-budget-usd", call.budget_usd]
         argv += ["--resume", call.resume] if call.resume else ["--session-id", str(uuid.uuid4())]
         return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
@@ -82,6 +86,7 @@ class _Events(EventReader):
         self._retry: tuple[int | None, str] | None = None
         self._reset = ""
         self._refusal = False
+        self._calls: dict[object, dict[str, int]] = {}  # message id -> its tokens: one model call each
 
     def event(self, event: dict[str, Any]) -> bool:
         kind = event.get("type")
@@ -104,6 +109,7 @@ class _Events(EventReader):
         if kind == "result":
             self._results.append(event)
             self._session = text_of(event, "session_id") or self._session
+            self.spent = _usage(event) or self.spent
             if _is_success(event):
                 self._said.end(event.get("structured_output"), text_of(event, "result"))
                 self.finished = True
@@ -134,6 +140,7 @@ class _Events(EventReader):
         self.finished = False  # it works on: a task in the background has ended
         self._refusal = text_of(message, "stop_reason") == "refusal"
         key = text_of(message, "id") or object()
+        self._count(message, key)
         for block in blocks:
             if text_of(block, "name") == _ANSWER_TOOL:
                 self._said.calls.append(block.get("input"))
@@ -142,6 +149,16 @@ class _Events(EventReader):
             elif text := text_of(block, "text"):
                 self._said.say(text, key)
         return True
+
+    def _count(self, message: object, key: object) -> None:
+        """A message comes once for each of its blocks, with the same usage; what it says last counts."""
+        usage = message.get("usage") if isinstance(message, dict) else None
+        counts = _tokens(usage)
+        if not counts:
+            return
+        self._calls[key] = counts
+        names = dict.fromkeys(name for one in self._calls.values() for name in one)
+        self.spent = {name: str(sum(one.get(name, 0) for one in self._calls.values())) for name in names}
 
     def _stream(self, event: object) -> None:
         """Pieces of a message, which come if partial messages are asked for by the user's settings."""
@@ -175,7 +192,7 @@ class _Events(EventReader):
             model=self._model,
             peer_session=self._session,
             version=self._version,
-            usage=_usage(good[-1] if good else self._results[-1] if self._results else None),
+            usage=_usage(good[-1] if good else self._results[-1] if self._results else None) or self.spent,
         )
 
     def _error(self, good: list[dict[str, Any]]) -> tuple[str, str] | None:
@@ -208,6 +225,8 @@ class _Events(EventReader):
         words = text_of(result, "result") or " ".join(_words(result.get("errors"))) or _ENDINGS.get(subtype) or subtype
         if subtype == "error_max_structured_output_retries":
             return "bad-output", words
+        if subtype == "error_max_budget_usd":
+            return "budget", words
         reason = voice.reason_of_status(count_of(result, "api_error_status"), words)
         words = voice.with_times(words) or "error"
         return reason, f"{words}; {self._reset}" if self._reset and reason == "quota" else words
@@ -240,16 +259,26 @@ def _words(errors: object) -> list[str]:
     return [e for e in errors if isinstance(e, str)] if isinstance(errors, list) else []
 
 
+def _tokens(usage: object) -> dict[str, int]:
+    """The tokens that a `usage` of claude's tells. Its `input_tokens` are those beside the cache, read and written."""
+    counts = {
+        name: count
+        for name, key in (
+            ("input", "input_tokens"),
+            ("cached", "cache_read_input_tokens"),
+            ("written", "cache_creation_input_tokens"),
+            ("output", "output_tokens"),
+        )
+        if (count := count_of(usage, key)) is not None
+    }
+    written = counts.pop("written", 0)
+    if "input" in counts:
+        counts["input"] += counts.get("cached", 0) + written
+    return counts
+
+
 def _usage(result: dict[str, Any] | None) -> dict[str, str]:
-    usage: dict[str, str] = {}
-    for name, path in (
-        ("input", ("usage", "input_tokens")),
-        ("cached", ("usage", "cache_read_input_tokens")),
-        ("output", ("usage", "output_tokens")),
-    ):
-        count = count_of(result, *path)
-        if count is not None:
-            usage[name] = str(count)
+    usage = {name: str(count) for name, count in _tokens(result.get("usage") if result else None).items()}
     cost = result.get("total_cost_usd") if result else None
     if isinstance(cost, int | float) and not isinstance(cost, bool):
         usage["cost_usd"] = f"{cost:.6f}"

@@ -37,6 +37,7 @@ class Codex:
         litter=(".agents", ".aws", ".codex"),
         cumulative=("input", "cached", "output"),
         gone=("thread/resume failed", "no rollout found", "thread not found", "no conversation found"),
+        reports=("tok",),
         first_output=300.0,
         idle=1200.0,
     )
@@ -87,6 +88,7 @@ class _Events(EventReader):
                 count = count_of(event, "usage", key)
                 if count is not None:
                     self._usage[name] = str(count)
+            self.spent = dict(self._usage)
             return True
         elif kind == "turn.failed":
             self._failed = text_of(event, "error", "message") or "the turn failed"

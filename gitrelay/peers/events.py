@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gitrelay.process.capture import MARGIN, first_part
@@ -51,6 +51,7 @@ class EventReader:
     def __init__(self) -> None:
         self.fatal: tuple[str, str] | None = None
         self.finished = False
+        self.spent: Mapping[str, str] = {}  # what was used so far, as far as the events tell it
         self.garbled = 0
         self._broken: list[str] = []
         self._noise: deque[str] = deque(maxlen=_NOISE_LINES)

@@ -68,6 +68,7 @@ class Gemini:
         events=True,
         minimum=(0, 31),  # the first with --policy; 0.61 is what is tested
         resumes=True,
+        reports=("tok",),
         gone=("invalid session identifier", "no previous sessions found", "error resuming session"),
         first_output=300.0,  # it gives up by itself after 220 s
         idle=1200.0,

@@ -42,6 +42,16 @@ _CUT: Final = {
 _DENIED: Final = re.compile(r"permission|rejected|prevents you from", re.IGNORECASE)
 
 
+# what a step tells of its tokens; its `input` is that beside the cache, read and written
+_TOKENS: Final = (
+    ("input", ("input",)),
+    ("input", ("cache", "read")),
+    ("input", ("cache", "write")),
+    ("cached", ("cache", "read")),
+    ("output", ("output",)),
+)
+
+
 class OpenCode:
     name = "opencode"
     capabilities = Capabilities(
@@ -50,6 +60,8 @@ class OpenCode:
         events=True,
         minimum=(1, 1, 1),  # the first in which `permission` rules over every tool; 1.18 is what is tested
         resumes=True,
+        measures=("tok", "usd"),
+        reports=("tok", "usd"),
         gone=("session not found", "notfounderror"),
         first_output=300.0,
         idle=1200.0,
@@ -105,7 +117,7 @@ class _Events(EventReader):
 
     def _step(self, part: object) -> None:
         """The end of one model call; the last one ends the run."""
-        for name, path in (("input", ("input",)), ("cached", ("cache", "read")), ("output", ("output",))):
+        for name, path in _TOKENS:
             count = count_of(part, "tokens", *path)
             if count is not None:
                 self._tokens[name] = self._tokens.get(name, 0) + count
@@ -119,6 +131,13 @@ class _Events(EventReader):
         else:
             self.finished = self._terminal = True
             self._error = None
+        self.spent = self._usage()
+
+    def _usage(self) -> dict[str, str]:
+        usage = {name: str(count) for name, count in self._tokens.items()}
+        if self._cost:  # 0 is that of a model whose price it does not know
+            usage["cost_usd"] = f"{self._cost:.6f}"
+        return usage
 
     def transcript(self, exit_code: int | None) -> Transcript:
         self.close()
@@ -126,9 +145,6 @@ class _Events(EventReader):
         error = self._error
         if error is None and (answer is None or answer.plain):
             error = voice.own_words(self._said.final)
-        usage = {name: str(count) for name, count in self._tokens.items()}
-        if self._cost:  # 0 is that of a model whose price it does not know
-            usage["cost_usd"] = f"{self._cost:.6f}"
         return Transcript(
             answer=answer if error is None else None,
             terminal=self._terminal,
@@ -139,7 +155,7 @@ class _Events(EventReader):
             garbled=self.garbled,
             denied=tuple(self._denied),
             peer_session=self._session,
-            usage=usage,
+            usage=self._usage(),
         )
 
 

@@ -34,8 +34,11 @@ _TICK: Final = 0.2  # seconds between two looks for a cancellation
 class Listener(Protocol):
     """Reads a peer's stdout as it comes. `feed` says whether it shows progress; `fatal` ends the peer early."""
 
-    fatal: tuple[str, str] | None
-    finished: bool
+    @property
+    def fatal(self) -> tuple[str, str] | None: ...
+
+    @property
+    def finished(self) -> bool: ...
 
     def feed(self, data: bytes) -> bool: ...
 

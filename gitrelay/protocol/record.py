@@ -51,6 +51,7 @@ class Trailer:
     BYPASS: Final = "Relay-Bypass"
     TOOL: Final = "Relay-Tool"
     ASKED_CHECKS: Final = "Relay-Asked-Checks"
+    BUDGET: Final = "Relay-Budget"
     ASKED_MODEL: Final = "Relay-Asked-Model"
     ASKED_EFFORT: Final = "Relay-Asked-Effort"
     BY: Final = "Relay-By"

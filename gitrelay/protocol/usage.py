@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -13,6 +14,12 @@ def parse(text: str) -> dict[str, Decimal]:
     pairs = (part.partition("=") for part in text.split())
     found = {name: amount(value) for name, _, value in pairs}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def fresh(figures: Mapping[str, Decimal]) -> Decimal:
+    """The input tokens that no cache gave back. In older records `cached` may not be part of `input`."""
+    total, cached = figures.get("input", Decimal(0)), figures.get("cached", Decimal(0))
+    return total - cached if cached <= total else total
 
 
 def amount(text: str | None) -> Decimal | None:

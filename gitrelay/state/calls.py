@@ -48,6 +48,8 @@ class Call:
     home: str = ""  # the repository that the call belongs to, as `identity_of` says; a copy of it has another
     supervisor: int | None = None  # its pid while the peer runs: what the peer leaves behind becomes its child
     workspace: str = ""  # the path of the working tree of its own, '' if it shares the caller's
+    budget: str = ""  # what holds it, as its trailer Relay-Budget says
+    within: tuple[str, ...] = ()  # the calls that it was made in and whose budget it draws on, the outermost first
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
@@ -91,7 +93,12 @@ class Call:
         if not all(_is_of(known[f.name], str(f.type)) for f in fields(cls) if f.name in known):
             return None
         try:
-            return replace(cls(**known), limits=Limits(**limits), checks=tuple(known.get("checks", ())))
+            return replace(
+                cls(**known),
+                limits=Limits(**limits),
+                checks=tuple(known.get("checks", ())),
+                within=tuple(known.get("within", ())),
+            )
         except TypeError:  # a field is missing, or a limit is one too many
             return None
 

@@ -55,12 +55,8 @@ def test_a_question_takes_one_round_trip(place: Place, peer: str, access: str) -
     assert done.out.endswith("verify: pass\n---\n\nIt is fine.\n")
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", found["Relay-Peer-Session"])
     usage = dict(pair.split("=") for pair in found["Relay-Usage"].split())
-    # OpenAI counts the cached tokens as input, Anthropic beside it
-    assert (usage["input"], usage["cached"], usage["output"]) == (
-        "5000" if peer == "codex" else "1000",
-        "4000",
-        "70",
-    )
+    # OpenAI counts the cached tokens as input, Anthropic beside it; here they are part of it
+    assert (usage["input"], usage["cached"], usage["output"]) == ("5000", "4000", "70")
     assert ("cost_usd" in usage) == (peer == "claude")
     assert (server.model_calls, server.strays) == (1, [])
     assert "Look at app.py." in server.requests[0].prompt

@@ -19,7 +19,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
         "What the peer may do, and how": ("access", "isolate", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
-        "Limits": ("timeout", "idle_timeout", "first_output"),
+        "Limits": ("budget", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "key"),
         "Waiting": ("wait", "detach", "no_invoke"),
     },
@@ -74,6 +74,13 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
 @click.option("--fresh", is_flag=True, help="Begin with a new copy of this tree in the workspace.")
 @click.option("--model", metavar="M", help="Model, handed to the peer. Default: the peer's own.")
 @click.option("--effort", metavar="E", help="Reasoning effort, handed to the peer. Default: the peer's own.")
+@click.option(
+    "--budget",
+    "budget",
+    multiple=True,
+    metavar="B",
+    help="What the call, and all calls made inside it, may use: 2usd, 200ktok or 15m; repeatable.",
+)
 @click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
 @click.option("--idle-timeout", metavar="D", help="Longest silence. Default 20m for the built-in agents, else none.")
 @click.option(
@@ -109,6 +116,7 @@ def command(
     fresh: bool,
     model: str | None,
     effort: str | None,
+    budget: tuple[str, ...],
     timeout: str | None,
     idle_timeout: str | None,
     first_output: str | None,
@@ -154,9 +162,8 @@ def command(
     from gitrelay.cli import asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
-    given = Given(
-        access, model, effort, timeout, idle_timeout, first_output, checks, isolate, "fresh" if fresh else keep
-    )
+    kept = "fresh" if fresh else keep
+    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate, kept, budget)
     if fresh and keep:
         raise click.UsageError("--fresh and --keep exclude each other")
     if isolate and no_invoke:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.command("stats")
 @click.option("--since", metavar="D", help="Only calls that were asked within this time, as 2h or 7d.")
 @click.option("--by", type=click.Choice(["peer", "model", "session", "day"]), help="A line for each of these.")
+@click.option("--budget", is_flag=True, help="The budgets that hold now: the cap, what was used, what is left.")
 @json_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
-def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_json: bool) -> int:
+def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget: bool, as_json: bool) -> int:
     """Print figures of the calls: outcomes, durations, tokens, cost.
 
     Of all sessions, archived ones too, or of those named: calls by outcome and reason, what peers claimed
@@ -36,8 +37,13 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, as_jso
     git relay stats --since 7d
     git relay stats --by peer
     git relay stats auth-refactor --json
+    git relay stats --budget
     """
     within = None if since is None else duration.parse(since, "--since")
+    if budget:
+        if by or since or sessions:
+            raise click.UsageError("--budget stands alone: it is about the caps that hold now")
+        return _budgets(as_json)
 
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
@@ -96,3 +102,54 @@ def _json(f: Figures) -> dict[str, Any]:
 
 def _amount(amount: Amount, number: Callable[[Decimal], float]) -> dict[str, Any]:
     return {"known": amount.known, "total": None if amount.total is None else number(amount.total)}
+
+
+def _budgets(as_json: bool) -> int:
+    """Print the caps that hold now, of the day and of the calls that run."""
+    from gitrelay.calls import budget, inflight
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns
+    from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.budget import UNITS, shown
+
+    ledger = open_ledger(Path.cwd())
+    inflight.settle_all(ledger)
+    rows = []
+    for one in budget.report(ledger):
+        for unit in UNITS:
+            cap, used = one.cap.budget.of(unit), one.used.of(unit)
+            if cap is not None:
+                left = None if used is None else max(cap - used, Decimal(0))
+                rows.append((one, unit, cap, used, left))
+    if as_json:
+        data = [
+            {
+                "scope": one.cap.scope,
+                "of": one.cap.of or None,
+                "peer": one.cap.peer or None,
+                "since": round(one.cap.since) or None,
+                "unit": unit,
+                "cap": float(cap),
+                "used": None if used is None else float(used),
+                "left": None if left is None else float(left),
+                "by": list(one.by),
+            }
+            for one, unit, cap, used, left in rows
+        ]
+        click.echo(output.envelope("stats", 0, data))
+        return 0
+    if not rows:
+        output.say("no budgets; 'git config relay.budget.day 5usd' sets one for the day")
+        return 0
+    table = [
+        [
+            one.cap.name,
+            shown(unit, cap),
+            "not measured" if used is None else shown(unit, used),
+            "-" if left is None else shown(unit, left),
+            " ".join(one.by),
+        ]
+        for one, unit, cap, used, left in rows
+    ]
+    click.echo(columns(["BUDGET OF", "CAP", "USED", "LEFT", "BY"], table))
+    return 0

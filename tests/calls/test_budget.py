@@ -1,0 +1,144 @@
+"""Budgets: the words, what is measured, and that a peer is ended when one is used up, for a whole tree of calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from decimal import Decimal
+
+import pytest
+
+from gitrelay.errors import UsageError
+from gitrelay.peers.registry import BUILT_IN
+from gitrelay.protocol import budget
+from gitrelay.protocol.budget import Amount, Held
+from support.repo import Repo
+
+# plays claude: model calls of 1000 fresh tokens each, $STEPS of them, after the commands in $INSIDE
+CLAUDE = """\
+#!/usr/bin/env python3
+import json, os, subprocess, sys, time
+if "--version" in sys.argv:
+    print("2.1.329 (Claude Code)")
+    sys.exit()
+prompt = sys.stdin.read()
+def say(**event):
+    print(json.dumps(event), flush=True)
+say(type="system", subtype="init", session_id="11111111-1111-4111-8111-111111111111", model="m")
+inside = [] if "INNER" in prompt else json.loads(os.environ.get("INSIDE", "[]"))
+running = [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for words in inside]
+steps = int(os.environ.get("STEPS", "2"))
+usage = {"input_tokens": 900, "output_tokens": 100, "cache_read_input_tokens": 7000}
+for i in range(steps):
+    say(type="assistant", message={"id": f"m{i}", "model": "m", "usage": usage,
+        "content": [{"type": "text", "text": f"step {i}"}]})
+    time.sleep(0.5)  # as long as a model call takes at least
+for one in running:
+    one.wait()
+answer = {"status": "done", "verify": "pass", "body": "Done."}
+say(type="result", subtype="success", is_error=False, num_turns=steps, total_cost_usd=0.01 * steps,
+    usage={k: v * steps for k, v in usage.items()}, structured_output=answer)
+"""
+
+
+@pytest.fixture
+def claude(repo: Repo) -> Repo:
+    folder = repo.path.parent / "bin"
+    folder.mkdir()
+    program = folder / "claude"
+    program.write_text(CLAUDE.replace("/usr/bin/env python3", sys.executable))
+    program.chmod(0o755)
+    return Repo(repo.path, {**repo.env, "PATH": os.pathsep.join([str(folder), repo.env["PATH"]])})
+
+
+def usage_of(repo: Repo) -> dict[str, int]:
+    """session -> fresh tokens that are recorded for it."""
+    found: dict[str, int] = {}
+    rows = repo.git("log", "--glob=refs/heads/relay/*", "--format=%S %(trailers:key=Relay-Usage,valueonly,separator=)")
+    for row in rows.splitlines():
+        ref, _, words = row.partition(" ")
+        figures = dict(word.split("=") for word in words.split())
+        if figures:
+            fresh = int(figures["input"]) - int(figures["cached"]) + int(figures["output"])
+            found[ref.rpartition("/")[2]] = found.get(ref.rpartition("/")[2], 0) + fresh
+    return found
+
+
+def test_a_call_ends_at_its_budget_and_a_day_is_shared(claude: Repo) -> None:
+    done = claude.relay("req", "--to", "claude", "--session", "a", "--budget", "2ktok", "Work.", env={"STEPS": "9"})
+    assert done.code == 4 and "reason: budget" in done.out and "step 1" in done.out
+    assert "2000tok since" in done.err or "of 2000tok" in done.err
+    trailers = claude.git("log", "-2", "--format=%(trailers)", "relay/a")
+    assert '{"call": ["2000tok"]}' in trailers
+    claude.git("config", "relay.budget.day", f"{usage_of(claude)['a'] // 1000 + 1}ktok 1h")
+    done = claude.relay("req", "--to", "claude", "--session", "b", "Work.", env={"STEPS": "1"})
+    assert done.code in (0, 4)  # its answer may be whole when the day is used up
+    done = claude.relay("req", "--to", "claude", "--session", "c", "--json", "Work.")
+    (error,) = done.json["errors"]
+    assert done.code == 4 and error["code"] == "budget"
+    assert "it was not asked: the budget of the day is used up" in done.json["data"]["body"]
+    assert "a/01" in done.json["data"]["body"] and done.json["data"]["usage"] == {}
+    rows = claude.relay("stats", "--budget", "--json").json["data"]
+    assert {(row["scope"], row["unit"]) for row in rows} == {("day", "tok"), ("day", "time")}
+    assert next(row["left"] for row in rows if row["unit"] == "tok") == 0
+    assert claude.relay("fsck").code == 0
+
+
+def test_calls_inside_a_call_draw_on_its_budget(claude: Repo) -> None:
+    claude.git("config", "relay.maxDepth", "5")
+    inner = [
+        [sys.executable, "-P", "-m", "gitrelay", "req", "--to", "claude", "--session", f"in{i}", "INNER"]
+        for i in range(3)
+    ]
+    env = {"INSIDE": json.dumps(inner), "STEPS": "2"}
+    done = claude.relay("req", "--to", "claude", "--session", "out", "--budget", "4ktok", "Work.", env=env)
+    assert done.code in (0, 4), done.err
+    spent = usage_of(claude)
+    # four peers ran at once: each may pass the cap by one model call
+    assert sum(spent.values()) <= 4000 + 4 * 1000, spent
+    trailers = claude.git("log", "--glob=refs/heads/relay/in*", "--format=%(trailers:key=Relay-Budget,valueonly)")
+    assert '{"in": ["out/01"]}' in trailers
+
+
+def test_what_is_not_measured_is_said_and_only_time_holds(repo: Repo) -> None:
+    done = repo.relay("req", "--to", "shell", "--session", "s", "--budget", "5tok", "--budget", "1h", "true")
+    assert done.code == 0 and "tok not measured" in done.err
+    assert "budget: tok not measured, shell does not tell it" in repo.git("log", "-1", "--format=%B", "relay/s")
+    done = repo.relay("req", "--to", "shell", "--session", "t", "--budget", "500ms", "sleep 60")
+    assert done.code == 4 and "reason: budget" in done.out
+    done = repo.relay("req", "--to", "shell", "--budget", "3zz", "--json", "true")
+    assert (done.code, done.json["errors"][0]["code"]) == (2, "bad-budget")
+    repo.git("config", "relay.budget.day", "many")
+    done = repo.relay("req", "--to", "shell", "true")
+    assert done.code == 2 and "relay.budget.day" in done.err and "'many'" in done.err
+
+
+def test_words_of_a_budget() -> None:
+    assert budget.parse(["2usd", "$1.50", "200ktok", "1mtok", "15m"], "x") == Amount(
+        Decimal("1.50"), Decimal(200_000), Decimal(900)
+    )
+    held = Held((("call", "", budget.parse(["2usd"], "x")), ("day", "codex", budget.parse(["1h"], "x"))), ("s/01",))
+    assert Held.from_trailer(held.to_trailer()) == held
+    for text in ("", "x", "[]", '{"call": 1, "in": {}}', '{"call": ["zz"]}', "[" * 9999):
+        assert Held.from_trailer(text) == Held()
+    for word in ("2 usd", "3zz", "5", "", "-1usd", "2usd2", "1e9usd", "0"):
+        with pytest.raises(UsageError):
+            budget.parse([word], "x")
+
+
+def test_a_price_is_used_if_no_cost_is_reported() -> None:
+    figures = {"input": Decimal(1_000_000), "cached": Decimal(400_000), "output": Decimal(100_000)}
+    price = Amount(Decimal(1), Decimal(10), Decimal("0.1"))
+    assert budget.used(figures, None, price) == Amount(Decimal("1.64"), Decimal(700_000), None)
+    assert budget.used(figures | {"cost_usd": Decimal(2)}, None, price).usd == 2
+    assert budget.used(figures, None).usd is None
+    assert budget.used({}, Decimal(3)) == Amount(None, None, Decimal(3))
+
+
+def test_every_agent_says_what_it_measures() -> None:
+    for name, peer in BUILT_IN.items():
+        told = {*peer.capabilities.measures, *peer.capabilities.reports}
+        assert told <= {"tok", "usd"} and bool(told) == peer.capabilities.events, name
+    assert re.fullmatch("[a-z ]+", " ".join(BUILT_IN))
