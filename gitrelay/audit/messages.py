@@ -16,6 +16,7 @@ from gitrelay.audit import vocabulary
 from gitrelay.audit.steps import Commit
 from gitrelay.errors import REASONS
 from gitrelay.protocol import names
+from gitrelay.protocol.applied import parse_subject
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import PROTOCOL, Request, Response
@@ -37,6 +38,7 @@ class Turns:
     waiting: str | None = None
     answered: set[str] = field(default_factory=set)
     checks: dict[str, int] = field(default_factory=dict)
+    applies: dict[str, int] = field(default_factory=dict)
     asked: Request | None = None
     bound: Mapping[str, str] = field(default_factory=dict)  # what that request is bound to
     request: Commit | None = None
@@ -52,12 +54,12 @@ class Turns:
 
 @dataclass(frozen=True)
 class Record:
-    """A commit and the message that it adds, as the rules see it. `value` is None for a check."""
+    """A commit and the message that it adds, as the rules see it. `value` is None for a check and an apply."""
 
     commit: Commit
     file: str
     id: str
-    kind: str  # req | res | check
+    kind: str  # req | res | check | apply
     data: bytes
     value: Request | Response | BadMessage | None
     turns: Turns
@@ -119,6 +121,8 @@ def _subject(record: Record) -> Said:
 def _by(record: Record) -> Said:
     value = record.value
     speaker = value.from_ if isinstance(value, Request | Response) else "gitrelay" if value is None else None
+    if record.kind == "apply":
+        speaker = record.commit.trailers.get(Trailer.BY)
     if speaker is not None and record.commit.author != author_of(speaker):
         yield "author", f"the author is {shown(record.commit.author)}; {speaker} speaks"
 
@@ -147,7 +151,7 @@ def _words(record: Record) -> Said:
 
 def _head(record: Record) -> Said:
     head = record.commit.trailers.get(Trailer.HEAD)
-    needed = record.kind != "check" and not record.commit.imported
+    needed = record.kind not in ("check", "apply") and not record.commit.imported
     if head is None and needed:
         yield "head", "Relay-Head is missing"
     elif head is not None and head != "unborn" and not names.is_object_id(head):
@@ -172,7 +176,7 @@ def _review(record: Record) -> Said:
     elif record.kind == "res" and record.turns.waiting == record.id and bound != record.turns.bound:
         changed = sorted(set(bound.items()) ^ set(record.turns.bound.items()))
         yield "review", f"{changed[0][0]} is not that of the request"
-    elif record.kind == "check" and bound:
+    elif record.kind in ("check", "apply") and bound:
         yield "review", "a check is bound to nothing"
 
 
@@ -204,6 +208,20 @@ def _check(record: Record) -> Said:
     for key, said in (("relay", PROTOCOL), ("re", record.id), ("result", word), ("check", command), ("tree", tree)):
         if fields.get(key) != said:
             yield "check", f"{record.file}: {key} is {quote(str(fields.get(key)))}, not {said}"
+
+
+def _apply(record: Record) -> Said:
+    said = parse_subject(record.commit.subject)
+    by = record.commit.trailers.get(Trailer.BY)
+    if said is None or said[0] != record.id:
+        yield "apply", f"the subject is {quote(record.commit.subject)}"
+        return
+    if by is None:
+        yield "apply", "Relay-By is missing"
+    fields = _check_fields(record.data)
+    for key, value in (("relay", PROTOCOL), ("re", record.id), ("apply", said[2]), ("onto", said[1]), ("by", by)):
+        if fields.get(key) != value:
+            yield "apply", f"{record.file}: {key} is {quote(str(fields.get(key)))}, not {value}"
 
 
 def _check_fields(data: bytes) -> dict[str, str]:
@@ -289,6 +307,7 @@ OF_EACH: Final[Mapping[str, tuple[Callable[[Record], Said], ...]]] = {
     "req": _OF_ALL,
     "res": (*_OF_ALL, _parties, _reason, _committer),
     "check": (*_OF_ALL, _check, _committer, _asked_for),
+    "apply": (*_OF_ALL, _apply),
 }
 
 

@@ -17,12 +17,21 @@ from gitrelay.audit.messages import OF_EACH, Record, Said, Turns, author_of, bin
 from gitrelay.audit.steps import MISSING, Commit, Step
 from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
-from gitrelay.protocol.message import FILE, PROTOCOL, Request, Response, check_file, parse_request, parse_response
+from gitrelay.protocol.message import (
+    FILE,
+    PROTOCOL,
+    Request,
+    Response,
+    apply_file,
+    check_file,
+    parse_request,
+    parse_response,
+)
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 from gitrelay.text import quote
 
-_KIND: Final = {"req": "req", "res": "res", "check": "chk"}
+_KIND: Final = {"req": "req", "res": "res", "check": "chk", "apply": "apl"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,8 @@ def _step(history: History, step: Step, turns: Turns) -> tuple[list[tuple[str, s
         said.append((code_of(step.fault), f"its tree {commit.tree[:12]} {step.fault}"))
     if step.added is None:  # a tree that cannot be read; its message still takes its turn
         kind = next((kind for kind, word in _KIND.items() if commit.subject.startswith(f"{word} ")), "req")
-        list(_turn(turns, id_, kind, check_file(id_, turns.checks.get(id_, 0) + 1)))
+        counts, name_of = (turns.applies, apply_file) if kind == "apply" else (turns.checks, check_file)
+        list(_turn(turns, id_, kind, name_of(id_, counts.get(id_, 0) + 1)))
     said += [("file-changed", f"{quote(name)} was changed") for name in step.changed]
     said += [("file-deleted", f"{quote(name)} was deleted") for name in step.deleted]
     if step.added is not None and len(step.added) != 1 and not (step.changed or step.deleted):
@@ -184,6 +194,12 @@ def _turn(turns: Turns, id_: str, kind: str, name: str) -> Said:
             yield "order", f"{id_} is answered, but {turns.waiting or 'no request'} waits for an answer"
         turns.waiting = None
         turns.answered.add(id_)
+    elif kind == "apply":
+        if id_ not in turns.answered:
+            yield "order", f"{id_} is applied, and is not answered"
+        turns.applies[id_] = turns.applies.get(id_, 0) + 1
+        if name != apply_file(id_, turns.applies[id_]):
+            yield "ids", f"{name} comes instead of {apply_file(id_, turns.applies[id_])}"
     else:
         if id_ not in turns.answered or turns.waiting is not None:
             yield "order", f"a check of {id_}, but {turns.waiting or id_} is not answered yet"

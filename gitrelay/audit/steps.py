@@ -141,7 +141,7 @@ class Tree:
         """
         if isinstance(after, str) or not self._known:
             return self._replace(commit, after)
-        kind = "check" if commit.subject.startswith("chk ") else commit.subject[:3]
+        kind = {"chk ": "check", "apl ": "apply"}.get(commit.subject[:4], commit.subject[:3])
         name = f"{commit.trailers.get('Relay-Id', '')}.{kind}.md".encode()
         start = b"100644 %s\0" % name
         at = after.find(start)

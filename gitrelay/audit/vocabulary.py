@@ -43,7 +43,7 @@ def _fits(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 
 _ANY = _fits(_WORD)
-_REQ, _RES, _CHECK, _BOTH, _ALL = ("req",), ("res",), ("check",), ("req", "res"), ("req", "res", "check")
+_REQ, _RES, _CHECK, _BOTH, _ALL = ("req",), ("res",), ("check",), ("req", "res"), ("req", "res", "check", "apply")
 # trailer -> (the kinds of commit it may be on, what it may say); what the message repeats is compared by other rules
 TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.VERSION: (("open",), _ANY),
@@ -79,8 +79,8 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.TOOL: (_BOTH, _ANY),
     "Relay-Prompt": (_BOTH, _fits(_DIGEST)),
     Trailer.DENIED: (_RES, _fits(_COUNT)),
-    Trailer.BY: (("res", "check"), _ANY),
-    Trailer.IN: (("res", "check"), _is_address),
+    Trailer.BY: (("res", "check", "apply"), _ANY),
+    Trailer.IN: (("res", "check", "apply"), _is_address),
     "Relay-Loop": (_BOTH, _ANY),
     "Relay-Round": (_BOTH, _fits(_COUNT)),
     "Relay-Attempts": (_RES, _ANY),
@@ -97,7 +97,7 @@ _LINE = re.compile(r"^[ \t]*(?:[-*] ?)?((?:relay[-_. ]|signed[-_ ]off)[\w-]*)[ \
 
 
 def judged(kind: str, trailers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(code, words) for each trailer that is not as it may be. `kind` is `open`, `req`, `res` or `check`."""
+    """(code, words) for each trailer that is not as it may be. `kind` is `open`, `req`, `res`, `check` or `apply`."""
     for key in trailers.keys() - _KNOWN[kind]:
         if not (key.startswith(BINDING) and kind in _BOTH):  # of a review; rule `review` reads them
             yield _stranger(kind, key)

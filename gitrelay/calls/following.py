@@ -254,6 +254,8 @@ def _said(s: SessionSummary, commit: Commit) -> tuple[SessionSummary, str, str, 
         reason, seconds = commit.reason, commit.duration
         facts = [words, *([reason] if reason else []), *([f"{seconds}s"] if seconds else [])]
         return replace(s, status=status, verify=verify, reason=reason), where, "response", ", ".join(facts)
+    if kind == "apl":
+        return s, where, "apply", words
     check = parse_trailer(commit.check or "") if kind == "chk" else None
     if check is None:
         return None

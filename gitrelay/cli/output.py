@@ -109,6 +109,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "peer_session": response.peer_session if response else None,
         "denied": _number((response.denied if response else None) or ""),
         "usage": _usage((response.usage if response else None) or ""),
+        "applies": [{"result": a.word, "onto": a.onto, "commit": a.commit.oid} for a in e.applies],
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
     }
     if request:

@@ -28,11 +28,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge changes on our side, path -> entry or None; the paths in conflict; what is no file's content."""
+    """What a merge changes on our side, path -> entry or None; the paths in conflict; what is no file's content.
+
+    `sides`: path in conflict -> what it is in base, ours and theirs.
+    """
 
     changes: dict[bytes, Entry | None] = field(default_factory=dict)
     conflicts: list[bytes] = field(default_factory=list)
     links: dict[bytes, Difference] = field(default_factory=dict)
+    sides: dict[bytes, tuple[Entry | None, Entry | None, Entry | None]] = field(default_factory=dict)
 
 
 def differences(repo: Repository, before: str, after: str) -> dict[bytes, Difference]:
@@ -59,10 +63,11 @@ def merge(repo: Repository, folder: Path, base: str, ours: str, theirs: str) -> 
             oid = _merged_file(repo, folder, one.before, own.after, one.after)
             if oid is None:
                 merged.conflicts.append(path)
+                merged.sides[path] = (one.before, own.after, one.after)
             else:
                 merged.changes[path] = oid
     blocked = _blocked(merged.changes, here)
-    return Merged(merged.changes, sorted({*merged.conflicts, *blocked}), merged.links)
+    return Merged(merged.changes, sorted({*merged.conflicts, *blocked}), merged.links, merged.sides)
 
 
 def _blocked(changes: Mapping[bytes, Entry | None], here: Mapping[bytes, Difference]) -> set[bytes]:
@@ -81,6 +86,20 @@ def _merged_file(
     repo: Repository, folder: Path, base: Entry | None, ours: Entry | None, theirs: Entry | None
 ) -> Entry | None:
     """The entry that merges three versions of a file line by line, None on a conflict."""
+    return _merged_lines(repo, folder, (base, ours, theirs), [])
+
+
+def with_markers(
+    repo: Repository, folder: Path, sides: tuple[Entry | None, Entry | None, Entry | None], names: tuple[str, str]
+) -> Entry | None:
+    """The same with conflict markers that call our side and theirs by `names`; None of what is no text on all sides."""
+    return _merged_lines(repo, folder, sides, ["-L", names[0], "-L", "base", "-L", names[1]])
+
+
+def _merged_lines(
+    repo: Repository, folder: Path, sides: tuple[Entry | None, Entry | None, Entry | None], marked: list[str]
+) -> Entry | None:
+    base, ours, theirs = sides
     if base is None or ours is None or theirs is None:
         return None
     if not all(entry[0].startswith("100") for entry in (base, ours, theirs)):
@@ -94,7 +113,8 @@ def _merged_file(
         (folder / name).write_bytes(blob.data)
         names.append(str(folder / name))
     try:
-        merged = repo.run("merge-file", "--stdout", "--quiet", *names, users=True)
+        ok = range(128) if marked else (0,)  # how many conflicts there are
+        merged = repo.run("merge-file", "--stdout", "--quiet", *marked, *names, users=True, ok=ok)
     except GitError:
         return None
     (folder / "merged").write_bytes(merged)

@@ -24,6 +24,15 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Apply:
+    """One time that an exchange was applied. `word` is `applied` or `conflict`; `onto` the tree that it came to."""
+
+    word: str
+    onto: str
+    commit: Commit
+
+
+@dataclass(frozen=True)
 class Exchange:
     """A request and, once it is there, its response. `request_data`, `response_data` are filled where asked for."""
 
@@ -34,6 +43,7 @@ class Exchange:
     response_data: bytes = b""
     rev: str = field(default="", repr=False)
     checks: tuple[Check, ...] = ()
+    applies: tuple[Apply, ...] = ()
 
     @property
     def from_(self) -> str:

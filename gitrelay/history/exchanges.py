@@ -6,13 +6,14 @@ Of many sessions at once `batch` reads the exchanges.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
 from gitrelay.history import commits
-from gitrelay.history.exchange import Check, Exchange
+from gitrelay.history.exchange import Apply, Check, Exchange
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.protocol import names
+from gitrelay.protocol import applied, names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
@@ -26,6 +27,7 @@ def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
     asked: dict[str, Commit] = {}
     answered: dict[str, Commit] = {}
     checks: dict[str, list[Check]] = {}
+    applies: dict[str, list[Apply]] = {}
     for commit in line:
         id_ = commit.id or ""
         kind = commit.subject[:4]
@@ -37,8 +39,19 @@ def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
             check = parse_trailer(commit.check or "")
             if check is not None:
                 checks.setdefault(id_, []).append(Check(check[1], check[0], commit))
+        elif kind == "apl " and id_ in asked:
+            said = applied.parse_subject(commit.subject)
+            if said is not None:
+                applies.setdefault(id_, []).append(Apply(said[2], said[1], commit))
     return [
-        Exchange(Address(session, id_), request, answered.get(id_), rev=rev, checks=tuple(checks.get(id_, ())))
+        Exchange(
+            Address(session, id_),
+            request,
+            answered.get(id_),
+            rev=rev,
+            checks=tuple(checks.get(id_, ())),
+            applies=tuple(applies.get(id_, ())),
+        )
         for id_, request in asked.items()
     ]
 
@@ -136,5 +149,5 @@ def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
                 hint=BRING_BACK,
             )
         data = response.data if response is not None else b""
-        result.append(Exchange(e.address, e.request, e.response, request.data, data, e.rev, e.checks))
+        result.append(replace(e, request_data=request.data, response_data=data))
     return result

@@ -63,7 +63,7 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
         tip = parse(oid, time_, text)
         if "Relay-" not in text and ref.startswith(BRANCHES) and not roots.begins(ledger.repo, oid):
             continue  # somebody else's branch
-        if tip.kind == "chk":  # the exchange's status is in an earlier commit
+        if tip.kind in ("chk", "apl"):  # the exchange's status is in an earlier commit
             checked[ref] = oid
             continue
         asking = tip.kind == "req"

@@ -19,15 +19,34 @@ from gitrelay.git.merge import Entry
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Change
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.snapshot import shown
+from gitrelay.ledger.snapshot import Snapshot, shown
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was changed here, and what could not be brought: a path and why, as one line each."""
+    """What was changed here, and what could not be brought: a path and why, as one line each.
+
+    `marked` are the paths with conflict markers in them.
+    """
 
     changes: list[Change] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    marked: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How conflicts are settled: the paths that are taken as the call left them, and whether the rest gets markers."""
+
+    theirs: tuple[str, ...] = ()
+    markers: bool = False
+    name: str = "theirs"  # of their side, in a marker
+
+    def takes(self, path: bytes) -> bool:
+        """Whether `path`, below the top, is taken as it is."""
+        text = os.fsdecode(path)
+        wanted = [one.rstrip("/") for one in self.theirs]
+        return any(one in (text, ".") or text.startswith(f"{one}/") for one in wanted)
 
 
 @dataclass(frozen=True)
@@ -40,33 +59,47 @@ class _Plan:
     shown: list[Change]
 
 
-def apply(repo: Repository, before: str, after: str) -> Applied:
+@dataclass
+class _Found:
+    """What planning has found so far."""
+
+    plans: list[_Plan] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    marked: list[str] = field(default_factory=list)
+
+
+def apply(repo: Repository, before: str, after: str, way: Way | None = None, files: Snapshot | None = None) -> Applied:
     """Bring what changed from the tree `before` to `after` into the working tree of `repo`, merging three ways.
+
+    `files`: what is in the working tree, if that is known.
 
     Raises Conflict, which names the files, if something else is here; then nothing has changed.
     """
     if repo.top is None:
         raise repo.has_no_tree("a bare repository has no files to change", hint="use a clone")
-    plans: list[_Plan] = []
-    left: list[str] = []
-    conflicts = _plan(repo, before, after, "", plans, left)
+    todo = _Found()
+    conflicts = _plan(repo, (before, after), "", todo, way or Way(), files)
     if conflicts:
         named = ", ".join(conflicts[:10]) + (f" and {len(conflicts) - 10} more" if len(conflicts) > 10 else "")
         raise Conflict(
             f"the changes do not apply here: conflicts in {named}",
-            hint="nothing was changed; commit or stash what is in the way, or apply 'git relay diff' by hand",
+            hint="nothing was changed; --theirs PATH takes a file as the call left it, --merge leaves conflict markers",
         )
-    for plan in plans:
+    for plan in todo.plans:
         _write(plan)
-    changes = [replace(one, path=plan.prefix + one.path) for plan in plans for one in plan.shown]
-    return Applied(changes, left)
+    changes = [replace(one, path=plan.prefix + one.path) for plan in todo.plans for one in plan.shown]
+    return Applied(changes, todo.left, todo.marked)
 
 
-def _plan(repo: Repository, before: str, after: str, prefix: str, plans: list[_Plan], left: list[str]) -> list[str]:
+def _plan(
+    repo: Repository, trees: tuple[str, str], prefix: str, todo: _Found, way: Way, files: Snapshot | None = None
+) -> list[str]:
     """Add what is to be written in `repo` and its submodules; returns the paths in conflict."""
-    files = snapshot.here(repo)
+    files = files or snapshot.here(repo)
     with tempfile.TemporaryDirectory(prefix="merge-", dir=repo.common_dir / "relay") as folder:
-        merged = merge.merge(repo, Path(folder), before, files.tree, after)
+        merged = merge.merge(repo, Path(folder), trees[0], files.tree, trees[1])
+        for path, sides in merged.sides.items():
+            _settle(repo, Path(folder), path, sides, way, prefix, merged, todo)
     unheld = {one.path for one in files.left}
     there = dict(merge.entries(repo, files.tree, merged.changes))
     changes = {path: entry for path, entry in merged.changes.items() if there.get(path) != entry}
@@ -77,22 +110,48 @@ def _plan(repo: Repository, before: str, after: str, prefix: str, plans: list[_P
     if not found and changes:
         base = repo.objects([files.tree])[0]
         tree = graft.graft(repo, base, changes)
-        plans.append(_Plan(repo, prefix, changes, userfiles.changes(repo, files.tree, tree)))
+        todo.plans.append(_Plan(repo, prefix, changes, userfiles.changes(repo, files.tree, tree)))
     for path, link in merged.links.items():
-        found += _plan_module(repo, path, link, prefix, plans, left)
+        found += _plan_module(repo, path, link, prefix, todo, way)
     return found
 
 
+def _settle(
+    repo: Repository,
+    folder: Path,
+    path: bytes,
+    sides: tuple[Entry | None, Entry | None, Entry | None],
+    way: Way,
+    prefix: str,
+    merged: merge.Merged,
+    todo: _Found,
+) -> None:
+    """Take a path in conflict as `way` says, if it says anything of it."""
+    if path not in merged.conflicts:
+        return
+    if way.takes(os.fsencode(prefix) + path):
+        merged.changes[path] = sides[2]
+    elif way.markers:
+        entry = merge.with_markers(repo, folder, sides, ("yours", way.name))
+        if entry is None:
+            return
+        merged.changes[path] = entry
+        todo.marked.append(prefix + shown(path))
+    else:
+        return
+    merged.conflicts.remove(path)
+
+
 def _plan_module(
-    repo: Repository, path: bytes, link: merge.Difference, prefix: str, plans: list[_Plan], left: list[str]
+    repo: Repository, path: bytes, link: merge.Difference, prefix: str, todo: _Found, way: Way
 ) -> list[str]:
     """The same for a submodule that is checked out here; one whose commits are not here is left, and named."""
     name = prefix + shown(path)
     found = snapshot.trees_of_module(repo, path, link)
     if found is not None:
         module, before, after = found
-        return _plan(module, before, after, f"{name}/", plans, left)
-    left.append(f"{name}: another repository, whose commits are not here")
+        return _plan(module, (before, after), f"{name}/", todo, way)
+    todo.left.append(f"{name}: another repository, whose commits are not here")
     return []
 
 

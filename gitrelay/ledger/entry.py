@@ -14,7 +14,7 @@ class Entry:
     """One file and what its commit says of it.
 
     `redacted` counts the secrets that were taken out of `data`; the other words are redacted when it is written.
-    `needs_worktree`: it is not recorded if the session's worktree cannot be made.
+    `needs_worktree`: it is not recorded if the session's worktree cannot be made; without `places` none is made for it.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Entry:
     files: Snapshot | None = None
     synchronise: bool = True
     needs_worktree: bool = False
+    places: bool = True
 
 
 class Moved(Busy):

@@ -65,9 +65,14 @@ class Tip:
 
     def checks(self, id_: str) -> int:
         """How many checks of an exchange are recorded."""
-        return sum(
-            1 for e in self.entries if (m := FILE.fullmatch(e.name)) and m[1] == id_ and m[2].startswith("check")
-        )
+        return self._count(id_, "check")
+
+    def applies(self, id_: str) -> int:
+        """How often an exchange was applied, or not for a conflict."""
+        return self._count(id_, "apply")
+
+    def _count(self, id_: str, kind: str) -> int:
+        return sum(1 for e in self.entries if (m := FILE.fullmatch(e.name)) and m[1] == id_ and m[2].startswith(kind))
 
     @property
     def next_id(self) -> str:

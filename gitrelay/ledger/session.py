@@ -12,7 +12,7 @@ Invariants, each held by the way a write is made:
 from __future__ import annotations
 
 import contextlib
-import signal
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,15 +22,16 @@ from typing import Final
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
-from gitrelay.git.repository import Repository
 from gitrelay.ledger.entry import Entry, Moved
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.redaction import counted, redacted_request, redacted_response
 from gitrelay.ledger.snapshot import Snapshot
+from gitrelay.ledger.uninterrupted import uninterrupted
 from gitrelay.ledger.worktree import SessionWorktree
 from gitrelay.protocol import names
+from gitrelay.protocol.applied import ApplyResult
 from gitrelay.protocol.check import CheckResult
-from gitrelay.protocol.message import PROTOCOL, Request, Response, check_file, request_file
+from gitrelay.protocol.message import PROTOCOL, Request, Response, apply_file, check_file, request_file
 from gitrelay.protocol.record import (
     ARCHIVE,
     ASIDE,
@@ -78,7 +79,7 @@ class Session:
         repo = self.ledger.repo
         self._refuse_secret_names(opener)
         text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Opened by {opener}."])
-        with _uninterrupted(repo):
+        with uninterrupted(repo):
             root = repo.commit(repo.write_tree([]), [], text, author_of(opener))
             try:
                 repo.move_refs([(self.ref, root, repo.no_object)], f"open {self.name}")
@@ -251,17 +252,31 @@ class Session:
             ),
         )
 
+    def append_apply(
+        self, tip: Tip, id_: str, result: ApplyResult, trailers: Mapping[str, str], *, files: Snapshot | None
+    ) -> Tip:
+        """Record that the changes of an exchange were brought into a working tree, or why not; by who did it."""
+        redacted = [self.ledger.redactor.redact(line) for line in result.lines]
+        result = replace(result, lines=tuple(one.text for one in redacted))
+        name = apply_file(id_, tip.applies(id_) + 1)
+        own = {Trailer.ID: id_, **trailers}
+        count, subject = sum(one.total for one in redacted), result.subject(id_)
+        entry = Entry(name, result.render(id_), subject, own, result.by, redacted=count, files=files, places=False)
+        return self._append(tip, entry)
+
     def _append(self, tip: Tip, entry: Entry) -> Tip:
         """Record one file. Raises Moved if the branch is not at `tip` any more."""
         repo = self.ledger.repo
-        placed, notes = self.place(tip, required=entry.needs_worktree)
+        placed, notes = False, list[str]()
+        if entry.places or os.path.lexists(self.worktree.path):
+            placed, notes = self.place(tip, required=entry.needs_worktree)
         self.notes += notes
         left: list[str] = []
         if entry.files is not None:
             left = entry.files.lines
             self.notes += entry.files.told(tip.data.decode("utf-8", "replace"))
         entry = self._redacted(replace(entry, notes=(*entry.notes, *(() if placed else notes), *left)))
-        with _uninterrupted(repo):
+        with uninterrupted(repo):
             path = self.worktree.write(entry.name, entry.data) if placed else None
             try:
                 written = self._commit(tip, entry)
@@ -380,19 +395,3 @@ class Session:
             note = "the session had been archived while its request was open, and was brought back"
         repo.move_refs(moves, f"put back {self.name}")
         return [note]
-
-
-@contextlib.contextmanager
-def _uninterrupted(repo: Repository) -> Iterator[None]:
-    """Ctrl-C waits for the few milliseconds of a write; git's processes inherit the mask, so none dies half-way.
-
-    Not while signing: a passphrase prompt must be interruptible, and a signature that fails moves nothing.
-    """
-    if repo.signs or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -22,7 +22,7 @@ PROTOCOL: Final = "4"
 STATUSES: Final = tuple(Status)
 VERDICTS: Final = tuple(Verify)
 # the files of a session: <id>.req.md, <id>.res.md, <id>.check.md, <id>.check-2.md
-FILE: Final = re.compile(r"(.+)\.(req|res|check(?:-[1-9][0-9]*)?)\.md")
+FILE: Final = re.compile(r"(.+)\.(req|res|(?:check|apply)(?:-[1-9][0-9]*)?)\.md")
 _FOOTER = re.compile(r"^---\nReply:", re.MULTILINE)
 
 
@@ -102,6 +102,11 @@ def response_file(id_: str) -> str:
 def check_file(id_: str, number: int) -> str:
     """The file of the `number`th check of an exchange: `01.check.md`, then `01.check-2.md`."""
     return f"{id_}.check.md" if number == 1 else f"{id_}.check-{number}.md"
+
+
+def apply_file(id_: str, number: int) -> str:
+    """The file of the `number`th time that an exchange was applied: `01.apply.md`, then `01.apply-2.md`."""
+    return f"{id_}.apply.md" if number == 1 else f"{id_}.apply-{number}.md"
 
 
 def parse_request(data: bytes, session: str) -> Request:

@@ -78,7 +78,7 @@ class Commit:
 
     @property
     def kind(self) -> str:
-        """The subject's first word: `open`, `req`, `res`, `chk`."""
+        """The subject's first word: `open`, `req`, `res`, `chk`, `apl`."""
         return self.subject.partition(" ")[0]
 
     # what the trailers say; None if there is no such trailer, or if it is empty

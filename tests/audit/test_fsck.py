@@ -19,6 +19,11 @@ from support.inspected import inspected
 from support.places import CONFORMANCE, ROOT
 from support.repo import Done, Repo, sealed_environment
 
+# an apply whose file says another result than its subject
+APPLY = r"""t=$(git rev-parse HEAD^{tree})
+printf -- '---\nrelay: 4\nre: 02\napply: conflict\nonto: %s\nby: uma\n---\n\nx\n' $t | add 02.apply.md "
+s/^chk .*/apl 02 onto $t: applied/; s/^Relay-Check: .*/Relay-By: uma/; s/^author gitrelay <gitrelay/author uma <uma/"
+"""
 TOKEN = f"ghp_{'0aB1cD2eF3' * 4}"
 
 # (code, how to break that rule)
@@ -78,6 +83,7 @@ BROKEN = [
     ("check", "redo 's/^Relay-Check: pass/Relay-Check: fail (exit 1)/'"),
     ("check", "redo 's/^Relay-Check: .*/Relay-Check: fine/'"),
     ("check", "edit 02.check.md sed 's/^result: .*/result: lost/'"),
+    ("apply", APPLY),
     ("review", "tip $req; redo 's/^Relay-Access: .*/&\\nRelay-Review-Base: none/'"),
     ("review", "tip $res; redo 's/^Relay-Recorded: .*/&\\nRelay-Review-Base: none/'"),
     ("bypass", "tip $res; redo 's/^Relay-Recorded: .*/&\\nRelay-Bypass: because/'"),

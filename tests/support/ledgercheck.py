@@ -20,8 +20,8 @@ from support.repo import Repo
 
 PREFIX = "refs/heads/relay/"
 _ONE_SHOT = re.compile(r"[0-9]{8}-[0-9]{4}-[a-z0-9-]+")
-_FILE = re.compile(r"(.+)\.(req|res|check)(?:-[0-9]+)?\.md")
-_KIND = {"req": "req", "res": "res", "check": "chk"}
+_FILE = re.compile(r"(.+)\.(req|res|check|apply)(?:-[0-9]+)?\.md")
+_KIND = {"req": "req", "res": "res", "check": "chk", "apply": "apl"}
 _FORMAT = "%x02%H%x00%P%x00%T%x00%an <%ae>%x00%s%x00%(trailers:only=true,unfold=true)%x03"
 
 

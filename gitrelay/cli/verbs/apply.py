@@ -13,36 +13,62 @@ from gitrelay.protocol import names
 
 
 @click.command("apply")
+@click.option(
+    "--theirs",
+    multiple=True,
+    metavar="PATH",
+    shell_complete=candidates.files,
+    help="On a conflict in PATH, a file or a folder below the top, take it as the call left it; repeatable.",
+)
+@click.option("--merge", is_flag=True, help="Leave conflicts as markers in the files.")
+@click.option("--commit", is_flag=True, help="Also commit what was changed, and nothing else, on this branch.")
 @json_option
 @click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
-def command(address: str, as_json: bool) -> int:
+def command(address: str, theirs: tuple[str, ...], merge: bool, commit: bool, as_json: bool) -> int:
     """Bring what a call changed into this working tree.
 
     The changes between request and response are merged three ways with what is here. On a conflict
-    nothing is changed, the files are named, and the exit code is 1. Only files are written, not the index;
-    those of a submodule into its own working tree.
+    nothing is changed, the files are named, and the exit code is 1; with --merge the files get conflict
+    markers, and the exit code is 1 too. Only files are written, not the index; those of a submodule into
+    its own working tree. That it was applied is recorded in the session.
     """
     wanted = names.parse_address(address)
+    if merge and commit:
+        raise click.UsageError("--merge and --commit exclude each other: markers are not to be committed")
 
-    from gitrelay.calls import within
+    from gitrelay.calls import taking, within
+    from gitrelay.calls.within import By
     from gitrelay.cli import output
-    from gitrelay.history import exchanges
-    from gitrelay.ledger import applying
+    from gitrelay.errors import VERIFY_FAILED
+    from gitrelay.ledger.applying import Way
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
-    within.require(ledger, Access.WRITE, "git relay apply")
-    before, after = exchanges.trees(ledger, wanted)
-    done = applying.apply(ledger.repo, before, after)
+    by = By.here(ledger.repo, within.require(ledger, Access.WRITE, "git relay apply"))
+    taken = taking.apply(ledger, wanted, by, Way(theirs, merge, str(wanted)), commit=commit)
+    done = taken.applied
+    code = VERIFY_FAILED if done.marked else 0
+    output.note(taken.notes)
     if as_json:
         rows = [asdict(change) for change in done.changes]
-        click.echo(output.envelope("apply", 0, {"address": str(wanted), "files": rows, "left_out": done.left}))
-        return 0
+        data: dict[str, object] = {
+            "address": str(wanted),
+            "files": rows,
+            "left_out": done.left,
+            "conflicts": done.marked,
+        }
+        data |= {"onto": taken.onto, "commit": taken.commit or None}
+        click.echo(output.envelope("apply", code, data))
+        return code
     for line in done.left:
         output.say(f"not brought: {line}")
+    for path in done.marked:
+        output.say(f"conflict markers in {path}")
     for change in done.changes:
         click.echo(output.safe(f"{change.state} {change.path}"))
+    if taken.commit:
+        output.say(f"committed: {taken.commit[:12]}")
     if not done.changes and not done.left:
         output.say("nothing to change: what the call did is here already")
-    return 0
+    return code

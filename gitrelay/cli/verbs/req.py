@@ -20,7 +20,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
         "What the peer may do, and how": ("access", "isolate", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("budget", "timeout", "idle_timeout", "first_output"),
-        "What counts": ("checks", "key"),
+        "What counts": ("checks", "apply", "key"),
         "Waiting": ("wait", "detach", "no_invoke"),
     },
 )
@@ -95,6 +95,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     metavar="CMD",
     help="Run CMD after the answer, and let its result decide the exit code; repeatable.",
 )
+@click.option("--apply", is_flag=True, help="With --isolate: if it passes, bring its changes into this tree at once.")
 @click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
 @click.option(
     "--no-questions", is_flag=True, help="Tell the peer to ask nothing back, and to write down what it assumed."
@@ -121,6 +122,7 @@ def command(
     idle_timeout: str | None,
     first_output: str | None,
     checks: tuple[str, ...],
+    apply: bool,
     key: str | None,
     no_questions: bool,
     wait: str | None,
@@ -162,6 +164,9 @@ def command(
     from gitrelay.cli import asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
+    if apply and (detach or no_invoke or isolate is False):
+        raise click.UsageError("--apply is for an isolated call that is waited for")
+    isolate = True if apply else isolate
     kept = "fresh" if fresh else keep
     given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate, kept, budget)
     if fresh and keep:
@@ -200,6 +205,10 @@ def command(
             output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
         sys.stderr.flush()
         found = until_answered(ledger, addresses, limit)
+    if apply:
+        from gitrelay.cli import applying
+
+        applying.at_once(ledger, found, set(addresses) - {one.address for one in asked if one.replayed})
     replayed = {one.address: one.replayed for one in asked}
     code = output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed)
     return asking.until_answered(ledger, found[0], code) if len(to) == 1 and not as_json else code

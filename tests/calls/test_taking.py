@@ -1,0 +1,55 @@
+"""What a call changed is taken: merged, chosen, marked or committed, and always recorded."""
+
+from __future__ import annotations
+
+from support.ledgercheck import assert_valid
+from support.repo import Repo
+
+ALONE = ("req", "--from", "uma", "--to", "shell", "--isolate", "--session", "s")
+
+
+def test_an_apply_is_recorded_with_what_it_came_to(repo: Repo) -> None:
+    repo.sh("printf 'a\\nb\\nc\\n' > f.txt; echo keep > k.txt; git add .; git commit -qm f")
+    assert repo.relay(*ALONE, "sed -i s/b/B/ f.txt; echo new > new.txt; rm k.txt").code == 0
+    repo.sh("sed -i s/b/mine/ f.txt")
+    before = repo.sh("cat f.txt; ls; git status --porcelain")
+    refused = repo.relay("apply", "s/01", "--json")
+    assert refused.code == 1 and refused.json["errors"][0]["code"] == "conflict"
+    assert (
+        "--theirs" in refused.json["errors"][0]["hint"] and repo.sh("cat f.txt; ls; git status --porcelain") == before
+    )
+    marked = repo.relay("apply", "s/01", "--merge")
+    assert marked.code == 1 and "conflict markers in f.txt" in marked.err
+    assert repo.sh("cat f.txt") == "a\n<<<<<<< yours\nmine\n=======\nB\n>>>>>>> s/01\nc\n"
+    assert (repo.path / "new.txt").exists() and not (repo.path / "k.txt").exists()
+    repo.sh("git checkout -q .; rm new.txt; sed -i s/b/mine/ f.txt; echo staged > st.txt; git add st.txt")
+    repo.sh("printf '#!/bin/sh\\ntouch ../hook-ran\\n' > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit")
+    taken = repo.relay("apply", "s/01", "--theirs", "f.txt", "--commit", "--json")
+    assert taken.code == 0, taken.err
+    assert repo.git("log", "-1", "--format=%H %an") == f"{taken.json['data']['commit']} Uma User"
+    assert repo.git("show", "--name-status", "--format=", "HEAD") == "M\tf.txt\nD\tk.txt\nA\tnew.txt"
+    assert "Relay-Exchange: s/01" in repo.git("log", "-1", "--format=%B") and (repo.path / "../hook-ran").exists()
+    assert repo.git("status", "--porcelain") == "A  st.txt"
+    applies = repo.relay("show", "s/01", "--json").json["data"][0]["applies"]
+    assert [one["result"] for one in applies] == ["conflict", "conflict", "applied"]
+    assert applies[2]["onto"] == taken.json["data"]["onto"]
+    assert repo.subjects("s")[-1] == f"apl 01 onto {applies[2]['onto']}: applied"
+    assert (
+        repo.git("log", "-1", "--format=%an %(trailers:key=Relay-By,valueonly)", "relay/s").split() == ["uma-user"] * 2
+    )
+    assert "M f.txt" in repo.git("show", "relay/s:01.apply-3.md")
+    assert_valid(repo, "s")
+    assert repo.relay("fsck").code == 0 and repo.relay("ls", "--json").json["data"][0]["status"] == "done"
+    assert repo.relay(*ALONE, "cat f.txt").code == 0 and repo.relay("fsck").code == 0
+    assert repo.relay("export", "-o", "../site").code == 0 and repo.relay("stats").code == 0
+    repo.relay("close", "s")
+    assert repo.relay("apply", "s/01").code == 0 and not (repo.path / ".relay/s").exists()
+
+
+def test_a_passing_change_is_applied_at_once(repo: Repo) -> None:
+    done = repo.relay(*ALONE, "--apply", "--check", "test -f x.txt", "echo x > x.txt")
+    assert done.code == 0 and (repo.path / "x.txt").exists() and "applied: A x.txt" in done.err
+    failed = repo.relay(*ALONE, "--apply", "--check", "false", "echo y > y.txt")
+    assert failed.code == 1 and not (repo.path / "y.txt").exists()
+    assert "not applied: it ended with check-failed" in failed.err
+    assert repo.relay("fsck").code == 0
