@@ -1,8 +1,8 @@
 """The process that outlives the caller: runs the peer, enforces the limits, records the response.
 
-It is started before the request is committed, so that its imports overlap with the caller's, in a process
-session of its own, and forks once more so that no walk of the caller's process tree finds it. It then
-waits on stdin for one line, the call; a caller that dies before sending it leaves nothing behind.
+It is a fork of the caller, made when the request is committed (`serve`), or a second interpreter (`main`) that is
+started before that, waits on stdin for one line, the call, and forks once more. Neither is found by a walk of the
+caller's process tree, and a caller that dies before it hands over leaves nothing behind.
 From then on it holds `alive`, and who finds `alive` free and the request unanswered may record the end
 (`recording.heal`).
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gitrelay import environment
 from gitrelay.calls import recording
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.turn import cancellation, run_turn
@@ -45,7 +46,6 @@ def main() -> int:
         os._exit(0)
     try:  # while the caller is still committing the request
         ledger = open_ledger(Path(sys.argv[1]))
-        repo = ledger.repo
         _ = ledger.redactor  # with the user's patterns as they are now
     except RelayError:
         return 1  # the caller says why
@@ -55,12 +55,18 @@ def main() -> int:
     call = Call.from_json(json.loads(order))
     if call is None or call.request_commit is None:
         return 1
-    os.chdir(repo.common_dir)
+    return serve(ledger, call, 1)
+
+
+def serve(ledger: Ledger, call: Call, told: int) -> int:
+    """Take over `call` in this process; the descriptor `told` gets a line as soon as `alive` is held."""
+    environment.scrub()  # the repository that the caller was given by name is no matter of this process
+    os.chdir(ledger.repo.common_dir)
     folder = ledger.state.call(call.session)
     with folder.alive() as alive:
         if not _taken(folder, call, alive):
             return 1
-        _detach_streams(folder)
+        _detach_streams(folder, told)
         try:
             supervise(_Post(ledger, folder, call, alive))
         except BaseException:
@@ -128,17 +134,16 @@ def _print_traceback(ledger: Ledger) -> None:
     sys.stderr.flush()
 
 
-def _detach_streams(folder: CallFolder) -> None:
+def _detach_streams(folder: CallFolder, told: int) -> None:
     """Say ok to the caller, then let go of everything that was inherited."""
-    sys.stdout.buffer.write(b"ok\n")
-    sys.stdout.buffer.flush()
+    os.write(told, b"ok\n")
     null = os.open(os.devnull, os.O_RDWR)
     log = null
     with contextlib.suppress(OSError):
         log = os.open(folder.path / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for source, target in ((null, 0), (null, 1), (log, 2)):
         os.dup2(source, target)
-    for fd in {null, log}:
+    for fd in {null, log, told} - {0, 1, 2}:
         os.close(fd)
 
 

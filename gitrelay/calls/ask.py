@@ -56,7 +56,7 @@ def ask(folder: Path, order: Order) -> tuple[Ledger, Asked]:
     is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError, Busy,
     CannotRecord, Interrupted; if one is raised before the request was recorded, nothing was.
     """
-    with _launched(folder, order) as waiting:  # its imports overlap with the checks
+    with _launched(folder, order) as waiting:
         ledger = open_ledger(folder)
         (wanted,) = plan.make(ledger.repo, order)
         return ledger, _ask(ledger, wanted, waiting)
@@ -251,7 +251,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         call = replace(call, request_commit=tip.commit, home=identity_of(repo.common_dir))
         with contextlib.suppress(OSError):  # if the folder was deleted, the supervisor makes it again
             folder.save(call)
-        if not waiting.hand_over(call):
+        if not waiting.hand_over(ledger, call):
             recording.never_started(held, folder, call)
     except KeyboardInterrupt:
         _give_up(held, folder, call)

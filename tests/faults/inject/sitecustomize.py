@@ -5,7 +5,8 @@ With FAULT_INTERRUPT it interrupts it at a chosen call instead; with FAULT_CLOCK
 What only reads is no point of its own: an abort there leaves what an abort at the next write leaves.
 FAULT_ROLE says which process (`caller` or `supervisor`), FAULT_AT the number of the write (0: none, only count),
 FAULT_ROOT the folder below which a write to a file counts, FAULT_LOG where each point is noted. An audit hook sees
-every operation of the interpreter before it happens, so no product code has to know of this.
+every operation of the interpreter before it happens, so no product code has to know of this. The supervisor may be a
+fork of the caller, and then has this from it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ import types
 _MAKES = os.O_CREAT | os.O_TRUNC
 _READING = {"version", "rev-parse", "config", "cat-file", "status", "log", "for-each-ref", "ls-files", "diff"}
 _FILES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link", "os.truncate"}
+_EVENTS = {"open", "os.fork", "subprocess.Popen", *_FILES}
+
+
+_FIRST = os.getpid()
 
 
 def _role() -> str:
+    """A fork of the caller that has loaded the supervisor is one."""
     words = sys.orig_argv
     if "gitrelay.supervisor" in words:
         return "supervisor"
-    return "caller" if "gitrelay" in words else ""
+    if "gitrelay" not in words:
+        return ""
+    return "supervisor" if os.getpid() != _FIRST and "gitrelay.supervisor" in sys.modules else "caller"
 
 
 def _verb(words: list[str]) -> str:
@@ -43,9 +51,13 @@ def _verb(words: list[str]) -> str:
     return ""
 
 
-def _install(at: int, root: str, log: str) -> None:
+def _install(role: str, at: int, root: str, log: str) -> None:
     numbers = itertools.count(1)
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def note(text: bytes) -> None:
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # a fork closes what it inherits
+        os.write(fd, text)
+        os.close(fd)
 
     def point(event: str, args: tuple[object, ...]) -> str:
         """What is about to be written, its git command or operation first; empty if nothing is."""
@@ -55,6 +67,8 @@ def _install(at: int, root: str, log: str) -> None:
             named = [str(word) for word in words]
             verb = _verb(named) if named[0].endswith("git") else "process"
             return "" if verb in _READING else f"{verb}: {' '.join(named)}"
+        if event == "os.fork":
+            return "fork: "
         if event == "open":
             path, _, flags = args
             makes = isinstance(flags, int) and flags & _MAKES and str(path).startswith(root)
@@ -67,21 +81,21 @@ def _install(at: int, root: str, log: str) -> None:
         return ""
 
     def hook(event: str, args: tuple[object, ...]) -> None:
-        if event != "open" and event != "subprocess.Popen" and event not in _FILES:
+        if event not in _EVENTS or _role() != role:
             return
         what = point(event, args)
         if what:
             number = next(numbers)
-            os.write(fd, f"{number} {what}\n".encode())
+            note(f"{number} {what}\n".encode())
             if number == at:
-                os.write(fd, b"ABORT\n")
+                note(b"ABORT\n")
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
 
 
-if os.environ.get("FAULT_ROLE") and os.environ["FAULT_ROLE"] == _role():
-    _install(int(os.environ["FAULT_AT"]), os.environ["FAULT_ROOT"], os.environ["FAULT_LOG"])
+if os.environ.get("FAULT_ROLE") and _role():
+    _install(os.environ["FAULT_ROLE"], int(os.environ["FAULT_AT"]), os.environ["FAULT_ROOT"], os.environ["FAULT_LOG"])
 
 
 def _move_clock(seconds: float) -> None:
@@ -133,6 +147,7 @@ def _interrupt(name: str, number: int, log: str) -> None:
 
     if not number:
         atexit.register(write, "")
+    os.register_at_fork(after_in_child=lambda: sys.settrace(None))
     sys.settrace(trace)
 
 
