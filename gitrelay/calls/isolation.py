@@ -38,8 +38,11 @@ _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Ac
 _DEFAULT: Final = "never"
 
 
-def is_wanted(repo: Repository, access: Access, given: bool | None) -> bool:
-    """Whether a call with `access` is isolated; `given` is what the command line says. Raises UsageError."""
+def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: bool = False) -> bool:
+    """Whether a call with `access` is isolated; `given` is what the command line says. Raises UsageError.
+
+    Several peers that write at the same time are, whatever the settings say.
+    """
     values = repo.config.get("relay.isolate")
     word, where = values[-1] if values else (_DEFAULT, "")
     if word not in _WHICH:
@@ -49,6 +52,8 @@ def is_wanted(repo: Repository, access: Access, given: bool | None) -> bool:
     most = limit(repo)
     if given is not None:
         return given
+    if several and access != Access.READ:
+        return True
     return access in _WHICH[word] and (most is None or files(repo) <= most)
 
 

@@ -93,7 +93,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         one_shot = names.check_slug(name + suffix, "--name") if session is None else name
         key = f"{order.key} {peer}" if several and order.key is not None else order.key
         notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
-        isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate)
+        isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate, several=several)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
         plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, caps))

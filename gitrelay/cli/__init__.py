@@ -25,6 +25,7 @@ VERBS: Final[dict[str, str]] = {
     "req": "Ask a peer: record the request, run the peer, print its answer.",
     "answer": "Answer a question that a peer asked back: the next turn of its session.",
     "res": "Record an answer to a request, as the peer or in its place.",
+    "compare": "Show the attempts of a group side by side.",
     "wait": "Wait for running calls and print their answers.",
     "cancel": "Stop a running call; it is recorded as cancelled.",
     "tail": "Follow a peer's events as readable lines.",

@@ -31,6 +31,7 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: never.",
     "relay.isolateMax": "A repository with more tracked files is not copied unless --isolate is given; none: no limit. "
     "Default: 100000.",
+    "relay.parallel": "How many attempts run at a time. Default: the number of cores.",
     "relay.include": "A pattern, as in .gitignore, of ignored files that a workspace gets too; may be given often.",
     "relay.worktreeInclude": "Whether the patterns in .worktreeinclude (as HEAD has it) count too. Default: true.",
     "relay.setup": "A shell command that is run in every new workspace before the peer, as 'npm ci'.",

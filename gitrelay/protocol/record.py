@@ -57,6 +57,8 @@ class Trailer:
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"
+    ATTEMPTS: Final = "Relay-Attempts"
+    PICKED: Final = "Relay-Picked"
     WORKSPACE: Final = "Relay-Workspace"
     WORKER: Final = "Relay-Worker"
 

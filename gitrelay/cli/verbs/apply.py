@@ -9,7 +9,6 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
-from gitrelay.protocol import names
 
 
 @click.command("apply")
@@ -32,11 +31,10 @@ def command(address: str, theirs: tuple[str, ...], merge: bool, commit: bool, as
     markers, and the exit code is 1 too. Only files are written, not the index; those of a submodule into
     its own working tree. That it was applied is recorded in the session.
     """
-    wanted = names.parse_address(address)
     if merge and commit:
         raise click.UsageError("--merge and --commit exclude each other: markers are not to be committed")
 
-    from gitrelay.calls import taking, within
+    from gitrelay.calls import group, taking, within
     from gitrelay.calls.within import By
     from gitrelay.cli import output
     from gitrelay.errors import VERIFY_FAILED
@@ -45,6 +43,7 @@ def command(address: str, theirs: tuple[str, ...], merge: bool, commit: bool, as
     from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
+    wanted = group.resolve(ledger, address)
     by = By.here(ledger.repo, within.require(ledger, Access.WRITE, "git relay apply"))
     taken = taking.apply(ledger, wanted, by, Way(theirs, merge, str(wanted)), commit=commit)
     done = taken.applied

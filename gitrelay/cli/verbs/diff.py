@@ -12,7 +12,6 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
-from gitrelay.protocol import names
 
 if TYPE_CHECKING:
     from gitrelay.git.repository import Repository
@@ -29,14 +28,14 @@ def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> 
     Tracked and untracked files, not ignored ones, as they were when the request was recorded and when
     the answer was. PATHs are below the top of the working tree.
     """
-    wanted = names.parse_address(address)
-
+    from gitrelay.calls import group
     from gitrelay.cli import output
     from gitrelay.git import userfiles
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    wanted = group.resolve(ledger, address)
     before, after = exchanges.trees(ledger, wanted)
     found = exchanges.exchange(ledger, wanted)
     left = exchanges.left_out(ledger, found)

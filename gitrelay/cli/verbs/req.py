@@ -21,6 +21,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
         "Questions": ("no_questions",),
         "Limits": ("budget", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "apply", "key"),
+        "Attempts": ("attempts", "pick", "first", "quorum", "judge"),
         "Waiting": ("wait", "detach", "no_invoke"),
     },
 )
@@ -100,6 +101,17 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
 @click.option(
     "--no-questions", is_flag=True, help="Tell the peer to ask nothing back, and to write down what it assumed."
 )
+@click.option(
+    "--attempts", type=click.IntRange(1), default=1, metavar="N", help="Let each peer try N times, each in a workspace."
+)
+@click.option(
+    "--pick",
+    metavar="RULE",
+    help="Pick one attempt: check (the first whose checks passed), smallest, first, or judge:PEER.",
+)
+@click.option("--first", is_flag=True, help="Cancel the other attempts once one has passed.")
+@click.option("--quorum", type=int, metavar="N", help="N answers are enough; the other attempts are cancelled.")
+@click.option("--judge", metavar="PEER", help="Let PEER, with read access, write one answer out of all.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
@@ -125,6 +137,11 @@ def command(
     apply: bool,
     key: str | None,
     no_questions: bool,
+    attempts: int,
+    pick: str | None,
+    first: bool,
+    quorum: int | None,
+    judge: str | None,
     wait: str | None,
     detach: bool,
     no_invoke: bool,
@@ -139,6 +156,10 @@ def command(
 
     With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
     saw, besides what the peer claims.
+
+    With --attempts, --pick, --first, --quorum or --judge the request is a group's: a session NAME whose
+    answer, by gitrelay, compares the attempts NAME-PEER[-N] and says which one was picked ('git relay
+    compare NAME'; 'git relay wait NAME' goes on after an interruption).
 
     With --key K, an exchange of this repository that was asked under K is printed, or joined while it
     runs; one that ended without an answer is asked again. K belongs to one request: with another task,
@@ -159,6 +180,7 @@ def command(
     text = read_text(task, "TASK")
 
     from gitrelay.calls import ask
+    from gitrelay.calls.group import Wish
     from gitrelay.calls.order import Order
     from gitrelay.calls.settings import Given
     from gitrelay.cli import asking, output
@@ -178,6 +200,12 @@ def command(
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
     order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke)
+    if wish := Wish(attempts, pick, first, quorum, judge):
+        if no_invoke:
+            raise click.UsageError("--no-invoke starts nobody: it goes with no attempts")
+        from gitrelay.cli import grouping
+
+        return grouping.ask(order, wish, limit=limit, detach=detach, apply=apply, as_json=as_json)
     if len(to) > 1:
         ledger, asked = ask.ask_each(Path.cwd(), order)
     else:

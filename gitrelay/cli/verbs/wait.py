@@ -19,15 +19,25 @@ from gitrelay.protocol import names
 def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """Wait for running calls and print their answers.
 
+    With the name of a group, what is not asked of it yet is asked, and its answer printed.
+
     Ctrl-C ends the waiting, not the calls. The exit code is the worst of the answers'.
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
-    wanted = [names.parse_address(a) for a in addresses]
 
     from gitrelay.cli import output
     from gitrelay.cli.waiting import until_answered
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    if len(addresses) == 1 and names.is_session(addresses[0].partition("/")[0]):
+        from gitrelay.calls import group
+
+        known = group.load(ledger, addresses[0].partition("/")[0])
+        if known is not None:
+            from gitrelay.cli import grouping
+
+            return grouping.finish(ledger, known, "wait", limit=limit, as_json=as_json)
+    wanted = [names.parse_address(a) for a in addresses]
     found = until_answered(ledger, wanted, limit, own=False)
     return output.print_exchanges("wait", found, as_json=as_json, single=False)
