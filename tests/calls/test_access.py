@@ -1,10 +1,13 @@
-"""A call never has more access than the call that it runs in."""
+"""A call never has more access than the call that it runs in; GITRELAY_SOAK=1 tries each access in each disguise."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from support.repo import Repo
+from support.repo import Repo, copy_of
+from support.soak import covering
 
 
 def peer(repo: Repo, name: str, script: str) -> None:
@@ -43,10 +46,9 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("how", FORGED.values(), ids=FORGED)
-@pytest.mark.parametrize("access", ["write", "full"])
+@pytest.mark.parametrize(("how", "access"), covering([*FORGED], ["write", "full"]))
 def test_a_nested_call_is_refused_more_access_and_that_is_recorded(repo: Repo, how: str, access: str) -> None:
-    outer(repo, f"{how} git-relay req --to shell --access {access} --session inner 'touch ../outside'")
+    outer(repo, f"{FORGED[how]} git-relay req --to shell --access {access} --session inner 'touch ../outside'")
     assert "rc=4" in said(repo), said(repo)
     assert not (repo.path.parent / "outside").exists()
     assert trailer(repo, "Relay-Reason", "inner") == "access"
@@ -68,6 +70,15 @@ def test_what_a_peer_leaves_behind_is_told_by_its_supervisor(repo: Repo) -> None
     assert trailer(repo, "Relay-Reason", "inner") == "access"
 
 
+@pytest.fixture(scope="module")
+def template(one_turn: Repo, tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A repository with the answered session `done`, and `open`, which waits for somebody's answer."""
+    made = copy_of(one_turn, tmp_path_factory.mktemp("access") / "repo", one_turn.env)
+    made.relay("req", "--from", "uma", "--to", "shell", "--session", "done", "echo x > new.txt")
+    made.relay("req", "--from", "uma", "--to", "shell", "--session", "open", "--no-invoke", "x")
+    return made
+
+
 @pytest.mark.parametrize(
     "verb",
     [
@@ -82,9 +93,10 @@ def test_what_a_peer_leaves_behind_is_told_by_its_supervisor(repo: Repo) -> None
         "req --to reader --access read --check 'touch ../outside' look",
     ],
 )
-def test_a_verb_that_changes_something_is_refused_under_read(repo: Repo, verb: str) -> None:
-    repo.relay("req", "--from", "uma", "--to", "shell", "--session", "done", "echo x > new.txt")
-    repo.relay("req", "--from", "uma", "--to", "shell", "--session", "open", "--no-invoke", "x")
+def test_a_verb_that_changes_something_is_refused_under_read(
+    template: Repo, tmp_path: Path, env: dict[str, str], verb: str
+) -> None:
+    repo = copy_of(template, tmp_path / "repo", env)
     peer(repo, "reader", "echo read")
     tips = repo.git("for-each-ref", "refs/heads/relay/done", "refs/heads/relay/open")
     outer(repo, f"git-relay {verb}")

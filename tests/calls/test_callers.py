@@ -112,31 +112,33 @@ def test_codex_calls_claude(place: Place) -> None:
     assert "Is app.py fine?" in claude.requests[0].prompt and claude.strays == []
 
 
-@pytest.mark.parametrize(
-    ("command", "leaves"),
-    [
-        ("git relay req --to shell --session s 'echo \"$HOME\"; true'", True),
-        ('git relay req --to shell --session s "echo it\'s fine >/dev/null || true"', True),
-        ("git relay req --to shell --session s 'true\ntrue'", True),
-        ("git relay -C . req --to shell --session s true", False),  # the rule names the verbs that it lets out
-        ("git relay req --to shell --session s true && echo done", False),
-        ('git relay req --to shell --session s "echo $HOME"', False),
-        ("git relay req --to shell --session s - <<'E'\ntrue\nE", False),
-        ("git relay req --to shell --session s - < app.py", False),
-        ("cd . && git relay req --to shell --session s true", False),
-        ("git relay req --to shell --session s true # now", False),
-        ("NAME=x git relay req --to shell --session s true", False),
-    ],
-)
-def test_only_a_plain_command_leaves_codexs_sandbox(place: Place, command: str, leaves: bool) -> None:
+# how a call is written -> whether it leaves codex's sandbox
+FORMS = {
+    "git relay req --to shell --session SESSION 'echo \"$HOME\"; true'": True,
+    'git relay req --to shell --session SESSION "echo it\'s fine >/dev/null || true"': True,
+    "git relay req --to shell --session SESSION 'true\ntrue'": True,
+    "git relay -C . req --to shell --session SESSION true": False,  # the rule names the verbs that it lets out
+    "git relay req --to shell --session SESSION true && echo done": False,
+    'git relay req --to shell --session SESSION "echo $HOME"': False,
+    "git relay req --to shell --session SESSION - <<'E'\ntrue\nE": False,
+    "git relay req --to shell --session SESSION - < app.py": False,
+    "cd . && git relay req --to shell --session SESSION true": False,
+    "git relay req --to shell --session SESSION true # now": False,
+    "NAME=x git relay req --to shell --session SESSION true": False,
+}
+
+
+def test_only_a_plain_command_leaves_codexs_sandbox(place: Place) -> None:
     """What the skill says about the form of a call, measured. A chain of commands that are all allowed gets out too."""
-    with ModelServer([Shell(command), Text("Done.")]) as codex, ModelServer([Answer()]) as claude:
+    steps = [Shell(command.replace("SESSION", f"s{number}")) for number, command in enumerate(FORMS)]
+    with ModelServer([*steps, Text("Done.")]) as codex, ModelServer([Answer()]) as claude:
         machine = place(codex, claude)
         assert machine.repo.relay("install", "--agent", "codex", "--allow-codex").code == 0
         machine.codex()
-    said = result(codex)
-    assert (machine.repo.git("for-each-ref", "refs/heads/relay") != "") == leaves, said
-    assert (ONE_PLAIN_COMMAND in said) != leaves
+    for number, (command, leaves) in enumerate(FORMS.items()):
+        said = result(codex, number)
+        assert (machine.repo.git("for-each-ref", f"refs/heads/relay/s{number}") != "") == leaves, (command, said)
+        assert (ONE_PLAIN_COMMAND in said) != leaves, (command, said)
 
 
 def test_a_call_goes_on_when_codexs_turn_ends(place: Place) -> None:

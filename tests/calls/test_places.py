@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from gitrelay.calls import readonly
 from gitrelay.git.repository import Repository
 from support.places import ROOT
-from support.repo import Repo
+from support.repo import Repo, copy_of, sealed_environment
 
 GIT = "git -c user.name=x -c user.email=x@example.invalid -c protocol.file.allow=always"
 # row of the table -> (what changes there, what is named)
@@ -129,11 +130,14 @@ def test_every_row_is_tried() -> None:
     assert rows() == list(ROWS)
 
 
-@pytest.fixture
-def full(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    """A repository that has one of each."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    folder = tmp_path_factory.mktemp("full")
+    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
+    repo.path.mkdir()
     repo.sh(
         f"""
+        git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'
         printf '*.log\\n' > .gitignore; echo a > ignored.log; git add .gitignore; {GIT} commit -qm ignore
         git init -q ../lib && (cd ../lib && echo 1 > lib.py && git add . && {GIT} commit -qm lib)
         {GIT} submodule --quiet add ../lib sub; {GIT} commit -qm sub
@@ -147,7 +151,15 @@ def full(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
     for session in ("victim", "own"):
         assert repo.relay("req", "--from", "uma", "--to", "shell", "--session", session, "true").code == 0
     repo.sh("for s in victim own; do git update-ref refs/keep/$s relay/$s; done")
-    for name, value in repo.env.items():
+    return repo
+
+
+@pytest.fixture
+def full(template: Repo, tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A repository that has one of each."""
+    repo = copy_of(template, tmp_path / "repo", env, "lib", "hooks", "other")
+    repo.sh('git config core.hooksPath "$PWD/../hooks"; git -C ../other status -s; git status -s')
+    for name, value in env.items():
         monkeypatch.setenv(name, value)
     return repo
 

@@ -19,6 +19,7 @@ from support.ledgercheck import assert_valid
 from support.markdown import rows
 from support.places import ROOT
 from support.repo import Repo, copy_of
+from support.soak import rounds
 from support.waiting import eventually, patient, processes_with
 
 WITHOUT_GIT_RELAY = "/usr/bin:/bin"
@@ -40,7 +41,12 @@ def gate(repo: Repo, tmp_path: Path) -> Gate:
     return made(repo, tmp_path)
 
 
-@pytest.fixture(params=["folder", "ssh"])
+# each test below has one of the two, and both under GITRELAY_SOAK=1
+FOLDER = pytest.mark.parametrize("remote", ["folder", "ssh"][: rounds(1, 2)], indirect=True)
+SSH = pytest.mark.parametrize("remote", ["ssh", "folder"][: rounds(1, 2)], indirect=True)
+
+
+@pytest.fixture
 def remote(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> Gate:
     if request.param == "folder":
         return made(repo, tmp_path)
@@ -51,6 +57,7 @@ def remote(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> Gate:
 # -- every state, with real pushes --------------------------------------------------------------------
 
 
+@SSH
 def test_a_failed_review_stops_the_push_and_a_passed_one_lets_it_go(remote: Gate) -> None:
     start = remote.there()
     remote.commit("BAD")
@@ -85,6 +92,7 @@ def test_a_failed_review_stops_the_push_and_a_passed_one_lets_it_go(remote: Gate
     assert remote.repo.relay("fsck").code == 0
 
 
+@FOLDER
 def test_past_the_budget_the_review_goes_on_and_the_push_is_to_be_tried_again(remote: Gate) -> None:
     remote.reviewer("reviews-when-told")
     remote.repo.git("config", "relay.gateBudget", "300ms")
@@ -104,6 +112,7 @@ def test_past_the_budget_the_review_goes_on_and_the_push_is_to_be_tried_again(re
     assert "Relay-Sandbox: unknown" in remote.repo.git("log", "-1", "relay/review-main")
 
 
+@SSH
 def test_could_not_evaluate_is_loud_recorded_and_lets_go_unless_it_is_told_otherwise(remote: Gate) -> None:
     remote.reviewer("not-logged-in")
     remote.repo.git("config", "relay.gateUnevaluated", "block")
@@ -121,6 +130,7 @@ def test_could_not_evaluate_is_loud_recorded_and_lets_go_unless_it_is_told_other
     assert len(remote.repo.subjects("review-main")) == 5
 
 
+@FOLDER
 def test_an_answer_of_somebody_else_is_refused_and_the_reviewer_asked(remote: Gate) -> None:
     remote.repo.git("config", "relay.gate", "warn")
     remote.repo.git("config", "relay.gateBudget", "1ms")
@@ -136,6 +146,7 @@ def test_an_answer_of_somebody_else_is_refused_and_the_reviewer_asked(remote: Ga
     assert remote.repo.relay("fsck").code == 0
 
 
+@SSH
 def test_an_exception_is_recorded_with_its_reason_or_refused(remote: Gate) -> None:
     remote.reviewer("answer-as-response")  # fail
     start, head = remote.there(), remote.commit()

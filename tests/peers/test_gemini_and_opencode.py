@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -34,15 +35,32 @@ SLOW = 170.0  # opencode goes on for 80 seconds about a service that is not ther
 Place = Callable[..., Repo]
 
 
+def with_both(home: Path, url: str, attempts: int | None = None) -> dict[str, str]:
+    """An environment in which both peers are installed and their model is at `url`."""
+    peers = merged(gemini_env(home, url, attempts), opencode_env(home, url), sealed_environment(home))
+    peers["PATH"] = os.pathsep.join([str(BIN), peers["PATH"]])
+    return peers
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What gitrelay notes of a repository's peers, which it asks for their version once; gemini takes 4 s for that."""
+    folder = tmp_path_factory.mktemp("versions")
+    asked = Repo(folder / "repo", with_both(folder / "home", "http://127.0.0.1:9"))
+    asked.path.mkdir()
+    asked.sh("git init -q; mkdir .git/relay")
+    assert asked.relay("peers").code == 0
+    return asked.path / ".git/relay/versions.json"
+
+
 @pytest.fixture
-def place(repo: Repo, mark: dict[str, str], tmp_path: Path) -> Place:
+def place(repo: Repo, mark: dict[str, str], tmp_path: Path, versions: Path) -> Place:
     """The repository, seen by processes for which both peers are installed and their model is at `url`."""
 
     def at(url: str, attempts: int | None = None) -> Repo:
-        home = tmp_path / "home"
-        peers = merged(gemini_env(home, url, attempts), opencode_env(home, url), sealed_environment(home))
-        peers["PATH"] = os.pathsep.join([str(BIN), peers["PATH"]])
-        return Repo(repo.path, peers | mark)
+        (repo.path / ".git/relay").mkdir()
+        shutil.copy(versions, repo.path / ".git/relay")
+        return Repo(repo.path, with_both(tmp_path / "home", url, attempts) | mark)
 
     return at
 
@@ -238,7 +256,7 @@ def test_a_response_in_the_final_words_beats_a_reply_file(place: Place, peer: st
     assert done.out.endswith("\n\nFrom the event.\n")
 
 
-@pytest.mark.parametrize("peer", OTHER)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_reply_file_beats_words(place: Place, peer: str) -> None:
     reply = response_file(peer, "From the file.")
     with ModelServer([Write(".relay/s/01.res.md", reply), Text("I wrote the reply file.")]) as server:
@@ -257,7 +275,7 @@ def test_plain_words_are_the_body(place: Place, peer: str) -> None:
     assert done.out == response_file(peer, "Just words.\n\n- and a list", "skip")
 
 
-@pytest.mark.parametrize("peer", OTHER)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_response_file_behind_words_and_in_a_fence_is_found(place: Place, peer: str) -> None:
     words = f"Here it is:\n\n```markdown\n{response_file(peer, 'Two tests fail.', 'fail')}```\n"
     with ModelServer([Text(words)]) as server:
@@ -267,7 +285,7 @@ def test_a_response_file_behind_words_and_in_a_fence_is_found(place: Place, peer
     assert done.out == response_file(peer, "Here it is:\n\nTwo tests fail.", "fail")
 
 
-@pytest.mark.parametrize("peer", ONE)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_response_file_that_is_only_quoted_is_not_the_answer(place: Place, peer: str) -> None:
     words = f"The earlier answer was:\n\n{response_file(peer, 'Fine.', 'fail').replace('re: 01', 're: 07')}"
     with ModelServer([Text(words)]) as server:
@@ -344,7 +362,7 @@ def test_a_cut_stream(place: Place, peer: str) -> None:
     assert server.model_calls == 2
 
 
-@pytest.mark.parametrize("peer", OTHER)
+@pytest.mark.parametrize("peer", ONE)
 def test_a_model_that_hangs_is_no_output(place: Place, peer: str) -> None:
     with ModelServer([Hang()]) as server:
         repo = place(server.url)
@@ -354,7 +372,7 @@ def test_a_model_that_hangs_is_no_output(place: Place, peer: str) -> None:
     assert "first-output limit of 25 s" in done.out
 
 
-@pytest.mark.parametrize("peer", ONE)
+@pytest.mark.parametrize("peer", OTHER)
 def test_a_model_that_hangs_later_is_idle(place: Place, peer: str) -> None:
     with ModelServer([Shell("echo one"), Hang()]) as server:
         repo = place(server.url)
@@ -381,7 +399,7 @@ def test_ctrl_c_ends_a_running_command(place: Place, peer: str) -> None:
     assert sorted(p.name for p in repo.path.iterdir()) == [".git", ".relay", "app.py", "work.begun"]
 
 
-@pytest.mark.parametrize("peer", OTHER)
+@pytest.mark.parametrize("peer", ONE)
 def test_cancel_while_the_model_thinks(place: Place, peer: str) -> None:
     with ModelServer([Hang()]) as server:
         repo = place(server.url)

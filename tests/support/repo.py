@@ -109,15 +109,20 @@ class Repo:
         return self.git("log", "--reverse", "--format=%s", f"refs/heads/relay/{session}").splitlines()
 
 
-def copy_of(template: Repo, path: Path, env: Mapping[str, str]) -> Repo:
-    """A copy of a repository with its working tree and the worktrees below that, which name each other by paths."""
-    shutil.copytree(template.path, path, symlinks=True)
+def copy_of(template: Repo, path: Path, env: Mapping[str, str], *beside: str) -> Repo:
+    """A copy of a repository, and of the folders of these names beside it, to a folder of the same name elsewhere.
+
+    Its worktrees there are made to name each other by their new paths.
+    """
+    old, new = template.path.parent, path.parent
+    assert path.name == template.path.name
+    for name in (path.name, *beside):
+        shutil.copytree(old / name, new / name, symlinks=True)
     for note in path.glob(".git/worktrees/*/gitdir"):
         worktree = Path(note.read_text().removesuffix("\n"))
-        if worktree.is_relative_to(template.path):
-            here = path / worktree.relative_to(template.path)
-            note.write_text(f"{here}\n")
-            here.write_text(f"gitdir: {note.parent}\n")
+        here = new / worktree.relative_to(old)
+        note.write_text(f"{here}\n")
+        here.write_text(f"gitdir: {note.parent}\n")
     return Repo(path, env)
 
 
