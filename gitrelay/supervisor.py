@@ -19,7 +19,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.process import kill
 from gitrelay.state.calls import Call, CallFolder, identity_of, supervisor_note
 from gitrelay.state.lock import Lock
+from gitrelay.value import dataclass
 
 _ALIVE_LIMIT: Final = 10.0  # seconds to wait for `alive`, which only a passing look can hold
 _BEAT: Final = 0.25  # seconds between two looks whether the call's folder is still in its place

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.text import plain, quote
+from gitrelay.value import dataclass
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -29,6 +28,7 @@ from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer, name_of, parse
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 _LOCK: Final = ".budget"
 _LOCK_LIMIT: Final = 10.0  # seconds; a look takes some hundredths

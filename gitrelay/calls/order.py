@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitrelay.calls.settings import Given
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

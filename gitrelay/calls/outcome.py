@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay.calls import isolation
@@ -26,6 +26,7 @@ from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.state.calls import Call
 from gitrelay.text import ending as ending_words
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

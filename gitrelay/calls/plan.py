@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from gitrelay.protocol.budget import Amount, Held
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
+from gitrelay.value import dataclass
 
 KEY_MAX: Final = 200
 NO_QUESTIONS: Final = (

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.ledger.worktree import FOLDER
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, name_of, parse
+from gitrelay.value import dataclass
 
 _NAMED_MAX: Final = 20
 _SESSIONS: Final = (BRANCHES, ARCHIVE, CODE, ASIDE)  # may grow: other calls are recorded meanwhile

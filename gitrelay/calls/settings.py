@@ -8,7 +8,6 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay import duration, environment
@@ -19,6 +18,7 @@ from gitrelay.process.values import Limits
 from gitrelay.protocol import names
 from gitrelay.protocol.words import Access
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
 DEFAULT_CHECK: Final = 900.0

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from gitrelay.value import dataclass
 
 _LISTS: Final = ("PATH", "PYTHONPATH")
 _FOLDERS: Final = ("VIRTUAL_ENV", "CONDA_PREFIX", "GOPATH", "GOBIN", "CARGO_TARGET_DIR", "PYTHONHOME")

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gitrelay import environment
@@ -29,6 +29,7 @@ from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Sandbox
 from gitrelay.state.calls import Call, CallFolder
+from gitrelay.value import dataclass
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from gitrelay.calls import readonly
@@ -19,6 +19,7 @@ from gitrelay.state import writers
 from gitrelay.state.calls import Call
 from gitrelay.state.folder import State
 from gitrelay.state.writers import Writer
+from gitrelay.value import dataclass
 
 _SHARED_MAX: Final = 20  # addresses in the trailer
 

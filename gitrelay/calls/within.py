@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitrelay import environment
@@ -24,6 +23,7 @@ from gitrelay.protocol.record import Trailer, parse_raw
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
 from gitrelay.git.userfiles import Changed
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 _TRIES: Final = 400  # git processes for what cannot be read; each takes some 5 ms
 # what is the machine's fault and no path's

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from gitrelay.value import dataclass
 
 FILE_MODE: Final = "100644"
 

@@ -9,13 +9,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.faults import GitError, classified
 from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
+from gitrelay.value import dataclass
 
 _UNREAD = re.compile(r"^warning: could not open directory '(.*?)/?': (.*)$", re.MULTILINE)
 

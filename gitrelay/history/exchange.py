@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
 from gitrelay.history.outcome import outcome_of
@@ -12,6 +12,7 @@ from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import Commit
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

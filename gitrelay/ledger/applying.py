@@ -9,7 +9,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from gitrelay.errors import Conflict
@@ -20,6 +20,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Change
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.snapshot import Snapshot, shown
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class _Plan:
     shown: list[Change]
 
 
-@dataclass
+@dataclass()
 class _Found:
     """What planning has found so far."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from gitrelay.errors import Busy
 from gitrelay.ledger.snapshot import Snapshot
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

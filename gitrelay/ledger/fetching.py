@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import BRANCHES
 from gitrelay.state.files import make_folder, write_whole
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 _OURS = (BRANCHES, "refs/relay/")
 

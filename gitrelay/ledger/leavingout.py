@@ -10,7 +10,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
@@ -18,6 +17,7 @@ from gitrelay.git.indexing import LeftOut
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Changed
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 MAX: Final = 50_000_000  # bytes of one file
 _SIZES: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from gitrelay.state.calls import identity_of
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 from gitrelay.workspace.opening import repository
 
 if TYPE_CHECKING:

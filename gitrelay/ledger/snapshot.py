@@ -15,7 +15,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from gitrelay.ledger import leavingout
 from gitrelay.protocol.record import CODE, NOT_RECORDED, Identity, Trailer
 from gitrelay.state.folder import State
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 _AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
 _NAMED_MAX: Final = 100  # paths that a commit's body names

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gitrelay.peers.base import Answer, Invocation
 from gitrelay.peers.responses import Address, Found, answer_in, squeezed, structured_answer, with_words
 from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
+from gitrelay.value import dataclass
 
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -65,7 +66,7 @@ def written_lead(call: Invocation) -> str:
     )
 
 
-@dataclass
+@dataclass()
 class _Message:
     """What was said as one message; its text came in one event or in many. `streamed`: word by word."""
 
@@ -74,7 +75,7 @@ class _Message:
     streamed: bool = False
 
 
-@dataclass
+@dataclass()
 class Said:
     """All that a peer said, gathered event by event; `answer` chooses at the end. At most MAX_BYTES are kept.
 

@@ -8,9 +8,11 @@ Nothing else of gitrelay is needed here, so that an adapter is imported only by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
+
+from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

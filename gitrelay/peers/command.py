@@ -12,7 +12,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
@@ -23,6 +22,7 @@ from gitrelay.peers.responses import Address, answer_in
 from gitrelay.process.capture import Capture
 from gitrelay.protocol import frontmatter
 from gitrelay.text import ending, quote
+from gitrelay.value import dataclass
 
 ACCESS: Final = ("write", "full", "read")  # the first that is configured names the peer's program
 _LEAD: Final = (

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from gitrelay.peers.base import Capabilities, Peer
 from gitrelay.peers.events import clean
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
+from gitrelay.value import dataclass
 
 _LIMIT: Final = (
     60.0  # seconds for `--version` or `--help`; 1.4 s was the slowest measured (gemini), 20 on a busy machine

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from gitrelay.peers.base import Answer, Invocation
 from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import BadMessage
+from gitrelay.value import dataclass
 
 _PLACES: Final = 100  # places of one text at which an answer is looked for
 _ECHO: Final = 400  # characters by which an echo of the request is known

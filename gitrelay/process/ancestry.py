@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from gitrelay.value import dataclass
 
 _DEPTH: Final = 256  # a chain of parents is never longer; a loop of reused pids ends here
 

@@ -14,7 +14,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -23,6 +22,7 @@ import psutil
 from gitrelay.process.kill import reap_orphans, stop, stop_descendants
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending, Limits
+from gitrelay.value import dataclass
 
 CHUNK: Final = 64 * 1024
 LINGER: Final = 5.0  # seconds to end in for a peer that has finished
@@ -106,7 +106,7 @@ def run(
     return Ending(child.returncode, seconds, None if lingered else stopped, detail, lingered=lingered)
 
 
-@dataclass
+@dataclass()
 class _Heard:
     """When the peer last showed progress, and when it was first seen to have finished; monotonic seconds or None."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.protocol.message import PROTOCOL
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 APPLIED: Final = "applied"
 CONFLICT: Final = "conflict"

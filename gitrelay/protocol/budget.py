@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -17,6 +16,7 @@ from gitrelay import duration
 from gitrelay.errors import Code, UsageError
 from gitrelay.protocol import names, usage
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 USD: Final = "usd"
 TOKENS: Final = "tok"

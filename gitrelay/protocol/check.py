@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.protocol.message import PROTOCOL
 from gitrelay.text import block
+from gitrelay.value import dataclass
 
 _TRAILER: Final = re.compile(r"(pass|fail \((?:exit|signal) [0-9]+\)|timeout|lost)(?:: (.*))?")
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.protocol import names, question
 from gitrelay.protocol.frontmatter import BadMessage, cut_header, decode, expect, split_header
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 PROTOCOL: Final = "4"
 STATUSES: Final = tuple(Status)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from gitrelay.value import dataclass
 
 NEEDS_INPUT: Final = "needs-input"
 MOST_OPTIONS: Final = 6

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from gitrelay.protocol.words import Access
 from gitrelay.state.files import cannot_write, is_own_folder, make_folder, remove_tree, share_as_parent, write_whole
 from gitrelay.state.lock import Lock, is_held
 from gitrelay.text import plain
+from gitrelay.value import dataclass
 
 VERSION: Final = 1
 KEEP_LOGS: Final = 100

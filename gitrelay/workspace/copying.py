@@ -6,16 +6,18 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
+
+from gitrelay.value import dataclass
 
 _CHUNK: Final = 64 * 1024 * 1024
 # what copy_file_range answers if the two file systems, or this kernel, cannot do it
 _CANNOT: Final = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 
 
-@dataclass
+@dataclass()
 class Copied:
     """What was copied: for each path the caller's `lstat` and the copy's. `folders` hold a repository of their own."""
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
+from gitrelay.value import dataclass
 from gitrelay.workspace import borrow, copying, included, index, keep, place
 from gitrelay.workspace.place import Note, Stage
 
