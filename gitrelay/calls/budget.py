@@ -114,7 +114,9 @@ def recorded(ledger: Ledger, since: float) -> dict[str, Spent]:
     """address -> what each call used that was asked or answered since then, seconds since the epoch."""
     globs = (f"--glob={BRANCHES}*", f"--glob={ARCHIVE}*")
     format_ = "%x01%H%x00%ct%x00%S%x00%B"
-    out = ledger.repo.run("log", "--reverse", f"--since={int(since)}", f"--format={format_}", *globs, "--")
+    out = ledger.repo.run(
+        "log", "--reverse", *([f"--since={int(since)}"] if since else []), f"--format={format_}", *globs, "--"
+    )
     asked: dict[str, tuple[int, Held]] = {}
     found: dict[str, Spent] = {}
     for row in out.decode("utf-8", "replace").split("\x01")[1:]:

@@ -23,6 +23,7 @@ from gitrelay.errors import BUG, INTERRUPTED, USAGE, Interrupted, RelayError
 # verb -> its one-line help, repeated here so that `-h` loads no verb; a test compares the two
 VERBS: Final[dict[str, str]] = {
     "req": "Ask a peer: record the request, run the peer, print its answer.",
+    "loop": "Let a peer work in rounds until the checks and the review pass.",
     "answer": "Answer a question that a peer asked back: the next turn of its session.",
     "res": "Record an answer to a request, as the peer or in its place.",
     "compare": "Show the attempts of a group side by side.",

@@ -51,6 +51,8 @@ class Trailer:
     BYPASS: Final = "Relay-Bypass"
     TOOL: Final = "Relay-Tool"
     ASKED_CHECKS: Final = "Relay-Asked-Checks"
+    LOOP: Final = "Relay-Loop"
+    ROUND: Final = "Relay-Round"
     BUDGET: Final = "Relay-Budget"
     ASKED_MODEL: Final = "Relay-Asked-Model"
     ASKED_EFFORT: Final = "Relay-Asked-Effort"

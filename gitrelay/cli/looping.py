@@ -1,0 +1,160 @@
+"""Following a loop at the terminal: a table that grows by a row for each round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from gitrelay.calls import inflight
+from gitrelay.cli import output
+from gitrelay.cli.waiting import cancelled_by_ctrl_c
+from gitrelay.errors import PEER_ERROR, PENDING, Code
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.loops import driving, reading
+from gitrelay.loops.reading import Loop
+from gitrelay.loops.rules import Call, Round, next_step, open_findings
+from gitrelay.protocol import names, usage
+from gitrelay.protocol.record import BRANCHES
+
+_PAUSE: Final = 0.2  # seconds between two looks
+_GONE: Final = 20  # looks without a process that drives the loop before that is believed
+_WIDTHS: Final = (5, 24, 22, 30, 20)
+
+
+def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool) -> int:
+    """Print the rounds as they end, until the loop ends; the exit code. After `limit` seconds nobody waits any more."""
+    deadline = None if limit is None else time.monotonic() + limit
+    printed, gone, tips = 0, 0, None
+    loop: Loop | None = None
+    with cancelled_by_ctrl_c(ledger, _running(ledger, session)):
+        while True:
+            driven = driving.is_driven(ledger, session)
+            now = [ledger.repo.ref(BRANCHES + name) for name in (session, f"{session}-review")]
+            if now != tips or loop is None:
+                loop, tips = reading.read(ledger, session), now
+                assert loop is not None
+                if not as_json:
+                    printed = _print_rows(loop, printed)
+            step = next_step(loop.terms, loop.rounds)
+            if loop.end is not None or (step.kind == "ask" and not driven):
+                break
+            gone = 0 if driven else gone + 1
+            if gone > _GONE or (deadline is not None and time.monotonic() >= deadline):
+                break
+            time.sleep(_PAUSE)
+    return _finish(ledger, loop, gone > _GONE, as_json)
+
+
+def _running(ledger: Ledger, session: str) -> list[names.Address]:
+    return [call.address for call, _ in inflight.running(ledger) if call.session in (session, f"{session}-review")]
+
+
+def _finish(ledger: Ledger, loop: Loop, gone: bool, as_json: bool) -> int:
+    code, error = _ending(ledger, loop, gone)
+    if as_json:
+        click.echo(output.envelope("loop", code, _json(loop), [error] if error else []))
+        return code
+    if error:
+        click.echo(output.one_line(error["message"], error["hint"]), err=True)
+    if loop.closing is not None:
+        output.say(f"{loop.closing.address}: {loop.end}")
+    return code
+
+
+def _ending(ledger: Ledger, loop: Loop, gone: bool) -> tuple[int, dict[str, str] | None]:
+    """(the exit code, what to tell besides) for a loop that has ended or is not waited for any more."""
+    name = loop.session
+    if loop.closing is not None:
+        code = loop.closing.exit_code
+        hint = f"git relay show {loop.closing.address}"
+        why = str(loop.closing.reason or Code.VERIFY_FAILED)
+        error = {"code": why, "message": f"the loop of {name} ended: {loop.end}", "hint": hint}
+        return code, error if code else None
+    step = next_step(loop.terms, loop.rounds)
+    if step.kind == "ask" and step.call is not None:
+        asked = loop.exchanges[step.call.address]
+        (error,) = output.exchange_errors(asked)
+        return PEER_ERROR, error | {"hint": f"{error['hint']}, then git relay loop --resume {name}"}
+    why = driving.failure(ledger, name) if gone else ""
+    message = (
+        f"the loop of {name} is not driven any more{': ' + why if why else ''}"
+        if gone
+        else f"the loop of {name} goes on"
+    )
+    return PENDING, {"code": Code.PENDING, "message": message, "hint": f"git relay loop --resume {name}"}
+
+
+def _print_rows(loop: Loop, printed: int) -> int:
+    """Print the rounds that have ended since `printed` were; how many are printed now."""
+    ended = list(loop.rounds) if loop.end is not None else list(loop.rounds[:-1])
+    if ended and not printed:
+        click.echo(_row(["ROUND", "BUILD", "CHECKS", "REVIEW", "OPEN"]))
+    for at in range(printed, len(ended)):
+        one = ended[at]
+        found = open_findings(ended[: at + 1])
+        click.echo(
+            _row(
+                [
+                    str(one.number),
+                    " ".join(f"{c.address} {_word(c)}" for c in one.builds),
+                    "; ".join(word for c in one.builds[-1:] for word, _ in c.checks.values()) or "-",
+                    " ".join(f"{c.address} {_word(c)}" for c in one.reviews) or "-",
+                    " ".join(f"#{f.id}" for f in found) or "-",
+                ]
+            )
+        )
+    return len(ended)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return output.safe("  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip())
+
+
+def _word(call: Call) -> str:
+    return call.verify if call.status == "done" else call.reason or call.status
+
+
+def _json(loop: Loop) -> dict[str, Any]:
+    """A loop as --json gives it; keys are stable (docs/json.md)."""
+    closing = loop.closing
+    return {
+        "session": loop.session,
+        "address": str(loop.first.address),
+        "end": loop.end,
+        "closing": str(closing.address) if closing else None,
+        "rounds": [_round_json(loop, at) for at in range(len(loop.rounds))],
+    }
+
+
+def _round_json(loop: Loop, at: int) -> dict[str, Any]:
+    one: Round = loop.rounds[at]
+    calls = [loop.exchanges[c.address] for c in (*one.builds, *one.reviews)]
+    checks = [(command, word) for c in one.builds[-1:] for command, (word, _) in c.checks.items()]
+    return {
+        "round": one.number,
+        "builds": [c.address for c in one.builds],
+        "reviews": [c.address for c in one.reviews],
+        "before": one.before or None,
+        "after": one.after or None,
+        "checks": [{"command": command, "result": word} for command, word in checks],
+        "findings": [
+            {"id": f.id, "severity": f.severity, "path": f.path or None, "line": f.line or None, "text": f.text}
+            for c in one.reviews
+            for f in c.findings
+        ],
+        "open": [f.id for f in open_findings(loop.rounds[: at + 1])],
+        "usage": _usage(calls),
+    }
+
+
+def _usage(calls: Sequence[Exchange]) -> dict[str, float]:
+    """What the calls used together, as far as it was reported."""
+    total: dict[str, float] = {}
+    for e in calls:
+        for name, value in usage.parse((e.response.usage if e.response else None) or "").items():
+            total[name] = total.get(name, 0.0) + float(value)
+    return total

@@ -1,0 +1,103 @@
+"""`git relay loop` with real processes: its ends, its record, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.repo import Repo
+
+# counts in the file `n`, one a call; waits until $GATE allows one more call; its words are in $SAYS
+PEER = """\
+import os, re, sys, time
+prompt = sys.stdin.read()
+to = dict(re.findall(r"^  (re|from|to): (\\S+)$", prompt, re.M))
+role, calls, gate = sys.argv[1], os.environ["CALLS"], os.environ.get("GATE")
+def made():
+    return open(calls).read().count("\\n") if os.path.exists(calls) else 0
+while gate and int(open(gate).read()) <= made():
+    time.sleep(0.05)
+with open(calls, "a") as f:
+    f.write(role + "\\n")
+status, verify, body = "done", "skip", "Built."
+if role == "build":
+    n = int(open("n").read()) + 1 if os.path.exists("n") else 1
+    if os.environ.get("LAZY") is None:
+        open("n", "w").write(str(n))
+else:
+    n = int(open("n").read())
+    verify = "pass" if n >= int(os.environ.get("ENOUGH", "3")) else "fail"
+    body = "No findings." if verify == "pass" else f"- [major] n:1 the number {'abcdefgh'[n]} is too small"
+print(f"---\\nrelay: 4\\nre: {to['re']}\\nfrom: {to['from']}\\nto: {to['to']}")
+print(f"status: {status}\\nverify: {verify}\\n---\\n\\n{body}")
+"""
+
+
+@pytest.fixture
+def place(repo: Repo) -> Repo:
+    program = repo.path.parent / "peer.py"
+    program.write_text(PEER)
+    words = f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
+    repo.git("config", "relay.builder.command", f"{words} build")
+    repo.git("config", "relay.rev.read", f"{words} review")
+    return Repo(repo.path, {**repo.env, "CALLS": str(repo.path.parent / "calls")})
+
+
+def calls(place: Repo) -> list[str]:
+    path = Path(place.env["CALLS"])
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_loop_goes_on_until_it_passes(place: Repo) -> None:
+    check = "test $(cat n) -ge 2 || { echo n is $(cat n); exit 1; }"
+    words = ("--session", "w", "--build", "builder", "--review", "rev", "--rounds", "4", "--check", check)
+    done = place.relay("loop", *words, "Count.", "--json")
+    assert done.code == 0, done.err
+    data = done.json["data"]
+    assert (data["end"], data["address"], data["closing"]) == ("passed", "w/01", "w/04")
+    one, two, three = data["rounds"]
+    assert (one["builds"], one["reviews"], one["checks"][0]["result"]) == (["w/01"], [], "fail (exit 1)")
+    assert (two["reviews"], two["findings"][0]["line"], len(two["open"])) == (["w-review/01"], 1, 1)
+    assert (three["reviews"], three["open"]) == (["w-review/02"], [])
+    assert one["after"] == two["before"] != two["after"]
+    assert calls(place) == ["build", "build", "review", "build", "review"]
+    second, third = place.git("show", "relay/w:02.req.md"), place.git("show", "relay/w:03.req.md")
+    assert "A check of w/01 failed" in second and "n is 1" not in second  # by address, not pasted
+    assert f"#{two['open'][0]} n:1" in third and "w-review/01" in third
+    trailers = place.git("log", "--reverse", "--format=%(trailers:key=Relay-Loop,valueonly,separator=)", "relay/w")
+    first, *_, last = [line for line in trailers.splitlines() if line]
+    assert '"rounds": 4' in first and last == "passed"
+    assert place.relay("fsck").code == 0
+    # it has ended: nothing is asked again
+    again = place.relay("loop", "--resume", "w", "--json")
+    assert again.code == 0 and again.json["data"] == data and len(calls(place)) == 5
+
+
+def test_a_loop_that_does_not_pass_says_why(place: Repo) -> None:
+    build = ("--build", "builder", "--check")
+    done = place.relay("loop", "--session", "same", *build, "echo no; false", "Count.", "--json")
+    assert (done.code, done.json["data"]["end"], len(calls(place))) == (1, "stuck", 2)
+    env = {"LAZY": "1"}
+    done = place.relay("loop", "--session", "lazy", *build, "false", "Count.", "--json", env=env)
+    assert (done.code, done.json["data"]["end"], len(calls(place))) == (1, "unchanged", 3)
+    done = place.relay(
+        "loop", "--session", "gone", "--build", "shell", "--timeout", "1s", "--check", "true", "sleep 60"
+    )
+    assert done.code == 5 and "no-answer" in done.err
+    assert [r["reason"] for r in place.relay("log", "gone", "--json").json["data"]] == ["timeout", "timeout", "timeout"]
+    done = place.relay("loop", "--session", "dear", *build, "false", "--budget", "1ms", "Count.", "--json")
+    assert (done.code, done.json["data"]["end"]) == (4, "budget")
+    for words in (("--session", "x", "--build", "builder"), ("--session", "x", "--check", "true"), ("--resume", "x")):
+        assert place.relay("loop", *words, "Count." if words[0] != "--resume" else "--json").code == 2
+    assert place.relay("fsck").code == 0
+
+
+def test_a_loop_works_in_a_copy_of_the_tree(place: Repo) -> None:
+    words = ("--build", "builder", "--review", "rev", "--check", "test -e n", "--isolate")
+    done = place.relay("loop", "--session", "w", *words, "Count.", "--json")
+    assert done.code == 0, done.err
+    assert done.json["data"]["rounds"][0]["reviews"] == ["w/02"]
+    assert not (place.path / "n").exists() and calls(place) == ["build", "review"] * 3
