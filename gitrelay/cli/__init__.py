@@ -108,8 +108,8 @@ class Verbs(click.Group):
             import difflib
 
             near = difflib.get_close_matches(name, VERBS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else "'git relay -h' lists the verbs"
-            raise click.UsageError(f"there is no verb {name!r}; {hint}", ctx=ctx)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"there is no verb {name!r}{meant}", ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:

@@ -32,6 +32,8 @@ def assert_refused(repo: Repo, done: Done, code: int, *words: str) -> None:
     assert lines[0].startswith("git-relay: ") and "; " in lines[0]
     for word in words:
         assert word in lines[0]
+    hints = lines[0].split("; ")
+    assert len(hints) == len(set(hints)), "a hint is there twice"
     assert "relay/" not in refs(repo)
     assert not list((repo.path / ".relay").glob("*")) if (repo.path / ".relay").exists() else True
 
@@ -44,6 +46,8 @@ def assert_refused(repo: Repo, done: Done, code: int, *words: str) -> None:
         ((*SHELL, "--session", "../x", "true"), ("'../x'",)),
         ((*SHELL, "--name", "Ünï", "true"), ("'Ünï'", "'uni'")),
         ((*SHELL, "--from", "-x", "true"), ("'-x'",)),
+        (("xyzzy",), ("'xyzzy'", "git relay -h")),
+        (("lop",), ("'lop'", "'log'")),
         (("req", "--to", "nobody", "hello"), ("'nobody'", "claude", "git config relay.nobody.command")),
         (("req", "--to", "No Body", "hello"), ("'No Body'", "slug")),
         ((*SHELL, ""), ("empty",)),
