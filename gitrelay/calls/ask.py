@@ -32,7 +32,7 @@ from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, Request, task_of
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
-from gitrelay.protocol.words import Recorded
+from gitrelay.protocol.words import Access, Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.text import plain, quote
 from gitrelay.value import dataclass
@@ -213,9 +213,9 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     trailers[Trailer.BUDGET] = holds.to_trailer()
     held.notes += fetching.told_once(ledger)
     refused = outer is not None and not outer.access.covers(wanted.needs)
-    here = ledger
+    here, made = ledger, False
     if wanted.isolated and not refused:
-        here, told = isolation.prepared(ledger, held.name, wanted.keep)
+        here, made, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files)
         held.notes += told
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED
@@ -244,6 +244,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         budget=trailers[Trailer.BUDGET],
         within=holds.within,
         workspace=str(here.repo.top) if here is not ledger else "",
+        passing=here is not ledger and (wanted.one_shot or (made and chosen.access == Access.READ)),
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -84,8 +85,12 @@ def files(repo: Repository) -> int:
     return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
 
 
-def prepared(ledger: Ledger, session: str, keep: str | None = None) -> tuple[Ledger, list[str]]:
-    """(the ledger as a call in the session's workspace sees it, what to tell). The caller holds the session's lock.
+def prepared(
+    ledger: Ledger, session: str, keep: str | None = None, named: Sequence[str] = ()
+) -> tuple[Ledger, bool, list[str]]:
+    """(the ledger as a call in the session's workspace sees it, whether that is new, what to tell).
+
+    The files `named` in the request are in a new one even if git ignores them. The caller holds the session's lock.
 
     A workspace in which nothing was changed is made again from the caller's files as they are now, and so is every one
     with `keep` FRESH. Another one goes on, with what the caller has changed since merged in. Raises CannotRecord,
@@ -98,14 +103,18 @@ def prepared(ledger: Ledger, session: str, keep: str | None = None) -> tuple[Led
     if there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
         now = snapshot.take(there, session)
         if now is not None and now.tree != note.base:
-            return Ledger(there), _brought(ledger, there, note, keep)
-    made = workspace.make(repo, state, session)
+            return Ledger(there), False, _brought(ledger, there, note, keep)
+    made = workspace.make(repo, state, session, named)
     seen = workspace.seen_by(repo, state.root, made.note)
     set_up.run(ledger, made.note)
     first = snapshot.take(seen, session)
     if first is not None:
         place.write_note(state.root, replace(made.note, base=first.tree))
-    return Ledger(seen), [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]]
+    return (
+        Ledger(seen),
+        True,
+        [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]],
+    )
 
 
 def _brought(ledger: Ledger, there: Repository, note: Note, keep: str | None) -> list[str]:

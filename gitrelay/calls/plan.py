@@ -49,6 +49,7 @@ class Plan:
     notes: tuple[str, ...] = ()  # for the person who asks
     isolated: bool = False
     keep: str | None = None
+    files: tuple[str, ...] = ()
     caps: tuple[tuple[str, str, Amount], ...] = ()
 
     @property
@@ -96,7 +97,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate, several=several)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
-        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, caps))
+        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps))
     return plans
 
 

@@ -81,19 +81,31 @@ def take(repo: Repository) -> Print:
         return Print(fault=e.message)
 
 
-def files_in(place: str) -> Print:
-    """The files of a workspace now, without its `.git`, which is the peer's. Never raises."""
+def files_in(repo: Repository, place: str) -> Print:
+    """The files of a workspace now, and what its `.git` says. Never raises."""
+    top, walk = Path(place), Walk()
     try:
-        return Print(dict(Walk().tree(Path(place))))
+        found: dict[str, Look] = dict(walk.tree(top))
+        found |= dict(walk.git_folder(top / ".git", ".git/"))
+        return Print(found, {"the index": _digest(_index_file(repo, top / ".git/index"))})
     except (OSError, OverflowError) as e:
         return Print(fault=str(e))
+    except RelayError as e:
+        return Print(fault=e.message)
+
+
+def _index_file(repo: Repository, index: Path) -> bytes:
+    """What an index of a workspace holds, read with the user's git directory; the same if git refreshes it."""
+    return repo.run("ls-files", "--stage", "-v", "-z", env={"GIT_INDEX_FILE": str(index)}) if index.exists() else b""
 
 
 def compare_files(before: Print, after: Print) -> tuple[str, ...]:
     """What differs between two looks at a workspace."""
     if after.fault or (before.files and not after.files):
         return (f"its workspace: {after.fault or 'it is gone'}",)
-    return tuple(f"{words} in its workspace" for words, _ in _differences(before.files, after.files))
+    files = [words for words, _ in _differences(before.files, after.files)]
+    places = [name for _, name in _differences(before.places, after.places)]
+    return tuple(f"{words} in its workspace" for words in (*files, *places))
 
 
 def compare(repo: Repository, before: Print, after: Print, own: str = "") -> Changes:

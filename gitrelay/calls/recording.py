@@ -166,6 +166,7 @@ def end(session: Session, folder: CallFolder, call: Call, ended: float | None = 
     if call.one_shot:
         with contextlib.suppress(RelayError, OSError):
             session.worktree.remove()
+    if call.passing:
         with contextlib.suppress(RelayError):
             isolation.done(session.ledger, call.session)
     writers.note_end(session.ledger.state, call, time.time() if ended is None else ended)

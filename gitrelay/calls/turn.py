@@ -158,6 +158,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     invocation = Invocation(
         prompt=decode(request.data),
         cwd=Path(call.place),
+        instead_of=Path(call.top) if call.workspace else None,
         folder=folder.path,
         access=call.access,
         model=call.model,

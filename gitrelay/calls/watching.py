@@ -63,7 +63,9 @@ class Watch:
         self._call = call
         self._overlap = Overlap(ledger.state, call.address, call.place)
         self._before = readonly.take(ledger.repo) if call.access == Access.READ else None
-        self._inside = readonly.files_in(call.workspace) if call.workspace and self._before is not None else None
+        self._inside = (
+            readonly.files_in(ledger.repo, call.workspace) if call.workspace and self._before is not None else None
+        )
 
     def seen(self, refused: Sequence[str]) -> Seen:
         """What is to be recorded; `refused` is what the call asked for and was not given."""
@@ -79,7 +81,7 @@ class Watch:
         others = self._overlap.others()  # asked after the comparison: a call that began during it may be why
         changes = readonly.compare(self._repo, self._before, after, self._call.session)
         if self._inside is not None:
-            inside = readonly.files_in(self._call.workspace)
+            inside = readonly.files_in(self._repo, self._call.workspace)
             changes = replace(changes, inside=readonly.compare_files(self._inside, inside))
         named = changes.named()
         sandbox = Sandbox.VIOLATED if asked else self._judged(changes, others)

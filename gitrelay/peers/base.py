@@ -56,6 +56,7 @@ class Invocation:
     effort: str | None = None
     resume: str | None = None  # the id of the peer's own conversation
     budget_usd: str | None = None  # dollars that are left, for a program that ends itself at them
+    instead_of: Path | None = None  # the caller's own tree, if `cwd` is a workspace
     unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
 
     @property

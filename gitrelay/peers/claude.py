@@ -12,7 +12,7 @@ import re
 import uuid
 from typing import Any, Final
 
-from gitrelay.peers import voice
+from gitrelay.peers import moved, voice
 from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
@@ -48,6 +48,7 @@ class Claude:
     def command(self, call: Invocation) -> Command:
         argv = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
         argv += ["--json-schema", json.dumps(ANSWER_SCHEMA), *_ACCESS[call.access]]
+        argv += moved.for_claude(call)
         if call.model:
             argv += ["--model", call.model]
         if call.effort:

@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from gitrelay.peers import voice
+from gitrelay.peers import moved, voice
 from gitrelay.peers.answers import STRICT_SCHEMA, STRUCTURED_LEAD, Said
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
@@ -51,6 +51,7 @@ class Codex:
             argv.append("--ignore-rules")
         argv += ["resume", call.resume] if call.resume else []
         argv += ["--json", "--output-schema", str(schema), "-c", "features.unbounded_connection_retries=false"]
+        argv += moved.for_codex(call)
         if call.model:
             argv += ["-m", call.model]
         if call.effort:

@@ -51,6 +51,7 @@ class Call:
     workspace: str = ""  # the path of the working tree of its own, '' if it shares the caller's
     budget: str = ""  # what holds it, as its trailer Relay-Budget says
     within: tuple[str, ...] = ()  # the calls that it was made in and whose budget it draws on, the outermost first
+    passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property

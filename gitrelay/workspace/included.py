@@ -9,8 +9,9 @@ everything beyond the limits; both are named.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +32,15 @@ def patterns(repo: Repository) -> list[str]:
     return [line for line in lines if line.strip() and "\0" not in line]
 
 
-def chosen(repo: Repository, known: Iterable[bytes]) -> tuple[list[bytes], dict[bytes, str]]:
+def chosen(repo: Repository, known: Iterable[bytes], named: Sequence[str] = ()) -> tuple[list[bytes], dict[bytes, str]]:
     """(the ignored files that are included, those that are not although they are named, with the reason).
 
-    `known` is what is copied anyway. Raises OSError, GitError.
+    `known` is what is copied anyway; `named` are paths of the user's, below the top or from the current folder. Raises
+    OSError, GitError.
     """
-    lines = patterns(repo)
+    there = set(known)
+    own = (path for path in _below_top(repo, named) if os.fsencode(path) not in there)
+    lines = patterns(repo) + [f"/{_escaped(path)}" for path in own]
     if not lines or repo.top is None:
         return [], {}
     with tempfile.NamedTemporaryFile(dir=repo.common_dir) as f:
@@ -44,7 +48,6 @@ def chosen(repo: Repository, known: Iterable[bytes]) -> tuple[list[bytes], dict[
         f.flush()
         words = ("ls-files", "-z", "--others", "--ignored", f"--exclude-from={f.name}")
         out = repo.run(*words, users=True)
-    there = set(known)
     names = [name for name in out.split(b"\0")[:-1] if name not in there and not name.startswith(b".relay/")]
     found: list[bytes] = []
     left: dict[bytes, str] = {}
@@ -63,6 +66,25 @@ def chosen(repo: Repository, known: Iterable[bytes]) -> tuple[list[bytes], dict[
         else:
             found.append(name)
     return found, left
+
+
+def _below_top(repo: Repository, named: Sequence[str]) -> list[str]:
+    """Those of `named` that are files below the top, and claude's settings of this machine, which git ignores."""
+    if repo.top is None:
+        return []
+    found = [path for path in (".claude/settings.local.json",) if (repo.top / path).is_file()]
+    for name in named:
+        for place in (Path.cwd(), repo.top):
+            path = Path(os.path.normpath(place / name))
+            if path.is_relative_to(repo.top) and path.is_file():
+                found.append(os.path.relpath(path, repo.top))
+                break
+    return [path for path in found if "\n" not in path]
+
+
+def _escaped(path: str) -> str:
+    """A path as a pattern that means itself."""
+    return re.sub(r"([\\*?\[ !#])", r"\\\1", path)
 
 
 def _leads_out(top: Path, link: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -40,8 +40,8 @@ class Workspace:
         return self.note.path
 
 
-def make(repo: Repository, state: State, session: str) -> Workspace:
-    """Make the session's workspace again; one that is there is removed first.
+def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()) -> Workspace:
+    """Make the session's workspace again; one that is there is removed first. `named`: ignored files it gets too.
 
     Raises CannotRecord if the repository is bare, if something else is in the way, or if the disk does not let it.
     """
@@ -58,7 +58,7 @@ def make(repo: Repository, state: State, session: str) -> Workspace:
         if not ignore.exists():
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
-        filling = _Filling(state.root, session)
+        filling = _Filling(state.root, session, named)
         filling.fill(repo, repo.top, note.path, b"")
         keep.keep(repo, session, place.line_of(note))
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
@@ -132,8 +132,9 @@ class _Filling:
     `indexes`: the place of each submodule below the top, that of the top first, in the order of their indexes.
     """
 
-    def __init__(self, root: Path, session: str) -> None:
+    def __init__(self, root: Path, session: str, named: Sequence[str]) -> None:
         self._root = root
+        self._named = named
         self._session = session
         self.indexes: list[bytes] = []
         self.left_out: dict[bytes, str] = {}
@@ -142,7 +143,7 @@ class _Filling:
         """Fill `target` with the repository at `top`; `prefix` is its path below the caller's top, with a slash."""
         borrow.make(repo, target)
         names = [name for name in _listed(repo) if name != b".relay" and not name.startswith(b".relay/")]
-        more, left = included.chosen(repo, names) if not prefix else ([], {})
+        more, left = included.chosen(repo, names, self._named) if not prefix else ([], {})
         copied = copying.copy([*names, *more], top, target)
         self.left_out |= left
         _write_index(repo, target, copied)

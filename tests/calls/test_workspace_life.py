@@ -100,3 +100,16 @@ def test_the_next_turn_gets_what_the_caller_changed_meanwhile(repo: Repo) -> Non
     assert kept.code == 0 and "theirs" in kept.out and "other" not in kept.out
     assert repo.relay(*turn, "cat f.txt").code == 0  # not asked again
     assert "other" in repo.sh("cat f.txt") and repo.relay("fsck").code == 0
+
+
+def test_a_file_that_the_request_names_is_there_though_git_ignores_it(repo: Repo) -> None:
+    repo.sh("printf 'logs/\\n.claude/\\n' > .gitignore; git add .; git commit -qm i; mkdir logs .claude")
+    repo.sh("echo seen > logs/a.log; echo other > logs/b.log; echo '{}' > .claude/settings.local.json")
+    repo.git("config", "relay.q.command", "sh -c 'cat > ../said; cat logs/*; ls .claude' {access}")
+    repo.git("config", "relay.q.plain", "true")
+    asked = ("req", "--from", "uma", "--to", "q", "--isolate", "--access", "read", "--session", "s")
+    done = repo.relay(*asked, "--file", "logs/a.log", "look")
+    assert done.code == 0 and "seen" in done.out and "other" not in done.out and "settings.local.json" in done.out
+    assert not (repo.path / ".relay/.work/s").exists()  # a reader's workspace goes with its call
+    trailers = repo.git("log", "-1", "--format=%(trailers:key=Relay-Sandbox,valueonly)", "relay/s").strip()
+    assert trailers == "held"
