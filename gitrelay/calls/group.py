@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from gitrelay.calls import plan, settings
@@ -30,6 +30,7 @@ from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access
 from gitrelay.state.files import make_folder, write_whole
 from gitrelay.text import quote
+from gitrelay.value import dataclass
 
 PEER: Final = "gitrelay"  # answers a group's request
 MOST: Final = 64  # attempts of one group

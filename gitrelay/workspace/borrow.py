@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.git.repository import Repository
+from gitrelay.workspace.looking import Facts, Ref
 
 # refs that are gitrelay's own, or hold what a peer must not take from the user
 _NOT_LENT: Final = (
@@ -31,21 +32,20 @@ _OWN: Final = ("info/sparse-checkout", "MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", 
 _DROPPED: Final = ("core.worktree", "core.bare", "core.hookspath", "core.fsmonitor", "extensions.refstorage")
 
 
-def make(repo: Repository, place: Path, *, modules: bool = False) -> None:
-    """Make `place/.git`, without an index. Raises OSError, GitError.
-
-    `modules`: the repository is a submodule's, whose configuration says where its working tree is.
-    """
+def make(repo: Repository, place: Path, facts: Facts) -> None:
+    """Make `place/.git`, without an index. Raises OSError, GitError."""
     git = place / ".git"
     for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         (git / name).mkdir(parents=True)
     lines = b"".join(_quoted(path) + b"\n" for path in _stores(repo))
     (git / "objects/info/alternates").write_bytes(lines)
-    _write_refs(repo, git)
+    _write_refs(repo, git, facts)
     top = repo.top or repo.git_dir
-    _write_config(repo, repo.common_dir / "config", git / "config", top)
+    _write_config(facts.config, repo.common_dir / "config", git / "config", top)
     if repo.flag("extensions.worktreeconfig") and (repo.git_dir / "config.worktree").exists():
-        _write_config(repo, repo.git_dir / "config.worktree", git / "config.worktree", top)
+        source = repo.git_dir / "config.worktree"
+        items = repo.run("config", "--file", str(source), "--null", "--list").decode("utf-8", "surrogateescape")
+        _write_config(items, source, git / "config.worktree", top)
     for folder, names in ((repo.common_dir, _COMMON), (repo.git_dir, _OWN)):
         for name in names:
             _copy_plain(folder / name, git / name)
@@ -98,34 +98,30 @@ def _quoted(path: Path) -> bytes:
 # -- refs -----------------------------------------------------------------------------------------
 
 
-def lent_refs(repo: Repository) -> list[list[str]]:
-    """(name, object id, the ref that it points to or '') of every ref that a workspace gets."""
-    rows = repo.each_ref("%(refname)%00%(objectname)%00%(symref)")
-    return [row for row in rows if not row[0].startswith(_NOT_LENT) and "/relay/" not in row[0]]
+def lent_refs(facts: Facts) -> list[Ref]:
+    """Every ref that a workspace gets."""
+    return [ref for ref in facts.refs if not ref.name.startswith(_NOT_LENT) and "/relay/" not in ref.name]
 
 
-def _write_refs(repo: Repository, git: Path) -> None:
+def _write_refs(repo: Repository, git: Path, facts: Facts) -> None:
     packed = []
-    for name, oid, points_to in lent_refs(repo):
-        if points_to:
-            (git / name).parent.mkdir(parents=True, exist_ok=True)
-            (git / name).write_text(f"ref: {points_to}\n")
+    for ref in lent_refs(facts):
+        if ref.points_to:
+            (git / ref.name).parent.mkdir(parents=True, exist_ok=True)
+            (git / ref.name).write_text(f"ref: {ref.points_to}\n")
         else:
-            packed.append(f"{oid} {name}\n")
+            packed.append(f"{ref.oid} {ref.name}\n")
     if packed:  # git refuses a file with an empty line in it
         (git / "packed-refs").write_text("".join(packed))
-    _own_tags(repo, git)
-    branch = repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).decode("utf-8", "surrogateescape").strip()
-    head = f"ref: {branch}" if branch else repo.ref("HEAD") or repo.no_object
-    (git / "HEAD").write_bytes(os.fsencode(head) + b"\n")
-    if not branch:
+    _own_tags(repo, git, facts)
+    (git / "HEAD").write_bytes(os.fsencode(facts.head) + b"\n")
+    if not facts.head.startswith("ref: "):
         _write_reflog(repo, git)
 
 
-def _own_tags(repo: Repository, git: Path) -> None:
+def _own_tags(repo: Repository, git: Path, facts: Facts) -> None:
     """Annotated tags become objects of the workspace's own: no commit of the caller's can keep them alive."""
-    rows = repo.each_ref("%(objecttype)%00%(objectname)", "refs/tags/")
-    tags = "".join(f"{oid}\n" for kind, oid in rows if kind == "tag")
+    tags = "".join(f"{ref.oid}\n" for ref in facts.refs if ref.kind == "tag" and ref.name.startswith("refs/tags/"))
     if tags:
         repo.run("pack-objects", "-q", str(git / "objects/pack/pack"), stdin=tags.encode())
 
@@ -145,9 +141,8 @@ def _write_reflog(repo: Repository, git: Path) -> None:
 # -- configuration --------------------------------------------------------------------------------
 
 
-def _write_config(repo: Repository, source: Path, target: Path, top: Path) -> None:
+def _write_config(items: str, source: Path, target: Path, top: Path) -> None:
     """The settings of one file, less what would point the workspace at the caller; relative paths made absolute."""
-    items = repo.run("config", "--file", str(source), "--null", "--list").decode("utf-8", "surrogateescape")
     lines = ["[core]\n\tbare = false\n"] if source.name == "config" else []
     for name, value in _entries(items.split("\0")[:-1]):
         if name in _DROPPED:

@@ -15,23 +15,24 @@ from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import Identity
 from gitrelay.workspace.borrow import lent_refs
+from gitrelay.workspace.looking import Facts
 
 KEPT: Final = "refs/relay/workspaces/"
 _AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
 
 
-def keep(repo: Repository, session: str, note: str) -> None:
+def keep(repo: Repository, session: str, note: str, facts: Facts, tree: str) -> None:
     """Make the session's ref hold what the caller's HEAD, branches, tags and index need. Raises GitError.
 
-    `note`, one line, is in the commit: what this machine knows of the workspace may be deleted at any time.
+    `tree` is what `index_tree` gave. `note`, one line, is in the commit: what this machine knows of the workspace may
+    be deleted at any time.
     """
-    oids = dict.fromkeys(oid for _, oid, points_to in lent_refs(repo) if not points_to)
-    names = ["HEAD^{commit}", *(f"{oid}^{{commit}}" for oid in oids)]
-    commits = [found.oid for found in repo.objects(names) if found is not None]
-    tree = _index_tree(repo)
-    commit = repo.commit(tree, list(dict.fromkeys(commits)), f"keep {session}\n\n{note}\n", _AUTHOR, sign=False)
+    commits = dict.fromkeys([facts.head_commit, *(ref.commit for ref in lent_refs(facts) if not ref.points_to)])
+    parents = [commit for commit in commits if commit]
+    commit = repo.commit(tree, parents, f"keep {session}\n\n{note}\n", _AUTHOR, sign=False)
     ref = KEPT + session
-    repo.move_refs([(ref, commit, repo.ref(ref) or repo.no_object)], f"keep {session}")
+    old = next((one.oid for one in facts.refs if one.name == ref), repo.no_object)
+    repo.move_refs([(ref, commit, old)], f"keep {session}")
 
 
 def also(repo: Repository, session: str, tree: str) -> None:
@@ -58,7 +59,7 @@ def let_go(repo: Repository, session: str) -> None:
         repo.move_refs([(KEPT + session, repo.no_object, there)], f"let go of {session}")
 
 
-def _index_tree(repo: Repository) -> str:
+def index_tree(repo: Repository) -> str:
     """A tree that holds every object of the caller's index; of an unmerged index, its stages under numbers."""
     if repo.top is None or not repo.index.exists():
         return repo.empty_tree

@@ -22,6 +22,7 @@ from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.value import dataclass
 from gitrelay.workspace import borrow, copying, included, index, keep, place
+from gitrelay.workspace.looking import Facts, look, together
 from gitrelay.workspace.place import Note, Stage
 
 FOLDER: Final = ".relay/.work"  # below the caller's top; no session can be named so
@@ -59,8 +60,9 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
         filling = _Filling(state.root, session, named)
-        filling.fill(repo, repo.top, note.path, b"")
-        keep.keep(repo, session, place.line_of(note))
+        facts, tree = together(lambda: look(repo), lambda: keep.index_tree(repo))
+        filling.fill(repo, facts, repo.top, note.path, b"")
+        keep.keep(repo, session, place.line_of(note), facts, tree)
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
         note = replace(note, stage=Stage.READY, modules=modules)
         place.write_note(state.root, note)
@@ -103,7 +105,10 @@ def remove(repo: Repository, state: State, session: str) -> None:
 
     Raises CannotRecord if something that gitrelay did not make is there.
     """
-    note = place.read_note(state.root, session) or place.parse_note(keep.kept_note(repo, session), session)
+    note = place.read_note(state.root, session)
+    if note is None and not _may_be_there(repo, session):
+        return
+    note = note or place.parse_note(keep.kept_note(repo, session), session)
     try:
         if note is not None:
             place.write_note(state.root, replace(note, stage=Stage.REMOVING))
@@ -119,6 +124,18 @@ def remove(repo: Repository, state: State, session: str) -> None:
         raise cannot_write(note.path if note is not None else place.note_path(state.root, session), e) from e
     if note is not None:
         place.sweep(Path(note.top), FOLDER)
+
+
+def _may_be_there(repo: Repository, session: str) -> bool:
+    """Whether a workspace without a note, or the ref of one, may be there; told without git if the refs are files."""
+    if (repo.common_dir / "reftable").exists() or (repo.top is not None and (repo.top / FOLDER / session).exists()):
+        return True
+    ref = keep.KEPT + session
+    try:
+        packed = (repo.common_dir / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        packed = b""
+    return (repo.common_dir / ref).exists() or ref.encode() in packed
 
 
 def _give_up(repo: Repository, state: State, session: str) -> None:
@@ -139,10 +156,10 @@ class _Filling:
         self.indexes: list[bytes] = []
         self.left_out: dict[bytes, str] = {}
 
-    def fill(self, repo: Repository, top: Path, target: Path, prefix: bytes, depth: int = 0) -> None:
+    def fill(self, repo: Repository, facts: Facts, top: Path, target: Path, prefix: bytes, depth: int = 0) -> None:
         """Fill `target` with the repository at `top`; `prefix` is its path below the caller's top, with a slash."""
-        borrow.make(repo, target)
-        names = [name for name in _listed(repo) if name != b".relay" and not name.startswith(b".relay/")]
+        borrow.make(repo, target, facts)
+        names = [name for name in facts.paths if name != b".relay" and not name.startswith(b".relay/")]
         more, left = included.chosen(repo, names, self._named) if not prefix else ([], {})
         copied = copying.copy([*names, *more], top, target)
         self.left_out |= left
@@ -159,19 +176,13 @@ class _Filling:
             inside.mkdir(parents=True, exist_ok=True)
             if depth < _DEPTH and os.path.lexists(below / ".git"):
                 try:
-                    module = module_at(repo, folder)
-                    self.fill(module or Repository.open(below), below, inside, prefix + folder + b"/", depth + 1)
+                    module = module_at(repo, folder) or Repository.open(below)
+                    self.fill(module, look(module), below, inside, prefix + folder + b"/", depth + 1)
                 except RelayError as e:
                     self.left_out[prefix + folder + b"/"] = e.message
 
     def _is_module(self, repo: Repository) -> bool:
         return isinstance(repo, Elsewhere) or "modules" in repo.git_dir.parts
-
-
-def _listed(repo: Repository) -> list[bytes]:
-    """Every path that git knows or would add, each once."""
-    out = repo.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", users=True)
-    return list(dict.fromkeys(out.split(b"\0")[:-1]))
 
 
 def _write_index(repo: Repository, target: Path, copied: copying.Copied) -> None:
