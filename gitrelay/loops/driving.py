@@ -23,9 +23,11 @@ from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
 from gitrelay.calls.within import By
 from gitrelay.errors import REASONS, Busy, Code, Reason, RelayError, UsageError
+from gitrelay.history import exchanges
 from gitrelay.ledger import snapshot
-from gitrelay.ledger.ledger import Ledger, open_ledger
-from gitrelay.ledger.session import locked
+from gitrelay.ledger.ledger import Ledger, Tip, open_ledger
+from gitrelay.ledger.session import Session, locked
+from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.loops import reading, rules, tasks
 from gitrelay.loops.reading import CLOSER, Loop, key_of
 from gitrelay.loops.rules import End, Step, Terms
@@ -207,24 +209,30 @@ class Driver:
         """Record how the loop ended: an exchange with `loop`, whose answer has the rounds."""
         body = tasks.report(loop.terms, loop.rounds, end) + (f"\n\n{why[:1].upper()}{why[1:]}." if why else "")
         with locked(self.ledger, self.session) as session:
-            tip = session.tip()
-            if tip is None or tip.pending is not None:
-                raise Busy(
-                    f"session {self.session} has a turn in flight", hint=f"git relay loop --resume {self.session}"
-                )
-            caller = loop.first.from_
-            request = Request(
-                tip.next_id, caller, CLOSER, f"How did the loop that began in {loop.first.address} end?", self.session
-            )
             files = snapshot.take(self.ledger.repo, self.session)
-            tip = session.append_request(tip, request, {Trailer.ACCESS: Access.READ}, files=files)
-            response, recorded = _closing(Parties(request.id, caller, CLOSER), end, call, body)
+            tip, parties = self._closing_request(session, loop, files)
+            response, recorded = _closing(parties, end, call, body)
             trailers: Mapping[str, str] = {
                 Trailer.RECORDED: recorded,
                 Trailer.LOOP: end,
                 Trailer.ROUND: str(len(loop.rounds)),
             }
             session.append_response(tip, response, trailers, files=files)
+
+    def _closing_request(self, session: Session, loop: Loop, files: Snapshot | None) -> tuple[Tip, Parties]:
+        """The last request of the loop, recorded now or by a process that was killed before it wrote the answer."""
+        tip, caller = session.tip(), loop.first.from_
+        if tip is not None and tip.pending is None:
+            task = f"How did the loop that began in {loop.first.address} end?"
+            request = Request(tip.next_id, caller, CLOSER, task, self.session)
+            tip = session.append_request(tip, request, {Trailer.ACCESS: Access.READ}, files=files)
+            return tip, Parties(request.id, caller, CLOSER)
+        pending = tip.pending if tip is not None else None
+        if tip is not None and pending is not None:
+            open_ = exchanges.exchange(self.ledger, Address(self.session, pending))
+            if open_.to == CLOSER:
+                return tip, Parties(pending, open_.from_, CLOSER)
+        raise Busy(f"session {self.session} has a turn in flight", hint=f"git relay loop --resume {self.session}")
 
 
 def _closing(parties: Parties, end: End, call: rules.Call | None, body: str) -> tuple[Response, str]:
