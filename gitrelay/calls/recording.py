@@ -74,12 +74,13 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
             f"the request of {call.address} is gone: {call.request_commit} is not in the repository",
             hint="run 'git fsck'; a damaged object store has to be repaired first",
         )
+    places = (now.commit if now else None, archived.commit if archived else None)
     tip = growth.grown(ledger, before, now or archived, answers=not call.prints_answer)
     if _has_answer(tip, call):
         if now is not None and now.commit != tip.commit:
-            session.notes += session.put_back(tip)
+            session.notes += session.put_back(tip, *places)
         return _late(session, call, outcome, tip)
-    notes = [*outcome.notes, *session.put_back(tip)]
+    notes = [*outcome.notes, *session.put_back(tip, *places)]
     if outcome.data is not None:
         session.worktree.discard(outcome.response.file, outcome.data)
     there = os.path.lexists(session.worktree.path)

@@ -6,12 +6,11 @@ the way to a path are read and written, in two git processes.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from gitrelay.git import pack
 from gitrelay.git.objects import Object, split_tree
 from gitrelay.git.repository import Repository
 
@@ -39,8 +38,7 @@ def graft(repo: Repository, base: Object | None, changes: Mapping[bytes, tuple[s
         elif folder and trees[parent].get(name, (b"",))[0] == _FOLDER:
             del trees[parent][name]  # git has no empty folders
     # as a pack: 'git mktree' would look up every entry of every tree, and sync each of them by itself
-    pack = _pack_of_trees(written, repo.object_format)
-    repo.run("-c", "core.fsyncMethod=batch", "unpack-objects", "-q", stdin=pack, users=True)
+    pack.write(repo, [("tree", data) for data in written], users=True)
     return repo.object_id("tree", written[-1])
 
 
@@ -83,19 +81,3 @@ def _tree_bytes(tree: _Tree) -> bytes:
     """A tree object, in git's order: a folder's name counts as if it ended with '/'."""
     in_order = sorted((name + b"/" if mode == _FOLDER else name, mode, name, oid) for name, (mode, oid) in tree.items())
     return b"".join([b"%s %s\0%s" % row[1:] for row in in_order])
-
-
-def _pack_of_trees(trees: Sequence[bytes], object_format: str) -> bytes:
-    """A pack of whole tree objects, as gitformat-pack(5) has it."""
-    pieces = [b"PACK", (2).to_bytes(4, "big"), len(trees).to_bytes(4, "big")]
-    for tree in trees:
-        size = len(tree)
-        head = [0x20 | size & 0x0F]  # three bits of type: 2 is a tree
-        size >>= 4
-        while size:
-            head[-1] |= 0x80
-            head.append(size & 0x7F)
-            size >>= 7
-        pieces += [bytes(head), zlib.compress(tree, 0)]
-    data = b"".join(pieces)
-    return data + hashlib.new(object_format, data).digest()

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
+from gitrelay.git import pack
 from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.ledger.entry import Entry, Moved
@@ -80,7 +81,7 @@ class Session:
         self._refuse_secret_names(opener)
         text = commit_message(f"open {self.name}", {Trailer.VERSION: PROTOCOL}, [f"Opened by {opener}."])
         with uninterrupted(repo):
-            root = repo.commit(repo.write_tree([]), [], text, author_of(opener))
+            root = pack.commit_files(repo, [], [], [], text, author_of(opener))
             try:
                 repo.move_refs([(self.ref, root, repo.no_object)], f"open {self.name}")
                 if repo.objects([root])[0] is None:  # as in `_commit`
@@ -332,12 +333,12 @@ class Session:
     def _written(self, tip: Tip, entry: Entry) -> tuple[Tip, list[tuple[str, str, str]]]:
         """(the tip that `entry` makes of `tip`, the moves of other refs): objects only, no ref has moved."""
         repo, files = self.ledger.repo, entry.files
-        blob = TreeEntry(FILE_MODE, entry.name, repo.write_data(entry.data))
+        blob = TreeEntry(FILE_MODE, entry.name, repo.object_id("blob", entry.data))
         entries = tuple(sorted((*tip.entries, blob), key=lambda e: e.name))
         kept = files.keep(repo, self.name, entry.subject) if files is not None else []
         own = {**entry.trailers, **files.trailers} if files is not None else entry.trailers
         text = commit_message(entry.subject, own, entry.notes)
-        commit = repo.commit(repo.write_tree(entries), [tip.commit], text, author_of(entry.author))
+        commit = pack.commit_files(repo, entries, [entry.data], [tip.commit], text, author_of(entry.author))
         return Tip(commit, entries), kept
 
     def _is_whole(self, written: Tip, entry: Entry) -> bool:
@@ -373,14 +374,14 @@ class Session:
             notes = [found.text for found in told]
         return replace(entry, subject=subject, trailers={**trailers, Trailer.REDACTED: str(count or "")}, notes=notes)
 
-    def put_back(self, tip: Tip) -> list[str]:
+    def put_back(self, tip: Tip, now: str | None, archived: str | None) -> list[str]:
         """Undo what others did to the branch: back to `tip`; foreign commits stay under refs/relay/aside/.
 
+        `now` and `archived` are where its branch and its archived ref are, None if they are not there.
         `tip` is what `growth.grown` gives, so nothing that the ledger wrote is undone. A session that was archived
         with its request open comes back from there.
         """
         repo = self.ledger.repo
-        now, archived = (repo.ref(ref) for ref in (self.ref, ARCHIVE + self.name))
         if now == tip.commit:
             return []
         moves = [(self.ref, tip.commit, now or repo.no_object)]
