@@ -6,6 +6,7 @@ writes about such words by their form: it is the whole message, one or two lines
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,37 +25,34 @@ _TIME: Final = r"\s+(?:for \S+(?: \S+)? )?(?:(?:and|or|it|will|your \w+) )*(?:re
 _THEN: Final = rf"(?:\W*|\s*[|·∙•.,;:(-].*|{_TIME})"
 # in order, the first that matches the whole message; the wordings are those of claude 1.0 to 2.1, codex 0.2 to 0.169,
 # gemini 0.1 to 0.61
-_FORMS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (reason, re.compile(form, re.IGNORECASE | re.DOTALL))
-    for reason, form in (
-        ("refused", r"(?:api error: )?.{0,60}unable to respond to this request, which appears to violate .*"),
-        (
-            "refused",
-            r"(?:api error: )?(?:this|your) (?:request|prompt) (?:was|has been|is) (?:flagged|blocked)\b.*",
-        ),
-        ("refused", r"(?:api error: )?output blocked by content filtering policy.*"),
-        ("quota", rf"{_HAVE}(?:your |all your )(?:[\w$'-]+ ){{0,4}}{_LIMIT}{_THEN}"),
-        ("quota", rf"{_PLAN}{{0,4}}(?:(?:usage|rate|session|spending|message|model) )?limit reached{_THEN}"),
-        ("quota", rf"you(?:'re| are) (?:now )?out of (?:extra )?(?:usage|credits){_THEN}"),
-        ("quota", r"(?:your )?(?:(?:usage|session|weekly) )?limit will reset\b.*"),
-        ("quota", r"(?:your )?credit balance is too low\b.{0,120}"),
-        ("quota", r"quota exceeded for quota metric\b.*"),
-        ("auth", r"(?:invalid api key|not logged in|login expired)(?:\W*|\s*[·∙.:(-].{0,200})"),
-        ("auth", r"oauth token (?:has )?(?:been )?(?:expired|revoked)\b.{0,200}"),
-        ("auth", r".{0,120}\bplease run /login\W*"),
-        ("auth", r"(?:error: )?failed to authenticate[.:].*"),
-        ("auth", r"please (?:log|sign) in (?:again|to continue|with|using)\b.{0,100}"),
-        ("api", r"\[?(?-i:API Error)(?::| ?\().*"),
-        (
-            "peer-failed",
-            r"(?:error: )?(?:reached|exceeded) (?:the )?max(?:imum)? (?:number of )?(?:session )?turns\b.{0,100}",
-        ),
-        ("peer-failed", rf"(?:error: )?{_TURNS} (?:was |were )?(?:reached|exceeded)\b.{{0,100}}"),
-        ("peer-failed", r"(?:error: )?(?:execution error|prompt is too long|request timed out|request was aborted)\W*"),
-        ("peer-failed", r"\[request interrupted by user.{0,40}\]"),
-        ("no-output", r"no response requested\W*"),
-        ("no-output", r"\(no content\)"),
-    )
+_FORMS: Final = (
+    ("refused", r"(?:api error: )?.{0,60}unable to respond to this request, which appears to violate .*"),
+    (
+        "refused",
+        r"(?:api error: )?(?:this|your) (?:request|prompt) (?:was|has been|is) (?:flagged|blocked)\b.*",
+    ),
+    ("refused", r"(?:api error: )?output blocked by content filtering policy.*"),
+    ("quota", rf"{_HAVE}(?:your |all your )(?:[\w$'-]+ ){{0,4}}{_LIMIT}{_THEN}"),
+    ("quota", rf"{_PLAN}{{0,4}}(?:(?:usage|rate|session|spending|message|model) )?limit reached{_THEN}"),
+    ("quota", rf"you(?:'re| are) (?:now )?out of (?:extra )?(?:usage|credits){_THEN}"),
+    ("quota", r"(?:your )?(?:(?:usage|session|weekly) )?limit will reset\b.*"),
+    ("quota", r"(?:your )?credit balance is too low\b.{0,120}"),
+    ("quota", r"quota exceeded for quota metric\b.*"),
+    ("auth", r"(?:invalid api key|not logged in|login expired)(?:\W*|\s*[·∙.:(-].{0,200})"),
+    ("auth", r"oauth token (?:has )?(?:been )?(?:expired|revoked)\b.{0,200}"),
+    ("auth", r".{0,120}\bplease run /login\W*"),
+    ("auth", r"(?:error: )?failed to authenticate[.:].*"),
+    ("auth", r"please (?:log|sign) in (?:again|to continue|with|using)\b.{0,100}"),
+    ("api", r"\[?(?-i:API Error)(?::| ?\().*"),
+    (
+        "peer-failed",
+        r"(?:error: )?(?:reached|exceeded) (?:the )?max(?:imum)? (?:number of )?(?:session )?turns\b.{0,100}",
+    ),
+    ("peer-failed", rf"(?:error: )?{_TURNS} (?:was |were )?(?:reached|exceeded)\b.{{0,100}}"),
+    ("peer-failed", r"(?:error: )?(?:execution error|prompt is too long|request timed out|request was aborted)\W*"),
+    ("peer-failed", r"\[request interrupted by user.{0,40}\]"),
+    ("no-output", r"no response requested\W*"),
+    ("no-output", r"\(no content\)"),
 )
 _ASCII: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u00a0": " "})
 _EPOCH: Final = re.compile(r"\|(\d{10})(?:\d{3})?\b")
@@ -137,12 +135,18 @@ _UNREACHABLE: Final = (
 )
 
 
+@functools.cache
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Compiled when a message is asked about: that takes 5 ms, and few calls have one that is short enough."""
+    return tuple((reason, re.compile(form, re.IGNORECASE | re.DOTALL)) for reason, form in _FORMS)
+
+
 def own_words(text: str) -> tuple[str, str] | None:
     """(reason, the words) if `text`, whole, is what a program says in its own name; None for anything else."""
     words = text.strip().strip("*_ \u26a0\ufe0f").translate(_ASCII)
     if not words or len(words) > _LONGEST or words.count("\n") >= _LINES:
         return None
-    for reason, form in _FORMS:
+    for reason, form in _forms():
         if form.fullmatch(words):
             return (reason_of_status(None, words) if reason == "api" else reason), with_times(words)
     return None
