@@ -20,6 +20,7 @@ from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
+from gitrelay.process import ending
 from gitrelay.protocol.names import Address
 from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
@@ -28,7 +29,9 @@ from gitrelay.workspace.opening import repository
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in
 _NOBODY: Final = 5.0  # seconds without a supervisor before it is believed; one brings its folder back within 0.25 s
-_MANUAL_PAUSE: Final = 0.5  # seconds between two looks for an answer that a person records
+_FIRST_PAUSE: Final = 0.002  # seconds between two looks, at first
+_PAUSE: Final = 0.1  # later, while somebody works on it and its end is not told
+_MANUAL_PAUSE: Final = 0.5  # for an answer that a person records, and while the end of the supervisor is told
 
 
 def wait(
@@ -48,12 +51,14 @@ def wait(
     """
     deadline = None if limit is None else time.monotonic() + limit
     idle_since: float | None = None  # when nobody was first seen to work on it
-    pause = 0.002
+    pause = _FIRST_PAUSE
     while True:
         _follow(ledger)
         folder = ledger.state.call(address.session)
+        supervisor = None
         if _is_running(folder, address):
             idle_since = None
+            supervisor = folder.supervisor_pid()
         else:
             try:
                 found = look(ledger, address)
@@ -75,8 +80,14 @@ def wait(
             return replace(exchanges.exchange(ledger, address), response=None, response_data=b"")
         if meanwhile is not None:
             meanwhile()
-        time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(pause * 1.2, 0.1 if idle_since is None else _MANUAL_PAUSE)
+        left = _MANUAL_PAUSE if deadline is None else max(0.0, deadline - time.monotonic())
+        ended = None
+        if supervisor is not None:
+            ended = ending.ended_within(supervisor, min(left, _MANUAL_PAUSE if meanwhile is None else _PAUSE))
+        if ended is not False:  # the lock may be held by who looks after a supervisor that has died
+            pause = _FIRST_PAUSE if ended else pause
+            time.sleep(min(left, pause))
+            pause = min(pause * 1.2, _PAUSE if idle_since is None else _MANUAL_PAUSE)
 
 
 def _follow(ledger: Ledger) -> None:

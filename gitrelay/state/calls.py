@@ -169,6 +169,13 @@ class CallFolder:
         """Whether the call's supervisor lives: it holds `alive` or, on a file system that has no flock, it runs."""
         return is_held(self.path / "alive") or self._supervisor_runs()
 
+    def supervisor_pid(self) -> int | None:
+        """The process that holds `alive`, as it has noted itself; another one may have its number by now."""
+        try:
+            return int((self.path / "alive").read_text("ascii").split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
     def _supervisor_runs(self) -> bool:
         try:
             pid, created = (self.path / "alive").read_text("ascii").split()
