@@ -28,7 +28,6 @@ from gitrelay.calls.outcome import failed
 from gitrelay.calls.turn import cancellation, run_turn
 from gitrelay.errors import RelayError
 from gitrelay.ledger.ledger import Ledger, open_ledger
-from gitrelay.process import kill
 from gitrelay.state.calls import Call, CallFolder, identity_of, supervisor_note
 from gitrelay.state.lock import Lock
 from gitrelay.value import dataclass
@@ -155,6 +154,8 @@ def supervise(post: _Post) -> None:
             outcome = run_turn(ledger, folder, call)
         except Exception as e:
             _print_traceback(ledger)
+            from gitrelay.process import kill
+
             kill.stop_descendants()
             outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     post.look_after()

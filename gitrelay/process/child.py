@@ -17,9 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-import psutil
-
-from gitrelay.process.kill import reap_orphans, stop, stop_descendants
+from gitrelay.process import own
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending, Limits
 from gitrelay.value import dataclass
@@ -58,7 +56,7 @@ def run(
 ) -> Ending:
     """Run `argv` to its end or to a limit; `err_log` None joins stderr to stdout. Never raises for the child's sake."""
     begin = time.monotonic()
-    reap_orphans()
+    own.reap_orphans()
     try:
         child = subprocess.Popen(
             list(argv),
@@ -74,8 +72,8 @@ def run(
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         return Ending(None, time.monotonic() - begin, error=reason)
     try:
-        with contextlib.suppress(psutil.Error, OSError):
-            started(child.pid, psutil.Process(child.pid).create_time())
+        with contextlib.suppress(OSError):
+            started(child.pid, own.created(child.pid))
         assert child.stdin is not None and child.stdout is not None
         heard = _Heard()
 
@@ -93,13 +91,13 @@ def run(
         stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
         lingered = stopped == _LINGERED
     except BaseException:  # Ctrl-C, if it is run in the foreground
-        stop(child.pid, lambda limit: _ended_within(child, limit))
+        _stop(child)
         raise
     if stopped:
-        stop(child.pid, lambda limit: _ended_within(child, limit))
+        _stop(child)
     child.wait()
     seconds = time.monotonic() - begin
-    stop_descendants()
+    _stop_descendants()
     deadline = time.monotonic() + _DRAIN
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
@@ -143,6 +141,20 @@ def _watch(
         if by is not None:
             return "cancelled", f"cancelled by {by}"
     return None, ""
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    from gitrelay.process import kill
+
+    kill.stop(child.pid, lambda limit: _ended_within(child, limit))
+
+
+def _stop_descendants() -> None:
+    """What the peer has left behind is a child of this process by now, or of one."""
+    if own.has_children():
+        from gitrelay.process import kill
+
+        kill.stop_descendants()
 
 
 def _ended_within(child: subprocess.Popen[bytes], limit: float) -> bool:

@@ -113,13 +113,3 @@ def _status(process: psutil.Process) -> str:
         return str(process.status())
     except psutil.Error:
         return str(psutil.STATUS_ZOMBIE)
-
-
-def reap_orphans() -> None:
-    """Linux: orphaned descendants become children of this process (prctl PR_SET_CHILD_SUBREAPER = 36)."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)

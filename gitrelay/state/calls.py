@@ -309,9 +309,9 @@ class CallFolder:
 
 def supervisor_note() -> str:
     """What a supervisor writes into `alive` of itself: its pid and when it was created, seconds since the epoch."""
-    import psutil
+    from gitrelay.process import own
 
-    return f"{os.getpid()} {psutil.Process().create_time():.3f}\n"
+    return f"{os.getpid()} {own.created(os.getpid()):.3f}\n"
 
 
 def mtime(path: Path) -> float:
