@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
@@ -24,6 +26,31 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 
+# what the fixtures of these make takes longer than a test: each stays in one worker
+WHOLE = {
+    "tests/audit/test_fsck.py",
+    "tests/cli/test_screen.py",
+    "tests/report/test_export.py",
+    "tests/report/test_export_browser.py",
+    "tests/report/test_web_browser.py",
+    "tests/setup/test_completion.py",
+}
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Whole modules first, the largest first; then every other test by itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module in WHOLE else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A worker more than cores (`-n auto`): tests wait for other processes, and for limits to pass."""
     return (os.cpu_count() or 1) + 1
@@ -36,10 +63,9 @@ PLAIN = {"tmp_path", "tmp_path_factory", "monkeypatch", "capsys", "record_proper
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test with no fixture of ours starts no program: it is fast unless it is marked as slow.
 
-    What takes longest begins first, so that the end has no worker wait for another: groups that share what they have
-    made (`xdist_group`), and aborts.
+    Aborts take longest, and begin first, so that at the end no worker has to wait for another.
     """
-    items.sort(key=lambda item: not (any(item.iter_markers("xdist_group")) or "test_abort_at" in item.nodeid))
+    items.sort(key=lambda item: "test_abort_at" not in item.nodeid)
     for item in items:
         given = getattr(item, "callspec", None)
         ours = {*getattr(item, "fixturenames", ())} - {*(given.params if given else ())} - PLAIN

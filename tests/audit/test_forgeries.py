@@ -62,7 +62,6 @@ LATER = (
     "Relay-In: other\\/01",
     "Relay-Shared: a\\/01 20260101-0101-b",
     "Relay-Denied: 2",
-    "Relay-Workspace: isolated",
 )
 HONEST = [
     ("the clock was set back by a minute", "date_it $(($(git log -1 --format=%ct $b) - 60))", {"clock"}),

@@ -24,8 +24,6 @@ APPLY = r"""t=$(git rev-parse HEAD^{tree})
 printf -- '---\nrelay: 4\nre: 02\napply: conflict\nonto: %s\nby: uma\n---\n\nx\n' $t | add 02.apply.md "
 s/^chk .*/apl 02 onto $t: applied/; s/^Relay-Check: .*/Relay-By: uma/; s/^author gitrelay <gitrelay/author uma <uma/"
 """
-pytestmark = pytest.mark.xdist_group("fsck")  # what its fixtures make is made once
-
 TOKEN = f"ghp_{'0aB1cD2eF3' * 4}"
 
 # (code, how to break that rule)

@@ -19,8 +19,6 @@ from gitrelay.duration import ago
 from support.repo import Repo, sealed_environment
 from support.terminal import on_terminal, required
 
-pytestmark = pytest.mark.xdist_group("screen")  # what its fixtures make is made once
-
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 ANSWER = """\
 # Review of `auth.py`

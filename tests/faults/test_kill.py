@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from support.ledgercheck import assert_all_valid, assert_sound, assert_valid, sessions
+from support.places import INJECT
 from support.repo import GIT_RELAY, Repo
 from support.soak import rounds
 from support.waiting import eventually, patient, processes_with
@@ -427,18 +428,15 @@ def test_ctrl_c_while_waiting_for_somebody_elses_call(marked: Repo) -> None:
 
 
 def test_ctrl_c_while_a_lock_is_waited_for(marked: Repo) -> None:
+    """At the twentieth try: one lock after the other is taken at the first."""
     import fcntl
 
     (marked.path / ".git/relay/locks").mkdir(parents=True)
+    fault = {"FAULT_INTERRUPT": "try_acquire:20", "FAULT_LOG": str(marked.path.parent / "log")}
     with (marked.path / ".git/relay/locks/s.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        waiter = marked.start("req", "--to", "shell", "--session", "s", "true")
-        assert eventually(lambda: bool(supervisors(marked)))
-        with pytest.raises(subprocess.TimeoutExpired):
-            waiter.wait(timeout=patient(1))  # it waits, as it must
-        os.killpg(waiter.pid, signal.SIGINT)
-        _, err = end_of(waiter, 20)
-    assert waiter.returncode == 130 and b"Traceback" not in err, err
+        done = marked.relay("req", "--to", "shell", "--session", "s", "true", env={"PYTHONPATH": str(INJECT), **fault})
+    assert done.code == 130 and "Traceback" not in done.err, done.err
     assert sessions(marked) == []
     assert eventually(lambda: not supervisors(marked))
     assert_mended(marked, "s", "status")

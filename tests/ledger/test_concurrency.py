@@ -1,4 +1,7 @@
-"""Many callers at once: nothing lost, nothing doubled, and every refusal is the refusal that is documented."""
+"""Many callers at once: nothing lost, nothing doubled, and every refusal is the refusal that is documented.
+
+Eight callers make two or three calls each; under GITRELAY_SOAK=1 up to a hundred.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 
 from support.ledgercheck import assert_all_valid, assert_sound, assert_valid, sessions
 from support.repo import Done, Repo
+from support.soak import rounds
 
 CALLERS = 8
 OK, BUSY, USAGE = 0, 6, 2
@@ -36,7 +40,7 @@ def _tasks(repo: Repo) -> Counter[str]:
 
 @pytest.mark.timeout(400)  # 30 s alone; more on a machine that does something else
 def test_one_shots_of_one_name(repo: Repo) -> None:
-    each = 20
+    each = rounds(2, 100)
 
     def work(number: int) -> list[Done]:
         return [
@@ -62,7 +66,7 @@ def test_one_shots_of_one_name(repo: Repo) -> None:
 
 
 def test_one_session(repo: Repo) -> None:
-    each = 8
+    each = rounds(3, 50)
     stop = threading.Event()
     looks: list[Done] = []
 
@@ -141,7 +145,7 @@ def test_two_working_trees_pull_at_one_session(repo: Repo) -> None:
     def work(number: int) -> list[Done]:
         folder = folders[number % 2]
         words = ("req", "--to", "shell", "--session", "s", f"echo caller-{number}-")
-        return [repo.relay(*words[:-1], words[-1] + str(i), cwd=folder) for i in range(3)]
+        return [repo.relay(*words[:-1], words[-1] + str(i), cwd=folder) for i in range(rounds(2, 20))]
 
     found = _side_by_side(work)
     assert {d.code for row in found for d in row} <= {OK, BUSY}, [

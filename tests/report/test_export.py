@@ -22,8 +22,6 @@ from support.recorded import Recorder
 from support.repo import Repo, sealed_environment
 from support.waiting import eventually, patient
 
-pytestmark = pytest.mark.xdist_group("export")  # what its fixtures make takes longer than the tests
-
 BEGIN = 1_790_000_000
 BIDI = "\u202e"
 

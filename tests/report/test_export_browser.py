@@ -19,8 +19,6 @@ from support.recorded import Recorder
 from support.repo import Repo, sealed_environment
 from support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("export-browser")  # what its fixtures make takes longer than the tests
-
 DAY = 86_400
 BEGIN = 1_790_000_000
 WATCHED = "http://127.0.0.1:49999/"  # where nothing listens

@@ -15,8 +15,6 @@ from support.repo import Repo
 from support.waiting import eventually
 from support.website import ask, served
 
-pytestmark = pytest.mark.xdist_group("web-browser")  # what its fixtures make takes longer than the tests
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:

@@ -13,8 +13,6 @@ from support.repo import Repo, copy_of
 from support.soak import covering
 from support.terminal import Terminal, required
 
-pytestmark = pytest.mark.xdist_group("completion")  # what its fixtures make is made once
-
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 
 
