@@ -44,6 +44,15 @@ class Answer:
     status: str = "done"
     verify: str = "skip"
     body: str = "Hello from the scripted model."
+    question: str | None = None  # asked back, with `options` to choose from
+    options: tuple[str, ...] = ()
+
+    def value(self) -> Json:
+        """The answer in the form that the CLI was given a schema for."""
+        value: Json = {"status": self.status, "verify": self.verify, "body": self.body}
+        if self.question is None:
+            return value
+        return value | {"reason": "needs-input", "question": self.question, "options": list(self.options)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,7 +284,7 @@ class OpenAIResponses:
 
     def _item(self, turn: Turn, tools: dict[str, Json]) -> Json:
         if isinstance(turn, Answer):
-            return self._message(json.dumps(dataclasses.asdict(turn)))
+            return self._message(json.dumps(turn.value()))
         if isinstance(turn, Text):
             return self._message(turn.text)
         if isinstance(turn, Tool):
@@ -397,7 +406,7 @@ class AnthropicMessages:
 
     def _block(self, turn: Turn, body: Json) -> Json:
         if isinstance(turn, Answer):
-            value = dataclasses.asdict(turn)
+            value = turn.value()
             if any(tool.get("name") == "StructuredOutput" for tool in body.get("tools") or []):
                 return self._call("StructuredOutput", value)
             return {"type": "text", "text": json.dumps(value)}
