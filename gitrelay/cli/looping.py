@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -11,13 +12,15 @@ import click
 from gitrelay.calls import inflight
 from gitrelay.cli import output
 from gitrelay.cli.waiting import cancelled_by_ctrl_c
-from gitrelay.errors import PEER_ERROR, PENDING, Code
+from gitrelay.errors import PEER_ERROR, PENDING, Code, UsageError
+from gitrelay.gate.outgoing import Change
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.loops import driving, reading
 from gitrelay.loops.reading import Loop
-from gitrelay.loops.rules import Call, Round, next_step, open_findings
+from gitrelay.loops.rules import Call, Round, Terms, next_step, open_findings
 from gitrelay.protocol import names, usage
+from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BRANCHES
 
 _PAUSE: Final = 0.2  # seconds between two looks
@@ -47,6 +50,38 @@ def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool) -> 
                 break
             time.sleep(_PAUSE)
     return _finish(ledger, loop, gone > _GONE, as_json)
+
+
+def fix(
+    ledger: Ledger,
+    wanted: Change,
+    review: Address,
+    terms: Terms,
+    from_: str | None,
+    limit: float | None,
+    as_json: bool,
+) -> int:
+    """Have what a review found fixed in a copy of the tree, in rounds; the exit code. Raises UsageError.
+
+    The copy is made of the caller's working tree, so only a change that is checked out can be fixed.
+    """
+    if ledger.repo.ref("HEAD") != wanted.head:
+        raise UsageError(
+            f"--fix works on what is checked out, and HEAD is not {wanted.head[:12]}", hint="git switch to the branch"
+        )
+    session = f"fix-{wanted.session.removeprefix('review-')}"[:57].rstrip("-")
+    place = f"git show relay/{review.session}:{review.id}.res.md"
+    task = f"Fix what the review in {review} found ({place}), and nothing else. Commit nothing."
+    output.say(str(driving.begin(Path.cwd(), ledger, session, terms, task, from_)))
+    driving.start(ledger.repo.place, session)
+    code = follow(ledger, session, limit, as_json)
+    loop = reading.read(ledger, session)
+    if loop is not None and loop.end is not None:
+        changed = [c.address for one in loop.rounds for c in one.builds if c.before != c.after]
+        output.say("nothing was changed" if not changed else "to bring it in, in this order:")
+        for address in changed:
+            output.say(f"  git relay apply {address}")
+    return code
 
 
 def _running(ledger: Ledger, session: str) -> list[names.Address]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -40,10 +41,12 @@ def ask(
     reviewer: str,
     *,
     from_: str | None = None,
-    checks: tuple[str, ...] = (),
-    timeout: str | None = None,
+    given: Given | None = None,
 ) -> tuple[Ledger, Asked]:
-    """Set `reviewer` to work on the change. Raises what `calls.ask.ask` raises, UsageError if nothing is new."""
+    """Set `reviewer` to work on the change, with read access whatever `given` says.
+
+    Raises what `calls.ask.ask` raises, UsageError if nothing is new.
+    """
     if change.is_empty:
         raise UsageError(
             f"{quote(change.branch)} brings nothing new: there is no commit behind {change.head[:12]}",
@@ -57,7 +60,7 @@ def ask(
         to=(reviewer,),
         from_=from_,
         session=change.session,
-        given=Given(access=Access.READ, timeout=timeout, checks=checks),
+        given=replace(given or Given(), access=Access.READ),
         binding=bound,
         bound=change.branch,
     )

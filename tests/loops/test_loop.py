@@ -68,3 +68,18 @@ def test_a_loop_works_in_a_copy_of_the_tree(place: Repo) -> None:
     assert done.code == 0, done.err
     assert done.json["data"]["rounds"][0]["reviews"] == ["w/02"]
     assert not (place.path / "n").exists() and calls(place) == ["build", "review"] * 3
+
+
+def test_a_review_that_fails_is_fixed_in_a_copy(place: Repo) -> None:
+    """The review of what would be pushed fails, the peer fixes it in rounds, and the result is left to be applied."""
+    place.sh("git switch -qc more; echo 1 > n; git add n; git commit -qm 'Count'")
+    done = place.relay("review", "main..more", "--to", "rev", "--fix", "builder", "--rounds", "3")
+    assert done.code == 0, done.err
+    assert calls(place) == ["review", "build", "review", "build", "review"]
+    assert (place.path / "n").read_text() == "1\n" and "review-more/01" in place.git("show", "relay/fix-more:01.req.md")
+    applied = [line.strip() for line in done.err.splitlines() if line.startswith("  git relay apply")]
+    assert applied == ["git relay apply fix-more/01", "git relay apply fix-more/03"]
+    for line in applied:
+        assert place.relay("apply", line.rpartition(" ")[2]).code == 0
+    assert (place.path / "n").read_text() == "3"
+    assert place.relay("review", "--to", "rev", "--rounds", "2").code == 2

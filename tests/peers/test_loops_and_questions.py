@@ -60,7 +60,7 @@ def test_a_question_is_answered_at_the_terminal(machine: Callable[[str, str], Re
 def test_the_outer_agent_answers_after_its_shell_has_died(machine: Callable[[str, str], Repo]) -> None:
     """claude calls codex, whose question comes up; claude's shell dies, and a later one answers."""
     inner = "git relay req --to codex --session in --wait 50s 'Move the store.'"
-    steps = [
+    steps: list[Step] = [
         Shell(f"{inner}; kill -9 $$"),
         Shell("git relay wait in/01 --timeout 50s"),
         Shell("git relay answer in/01 --option 1 --wait 50s"),

@@ -18,6 +18,9 @@ from gitrelay.errors import Code
 @click.option("--base", metavar="REF", help="Review what HEAD or BRANCH has and REF has not. Default: and the remote.")
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Run CMD after the answer; repeatable.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 15m. Default 1h.")
+@click.option("--fix", "fixer", metavar="PEER", help="If it fails, let PEER fix it in a copy of this tree, in rounds.")
+@click.option("--rounds", type=click.IntRange(1, 50), help="With --fix: at most so many rounds. Default 2.")
+@click.option("--budget", multiple=True, metavar="B", help="What the review may use, and all rounds of --fix together.")
 @click.option("--again", is_flag=True, help="Also if there is a verdict already.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the review goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
@@ -30,6 +33,9 @@ def command(
     base: str | None,
     checks: tuple[str, ...],
     timeout: str | None,
+    fixer: str | None,
+    rounds: int | None,
+    budget: tuple[str, ...],
     again: bool,
     wait: str | None,
     detach: bool,
@@ -42,18 +48,27 @@ def command(
     trees, policy and reviewer, and looked up by the hook pre-push and by 'git relay check'. What of it has
     passed already is not reviewed again without --again.
 
+    With --fix PEER a change that fails is fixed by PEER in a copy of this tree, checked and reviewed in rounds
+    (a loop in the session fix-BRANCH); 'git relay apply' brings the result in. Never at push time.
+
     \b
     git relay review --to codex
     git relay review main..feature --to claude --check "pytest -q"
+    git relay review --to claude --fix codex --rounds 2
     """
     if detach and wait is not None:
         raise click.UsageError("--detach and --wait exclude each other")
+    if fixer is None and rounds is not None:
+        raise click.UsageError("--rounds needs --fix PEER")
+    if fixer is not None and detach:
+        raise click.UsageError("--fix and --detach exclude each other: the review comes first")
     limit = None if wait is None else duration.parse(wait, "--wait")
 
     from gitrelay.calls import inflight
-    from gitrelay.cli import gatewords, output
+    from gitrelay.calls.settings import Given
+    from gitrelay.cli import gatewords, looping, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
-    from gitrelay.errors import UsageError
+    from gitrelay.errors import VERIFY_FAILED, UsageError
     from gitrelay.gate import content, notes, record, review, scope, settings, verdict
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
@@ -80,7 +95,8 @@ def command(
         output.say(f"{address}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
     else:
         asked_for = wanted if again else record.left(reviews, wanted, reviewer)
-        _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, checks=checks, timeout=timeout)
+        given = Given(timeout=timeout, checks=checks, budget=budget)
+        _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, given=given)
         output.note(asked.notes)
         address = asked.address
         output.say(str(address))
@@ -95,4 +111,11 @@ def command(
         found = exchanges.exchange(ledger, address)
         notes.write(ledger, wanted, remote, reviewer, record.judge(record.Reviews(ledger), wanted, reviewer))
         content.remove_patch(ledger.repo, wanted.session)
+    if fixer is not None and found.exit_code == VERIFY_FAILED:
+        if not as_json:
+            output.print_exchanges("review", [found], as_json=False, single=True)
+        from gitrelay.loops.rules import Terms
+
+        terms = Terms(fixer, checks, reviewer, rounds or 2, budget, True, None, timeout)
+        return looping.fix(ledger, wanted, address, terms, from_, limit, as_json)
     return output.print_exchanges("review", [found], as_json=as_json, single=True)
