@@ -36,7 +36,7 @@ FRESH: Final = "fresh"  # a new workspace
 SHARED: Final = "shared"
 MAX_FILES: Final = 100_000  # about 3 s of set-up
 _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Access.FULL), "always": tuple(Access)}
-_DEFAULT: Final = "never"
+_DEFAULT: Final = "read"
 
 
 def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: bool = False) -> bool:
@@ -56,6 +56,15 @@ def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: 
     if several and access != Access.READ:
         return True
     return access in _WHICH[word] and (most is None or files(repo) <= most)
+
+
+def told(repo: Repository, access: Access, given: bool | None) -> tuple[str, ...]:
+    """What to tell a person whose call would be isolated if the repository had fewer files."""
+    values, most = repo.config.get("relay.isolate"), limit(repo)
+    word = values[-1][0] if values else _DEFAULT
+    if given is not None or most is None or access not in _WHICH.get(word, ()) or files(repo) <= most:
+        return ()
+    return (f"the call shares your tree: {files(repo)} files are more than relay.isolateMax; --isolate copies them",)
 
 
 def limit(repo: Repository) -> int | None:

@@ -97,6 +97,8 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate, several=several)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
+        if order.invoke:
+            notes += isolation.told(repo, its.access, order.given.isolate)
         plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps))
     return plans
 

@@ -28,7 +28,7 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.env": "NAME=VALUE for the peer's environment; may be given often.",
     "relay.PEER.resume": "Whether the peer's own conversation is continued. Default: true.",
     "relay.checkTimeout": "The limit of each --check. Default: 15m.",
-    "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: never.",
+    "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: read.",
     "relay.isolateMax": "A repository with more tracked files is not copied unless --isolate is given; none: no limit. "
     "Default: 100000.",
     "relay.parallel": "How many attempts run at a time. Default: the number of cores.",

@@ -213,6 +213,19 @@ def test_the_setting_decides_unless_the_command_does(
     assert said(repo, "s", "Relay-Workspace") == [expected, expected]
 
 
+def test_a_reader_is_isolated_by_default(repo: Repo) -> None:
+    repo.git("config", "relay.q.command", "sh -c 'echo done {access}'")
+    repo.git("config", "relay.q.plain", "true")
+    for access, expected in (("read", "isolated"), ("write", "shared")):
+        asked = ("req", "--from", "uma", "--to", "q", "--access", access, "--session", access, "look")
+        assert repo.relay(*asked, env={"GIT_CONFIG_GLOBAL": os.devnull}).code == 0
+        assert said(repo, access, "Relay-Workspace") == [expected, expected]
+    repo.git("config", "relay.isolateMax", "0")
+    asked = ("req", "--from", "uma", "--to", "q", "--access", "read", "--session", "big", "look")
+    shared = repo.relay(*asked, env={"GIT_CONFIG_GLOBAL": os.devnull})
+    assert "relay.isolateMax" in shared.err and said(repo, "big", "Relay-Workspace") == ["shared", "shared"]
+
+
 def test_a_bad_setting_is_refused(repo: Repo) -> None:
     repo.git("config", "relay.isolate", "sometimes")
     done = repo.relay(*SHELL, "true")

@@ -127,10 +127,16 @@ def copy_of(template: Repo, path: Path, env: Mapping[str, str], *beside: str) ->
 
 
 def sealed_environment(home: Path) -> dict[str, str]:
-    """The whole environment of a test's processes: a private HOME, the program's own folder first on PATH."""
+    """The whole environment of a test's processes: a private HOME, the program's own folder first on PATH.
+
+    Readers share the tree unless a test says otherwise: most tests are about that tree.
+    """
     home.mkdir(parents=True, exist_ok=True)
     config = home / ".gitconfig"
-    config.write_text("[user]\n\tname = Uma User\n\temail = uma@example.invalid\n[init]\n\tdefaultBranch = main\n")
+    config.write_text(
+        "[user]\n\tname = Uma User\n\temail = uma@example.invalid\n"
+        "[init]\n\tdefaultBranch = main\n[relay]\n\tisolate = never\n"
+    )
     return {
         "HOME": str(home),
         "PATH": os.pathsep.join([str(BIN), "/usr/local/bin", "/usr/bin", "/bin"]),
