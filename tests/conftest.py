@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
+from support.gate import Gate, made  # noqa: E402
 from support.newgit import require as require_newgit  # noqa: E402
 from support.repo import Repo, copy_of, sealed_environment  # noqa: E402
 from support.soak import rounds  # noqa: E402
@@ -149,3 +150,21 @@ def one_turn(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 def answered(one_turn: Repo, tmp_path: Path, env: dict[str, str]) -> Repo:
     """A repository with one commit, and with the session `s` of one turn: `echo one`, by the shell."""
     return copy_of(one_turn, tmp_path / "repo", env)
+
+
+@pytest.fixture(scope="session")
+def one_gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    """A clone with the hook `pre-push`, and the repository it pushes to; to be copied, not to be used."""
+    folder = tmp_path_factory.mktemp("one-gate")
+    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
+    repo.path.mkdir()
+    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    return made(repo, folder)
+
+
+@pytest.fixture
+def gate(one_gate: Gate, tmp_path: Path, env: dict[str, str]) -> Gate:
+    """A clone on `main` with the hook `pre-push` and the reviewer `fake`, and the bare repository that it pushes to."""
+    found = Gate(copy_of(one_gate.repo, tmp_path / "repo", env, "origin.git"), tmp_path / "origin.git")
+    found.repo.git("remote", "set-url", "origin", str(found.origin))
+    return found

@@ -1,6 +1,6 @@
 """Ctrl-C at any moment: exit code 130, no traceback, nothing that goes on as if it had not been pressed.
 
-The signal comes at a chosen call of a function (see inject/sitecustomize.py): at 8 moments of each verb, spread over
+The signal comes at a chosen call of a function (see inject/sitecustomize.py): at 5 moments of each verb, spread over
 its whole run, and at 400 under GITRELAY_SOAK=1; and in the places where python wraps or swallows it.
 """
 
@@ -17,7 +17,8 @@ from support.places import INJECT
 from support.repo import Done, Repo
 from support.soak import rounds
 
-MOMENTS = rounds(8, 400)
+MOMENTS = rounds(5, 400)
+PARTS = rounds(1, 4)  # tests that share them
 VERBS = {"ls": ("ls", "--json"), "req": ("req", "--json", "--to", "shell", "--name", "shot", "true")}
 
 
@@ -47,10 +48,10 @@ def quiet(repo: Repo, mark: dict[str, str]) -> Repo:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_ctrl_c_at_any_call_is_130(quiet: Repo, tmp_path: Path, verb: str, part: int) -> None:
     total = interrupted(quiet, tmp_path / "log", verb, ":0")[1]["counts"][""]
-    for moment in range(part, MOMENTS, 4):
+    for moment in range(part, MOMENTS, PARTS):
         check(quiet, tmp_path / "log", verb, f":{1 + moment * (total - 1) // MOMENTS}")
     assert_all_valid(quiet)
 

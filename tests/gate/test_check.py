@@ -20,11 +20,6 @@ def env(env: dict[str, str], mark: dict[str, str], tmp_path: Path) -> dict[str, 
     return env | mark | {"FAKE_PEER_SAW": str(tmp_path / "saw")}
 
 
-@pytest.fixture
-def gate(repo: Repo, tmp_path: Path) -> Gate:
-    return made(repo, tmp_path)
-
-
 def said(gate: Gate, *words: str, **env: str) -> tuple[str, int, str]:
     """(state, exit code, hint) of `check`."""
     done = gate.repo.relay("check", *words, "--json", env=env)

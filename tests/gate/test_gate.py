@@ -36,11 +36,6 @@ def env(env: dict[str, str], mark: dict[str, str], tmp_path: Path) -> dict[str, 
     return env | mark | {"FAKE_PEER_SAW": str(tmp_path / "saw")}
 
 
-@pytest.fixture
-def gate(repo: Repo, tmp_path: Path) -> Gate:
-    return made(repo, tmp_path)
-
-
 # each test below has one of the two, and both under GITRELAY_SOAK=1
 FOLDER = pytest.mark.parametrize("remote", ["folder", "ssh"][: rounds(1, 2)], indirect=True)
 SSH = pytest.mark.parametrize("remote", ["ssh", "folder"][: rounds(1, 2)], indirect=True)

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from support.gate import Gate, made
-from support.repo import Repo
+from support.gate import Gate
 
 
 @pytest.fixture
 def env(env: dict[str, str], mark: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return env | mark | {"FAKE_PEER_SAW": str(tmp_path / "saw")}
-
-
-@pytest.fixture
-def gate(repo: Repo, tmp_path: Path) -> Gate:
-    return made(repo, tmp_path)
 
 
 def asked(gate: Gate, session: str = "review-f") -> int:

@@ -19,7 +19,7 @@ import pytest
 
 from support.ledgercheck import assert_sound, assert_valid
 from support.repo import GIT_RELAY, Repo
-from support.soak import SOAK, dice, rounds
+from support.soak import SOAK, covering, dice, rounds
 from support.waiting import eventually
 
 HOOKS = (
@@ -417,18 +417,10 @@ def test_user_configuration(repo: Repo, text: str) -> None:
         bodies(repo)
 
 
-@pytest.mark.parametrize(
-    ("where", "rule"),
-    [
-        ("global", "filter=x"),
-        ("global", "text eol=crlf"),
-        ("xdg", "filter=x"),
-        ("info", "filter=x"),
-        ("info", "text eol=crlf"),
-        ("info", "ident"),
-        ("info", "working-tree-encoding=UTF-16LE"),
-    ],
-)
+RULES = ["filter=x", "text eol=crlf", "ident", "working-tree-encoding=UTF-16LE"]
+
+
+@pytest.mark.parametrize(("where", "rule"), covering(["global", "info", "xdg"], RULES))
 def test_attributes(repo: Repo, trap: Trap, where: str, rule: str) -> None:
     program = executable(trap.path.parent / "filter", trap.shell())
     configured(repo, f'[filter "x"]\n\tclean = "{program}"\n\tsmudge = "{program}"\n\trequired = true\n')
