@@ -28,6 +28,7 @@ from typing import Any, Final
 from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.protocol import names
 from gitrelay.report import pages
+from gitrelay.report.answering import BODY_MAX, PAGE, Desk
 from gitrelay.report.live import Live
 
 HOST: Final = "127.0.0.1"
@@ -68,8 +69,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, live: Live, token: str, port: int = 0) -> None:
+    def __init__(self, live: Live, token: str, port: int = 0, desk: Desk | None = None) -> None:
         self.live = live
+        self.desk = desk  # takes answers to questions; without one the site is only read
         self.token = token
         self._strangers: dict[
             socket.socket, float
@@ -159,6 +161,31 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def do_POST(self) -> None:
+        desk = self.server.desk
+        refused = self._refused()
+        if refused is None and (desk is None or not self.path.endswith(f"/{PAGE}")):
+            refused = _Answer(HTTPStatus.METHOD_NOT_ALLOWED, "this page is only read\n", more={"Allow": "GET, HEAD"})
+        size = self.headers.get("Content-Length", "")
+        if refused is None and not (size.isascii() and size.isdecimal() and int(size) <= BODY_MAX):
+            refused = _Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "that is too long\n")
+        if refused is not None or desk is None:
+            self.close_connection = True
+            self._answer(refused or _Answer(HTTPStatus.METHOD_NOT_ALLOWED, "this site is only read\n"))
+            return
+        try:
+            headers = {name.title(): value for name, value in self.headers.items()}
+            taken, said = desk.take(headers, self.server.hosts, self.rfile.read(int(size)))
+            page = _Answer(HTTPStatus.FORBIDDEN, f"{said}\n") if not taken else self._questions(desk, said)
+        except RelayError as e:
+            page = _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{e}\n")
+        self._answer(page)
+
+    def _questions(self, desk: Desk, said: str = "") -> _Answer:
+        # a browser sends no Origin with a form of a page that sends no referrer
+        more = {"Referrer-Policy": "same-origin"}
+        return _Answer(HTTPStatus.OK, desk.page(said), "text/html; charset=utf-8", desk.policy, more)
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the library refuses by itself: no method of ours, no HTTP, too much of it."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
@@ -168,16 +195,24 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(_Answer(HTTPStatus(code), f"{HTTPStatus(code).phrase}\n"))
 
     def _found(self) -> _Answer:
+        refused = self._refused()
+        if refused is not None:
+            return refused
+        rest = self.path.partition("?")[0].split("/", 2)[2:]
+        return self._page(rest[0] if rest else None)
+
+    def _refused(self) -> _Answer | None:
+        """What is told to who does not know the secret or is not on our host; None for who may ask."""
         if len(self.path) > _URL_MAX:
             return _Answer(HTTPStatus.REQUEST_URI_TOO_LONG, "that is no page\n")
         if self.headers.get_all("Host") not in [[host] for host in self.server.hosts]:
             return _Answer(HTTPStatus.FORBIDDEN, f"this is not the host {HOST}\n")
         path = self.path.partition("?")[0]
-        _, token, *rest = path.split("/", 2) if path.startswith("/") else ("", "")
+        token = path.split("/", 2)[1] if path.startswith("/") else ""
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
             return _Answer(HTTPStatus.FORBIDDEN, "use the whole address that 'git relay web' has printed\n")
         self.server.admit(self.connection)
-        return self._page(rest[0] if rest else None)
+        return None
 
     def _page(self, page: str | None) -> _Answer:
         live = self.server.live
@@ -188,6 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
             return _html(live.index(), "index.html")
         if page == "figures.html":
             return _html(live.figures(), "figures.html")
+        if page == PAGE and self.server.desk is not None:
+            return self._questions(self.server.desk)
         if page == "state.json":
             return _Answer(HTTPStatus.OK, live.state(), "application/json")
         folder, _, file = page.partition("/")

@@ -16,30 +16,36 @@ from gitrelay.cli.options import json_option
 
 @click.command("web")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Default: one that is free.")
+@click.option("--answer", is_flag=True, help="Also take answers to the questions of peers, at questions.html.")
 @click.option("--open", "open_", is_flag=True, help="Open it in your browser.")
 @json_option
-def command(port: int, open_: bool, as_json: bool) -> int:
+def command(port: int, answer: bool, open_: bool, as_json: bool) -> int:
     """Serve the sessions as a site on this machine, live.
 
     What 'export' writes, as it is now; pages follow what is recorded while they are open. The
     address is printed: it holds a secret, and without it nobody on this machine is shown anything.
-    Nothing can be changed through it. Ctrl-C ends it, with exit code 130; SIGTERM with 143.
+    Nothing can be changed through it; with --answer the page questions.html shows what peers ask back,
+    and takes an answer. Ctrl-C ends it, with exit code 130; SIGTERM with 143.
     """
     import secrets
 
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.report.answering import PAGE, Desk
     from gitrelay.report.live import Live
     from gitrelay.report.server import Server
 
     ledger_ = open_ledger(Path.cwd())
     with contextlib.ExitStack() as stack:
         ended = stack.enter_context(_ended_by_signals())
-        server = stack.enter_context(Server(Live(ledger_), secrets.token_urlsafe(24), port))
+        desk = Desk(ledger_, ledger_.repo.place) if answer else None
+        server = stack.enter_context(Server(Live(ledger_), secrets.token_urlsafe(24), port, desk))
         if as_json:
             click.echo(output.envelope("web", 0, {"url": server.url, "port": server.port}))
         else:
             click.echo(server.url)
+            if answer:
+                output.say(f"questions: {server.url}{PAGE}")
             output.say("Ctrl-C ends it")
         if open_:
             from gitrelay.report.opening import opened
@@ -47,7 +53,7 @@ def command(port: int, open_: bool, as_json: bool) -> int:
             def none() -> None:
                 output.say("git-relay: no browser was found; open the address yourself")
 
-            stack.enter_context(opened(ledger_.state, server.url, none))
+            stack.enter_context(opened(ledger_.state, server.url + (PAGE if answer else ""), none))
         server.serve_forever(poll_interval=0.2)
     return 128 + ended[0]
 
