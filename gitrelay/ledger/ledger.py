@@ -167,8 +167,15 @@ class Ledger:
         return tips
 
     def _refuse_strange(self, rev: str, commit: Object) -> None:
-        """Raise UsageError for somebody's own branch that is named as a session's is: nothing is written to it."""
-        if b"\nRelay-" in commit.data or not rev.startswith((BRANCHES, ARCHIVE)) or roots.begins(self.repo, commit.oid):
+        """Raise UsageError for somebody's own branch that is named as a session's is: nothing is written to it.
+
+        If a call runs, or has left its folder, the branch was a session's: who moved it since is no reason to lose
+        the answer.
+        """
+        if b"\nRelay-" in commit.data or not rev.startswith((BRANCHES, ARCHIVE)):
+            return
+        call = self.state.call(rev.removeprefix(BRANCHES).removeprefix(ARCHIVE))
+        if call.path.is_dir() or roots.begins(self.repo, commit.oid):
             return
         raise UsageError(
             f"{quote(rev.removeprefix('refs/heads/'))} is somebody's own branch: gitrelay did not begin it",
