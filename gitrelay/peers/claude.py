@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from typing import Any, Final
 
 from gitrelay.peers import moved, voice
@@ -55,7 +54,12 @@ class Claude:
             argv += ["--effort", call.effort]
         if call.budget_usd:
             argv += ["--max-budget-usd", call.budget_usd]
-        argv += ["--resume", call.resume] if call.resume else ["--session-id", str(uuid.uuid4())]
+        if call.resume:
+            argv += ["--resume", call.resume]
+        else:
+            import uuid
+
+            argv += ["--session-id", str(uuid.uuid4())]
         return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from pathlib import Path
 
 from gitrelay import environment
@@ -24,6 +23,8 @@ def for_codex(call: Invocation) -> list[str]:
     home = _folder("CODEX_HOME", ".codex")
     if call.instead_of is None or home is None:
         return []
+    import tomllib  # a parser that most calls need not load
+
     try:
         projects = tomllib.loads((home / "config.toml").read_text("utf-8")).get("projects", {})
         trust = projects[str(call.instead_of)]["trust_level"]
