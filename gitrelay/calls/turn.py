@@ -28,7 +28,7 @@ from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Sandbox
-from gitrelay.state.calls import Call, CallFolder
+from gitrelay.state.calls import WAKE, Call, CallFolder
 from gitrelay.value import dataclass
 
 
@@ -180,9 +180,13 @@ def _tidy(turn: _Turn, call: Call) -> None:
 
 
 def cancellation(folder: CallFolder) -> Callable[[], str | None]:
-    """A question that says who has cancelled the call, None while nobody has; SIGTERM to this process counts."""
+    """A question that says who has cancelled the call, None while nobody has; SIGTERM to this process counts.
+
+    WAKE makes whoever waits for the peer ask it again.
+    """
     signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    signal.signal(WAKE, lambda number, _: None)
     return lambda: "a signal to the supervisor" if signals else folder.cancelled_by()
 
 

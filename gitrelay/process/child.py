@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from gitrelay.process import own
+from gitrelay.process.bell import Bell
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending, Limits
 from gitrelay.value import dataclass
@@ -26,7 +27,7 @@ CHUNK: Final = 64 * 1024
 LINGER: Final = 5.0  # seconds to end in for a peer that has finished
 _DRAIN: Final = 1.0  # seconds to read what is left in the pipes once the peer has ended
 _LINGERED: Final = "lingered"
-_TICK: Final = 0.2  # seconds between two looks for a cancellation
+_TICK: Final = 0.2  # seconds between two looks for a limit, and for a cancellation of which no signal tells
 
 
 class Listener(Protocol):
@@ -87,14 +88,19 @@ def run(
         if child.stderr is not None and err_log is not None:
             readers.append(_thread(_read, child.stderr, err_log.write))
         ended = threading.Event()
-        _thread(_wait, child, ended)
-        stopped, detail = _watch(ended, heard, begin, limits, listener, cancelled)
+        with Bell() as bell:
+            waiting = _thread(_wait, child, ended, bell)
+            try:
+                stopped, detail = _watch(ended, bell, heard, begin, limits, listener, cancelled)
+            finally:
+                if not ended.is_set():
+                    _stop(child)
+                waiting.join()  # it rings the bell
         lingered = stopped == _LINGERED
     except BaseException:  # Ctrl-C, if it is run in the foreground
-        _stop(child)
+        if child.poll() is None:
+            _stop(child)
         raise
-    if stopped:
-        _stop(child)
     child.wait()
     seconds = time.monotonic() - begin
     _stop_descendants()
@@ -114,6 +120,7 @@ class _Heard:
 
 def _watch(
     ended: threading.Event,
+    bell: Bell,
     heard: _Heard,
     begin: float,
     limits: Limits,
@@ -121,7 +128,10 @@ def _watch(
     cancelled: Callable[[], str | None],
 ) -> tuple[str | None, str]:
     """Wait for the end of the child or for a reason to stop it: (reason, detail)."""
-    while not ended.wait(_TICK):
+    while not ended.is_set():
+        bell.wait(_TICK)
+        if ended.is_set():
+            break
         now = time.monotonic()
         if limits.wall is not None and now - begin >= limits.wall:
             return "timeout", f"the wall limit of {limits.wall:g} s was reached"
@@ -187,6 +197,7 @@ def _read(pipe: IO[bytes], take: Callable[[bytes], object]) -> None:
             take(data)
 
 
-def _wait(child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+def _wait(child: subprocess.Popen[bytes], ended: threading.Event, bell: Bell) -> None:
     child.wait()
     ended.set()
+    bell.ring()
