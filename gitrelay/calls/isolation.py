@@ -209,8 +209,9 @@ def word(call: Call) -> str:
 def heal(ledger: Ledger, *, but: str = "") -> None:
     """Remove the workspaces that nobody will come back to: half made, half removed, of calls that were never recorded.
 
-    Never fails; one that is busy is left to the next command.
+    Never fails; one that is busy is left to the next command. An apply that was killed is finished too.
     """
+    applying.finish(ledger.repo)
     for note in place.notes(ledger.state.root):
         if note.session == but or ledger.state.call(note.session).is_alive():
             continue

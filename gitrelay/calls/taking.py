@@ -41,6 +41,7 @@ def apply(ledger: Ledger, address: Address, by: By, way: Way, *, commit: bool = 
     before, after = exchanges.trees(ledger, address)
     if repo.top is None:
         raise repo.has_no_tree("a bare repository has no files to change", hint="use a clone")
+    applying.finish(repo)
     onto = snapshot.here(repo)
     try:
         done = applying.apply(repo, before, after, way, onto)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
 from gitrelay.errors import Conflict
 from gitrelay.git import graft, merge, userfiles
+from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.faults import GitError
 from gitrelay.git.merge import Entry
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Change
-from gitrelay.ledger import snapshot
+from gitrelay.ledger import snapshot, unfinished
 from gitrelay.ledger.snapshot import Snapshot, shown
 from gitrelay.value import dataclass
 
@@ -58,6 +59,7 @@ class _Plan:
     prefix: str
     changes: dict[bytes, Entry | None]
     shown: list[Change]
+    before: dict[bytes, Entry]
 
 
 @dataclass()
@@ -86,8 +88,10 @@ def apply(repo: Repository, before: str, after: str, way: Way | None = None, fil
             f"the changes do not apply here: conflicts in {named}",
             hint="nothing was changed; --theirs PATH takes a file as the call left it, --merge leaves conflict markers",
         )
-    for plan in todo.plans:
-        _write(plan)
+    parts = [(plan.repo, plan.before, plan.changes) for plan in todo.plans]
+    with contextlib.nullcontext() if isinstance(repo, Elsewhere) else unfinished.noted(repo, parts):
+        for plan in todo.plans:
+            _write(plan.repo, plan.changes)
     changes = [replace(one, path=plan.prefix + one.path) for plan in todo.plans for one in plan.shown]
     return Applied(changes, todo.left, todo.marked)
 
@@ -111,7 +115,7 @@ def _plan(
     if not found and changes:
         base = repo.objects([files.tree])[0]
         tree = graft.graft(repo, base, changes)
-        todo.plans.append(_Plan(repo, prefix, changes, userfiles.changes(repo, files.tree, tree)))
+        todo.plans.append(_Plan(repo, prefix, changes, userfiles.changes(repo, files.tree, tree), there))
     for path, link in merged.links.items():
         found += _plan_module(repo, path, link, prefix, todo, way)
     return found
@@ -177,12 +181,16 @@ def _in_the_way(repo: Repository, path: bytes, there: dict[bytes, Entry], change
     return True
 
 
-def _write(plan: _Plan) -> None:
+def finish(repo: Repository) -> None:
+    """Finish an apply that was killed while it wrote. Never fails."""
+    unfinished.finish(repo, _write)
+
+
+def _write(repo: Repository, changes: Mapping[bytes, Entry | None]) -> None:
     """Take away what goes, then write the rest as git would, with the user's line ends and filters."""
-    repo = plan.repo
     top = os.fsencode(repo.top or repo.place)
-    _remove(top, (path for path, entry in plan.changes.items() if entry is None))
-    wanted = {path: entry for path, entry in plan.changes.items() if entry is not None}
+    _remove(top, (path for path, entry in changes.items() if entry is None))
+    wanted = {path: entry for path, entry in changes.items() if entry is not None}
     if not wanted:
         return
     with tempfile.TemporaryDirectory(prefix="index-", dir=repo.common_dir / "relay") as folder:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from support.ledgercheck import assert_valid
 from support.repo import Repo
+from support.waiting import eventually, patient
 
 ALONE = ("req", "--from", "uma", "--to", "shell", "--isolate", "--session", "s")
 
@@ -53,3 +57,23 @@ def test_a_passing_change_is_applied_at_once(repo: Repo) -> None:
     assert failed.code == 1 and not (repo.path / "y.txt").exists()
     assert "not applied: it ended with check-failed" in failed.err
     assert repo.relay("fsck").code == 0
+
+
+def test_an_apply_that_was_killed_is_finished_by_the_next_command(repo: Repo) -> None:
+    repo.sh("""
+        printf '#!/bin/sh\\nwhile test -e ../slow; do sleep 0.05; done; cat\\n' > ../filter.sh; chmod +x ../filter.sh
+        git config filter.slow.smudge "$PWD/../filter.sh"; git config filter.slow.clean cat
+        echo '*.s filter=slow' > .gitattributes; echo 1 > a.s; echo 1 > b.txt; echo 1 > gone.txt; echo 1 > mine.txt
+        git add .; git commit -qm f
+    """)
+    assert repo.relay(*ALONE, "for f in a.s b.txt mine.txt; do echo 2 >> $f; done; rm gone.txt; echo n > n.s").code == 0
+    repo.sh("touch ../slow")
+    started = repo.start("apply", "s/01")
+    assert eventually(lambda: not (repo.path / "gone.txt").exists())
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait(patient(30))
+    started.communicate()
+    repo.sh("echo changed since > mine.txt; rm ../slow")
+    assert repo.relay("status").code == 0
+    assert repo.sh("cat a.s b.txt n.s mine.txt; ls gone.txt 2>&1 || true").startswith("1\n2\n1\n2\nn\nchanged since\n")
+    assert not (repo.path / "gone.txt").exists() and not list((repo.path / ".git/relay/applying").iterdir())
