@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.repo import GIT_RELAY, Done, Repo
+from support.soak import rounds
 from support.waiting import eventually, patient
 
 SHELL = ("req", "--from", "uma", "--to", "shell")
@@ -237,3 +238,38 @@ def test_a_bad_setting_is_refused(repo: Repo) -> None:
     assert repo.relay(*ALONE, "--session", "told", "true").code == 0
     assert said(repo, "told", "Relay-Workspace") == ["isolated", "isolated"]
     assert subprocess.run(["git", "status"], cwd=repo.path, env=dict(repo.env), capture_output=True).returncode == 0
+
+
+def test_a_person_who_saves_files_during_many_reads_accuses_nobody(repo: Repo) -> None:
+    reads = rounds(4, 10)
+    program = repo.path.parent / "reader.sh"
+    go = repo.path.parent / "go"
+    program.write_text(f"cat > /dev/null; cat app.py; until test -f {go}; do sleep 0.05; done\n")
+    writer = repo.path.parent / "writer.sh"
+    writer.write_text(f"cat > /dev/null; echo peer >> app.py; until test -f {go}; do sleep 0.05; done; echo done\n")
+    for name, script in (("q", program), ("w", writer)):
+        repo.git("config", f"relay.{name}.command", f"sh {script} {{access}}")
+        repo.git("config", f"relay.{name}.plain", "true")
+    asked = ("req", "--from", "uma", "--isolate", "--access", "read", "look")
+    started = [repo.start(*asked, "--to", "q", "--session", f"r{n}") for n in range(reads)]
+    started.append(repo.start(*asked, "--to", "w", "--session", "writes"))
+    sessions = [*(f"r{n}" for n in range(reads)), "writes"]
+    saved = 0
+
+    def all_run() -> bool:
+        nonlocal saved
+        saved += 1
+        (repo.path / "app.py").write_text(f"print({saved})\n")
+        (repo.path / f"saved{saved}.txt").write_text("x\n")
+        return {one["address"].partition("/")[0] for one in repo.relay("status", "--json").json["data"]} == set(
+            sessions
+        ) and saved > 3
+
+    assert eventually(all_run)
+    go.touch()
+    codes = [(one.communicate(timeout=patient(120)), one.returncode)[1] for one in started]
+    assert codes == [0] * reads + [4]
+    assert {word for session in sessions[:-1] for word in said(repo, session, "Relay-Sandbox")} <= {"unknown", "held"}
+    assert said(repo, "writes", "Relay-Sandbox") == ["violated"]
+    assert (repo.path / "app.py").read_text() == f"print({saved})\n"
+    assert repo.relay("fsck").code == 0
