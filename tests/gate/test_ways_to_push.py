@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from support import gate as gates
 from support.gate import Gate
 from support.repo import GIT_RELAY, Repo
 
@@ -16,9 +15,8 @@ WITHOUT_GIT_RELAY = "/usr/bin:/bin"
 
 
 @pytest.fixture
-def gate(repo: Repo, tmp_path: Path) -> Gate:
-    saw = {"FAKE_PEER_SAW": str(tmp_path / "saw")}
-    return gates.made(repo, tmp_path, env=saw)
+def env(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    return env | {"FAKE_PEER_SAW": str(tmp_path / "saw")}
 
 
 def bad(gate: Gate, cwd: Path, git: str = "git") -> None:
