@@ -47,7 +47,7 @@ def assert_refused(repo: Repo, done: Done, code: int, *words: str) -> None:
         ((*SHELL, "--name", "Ünï", "true"), ("'Ünï'", "'uni'")),
         ((*SHELL, "--from", "-x", "true"), ("'-x'",)),
         (("xyzzy",), ("'xyzzy'", "git relay -h")),
-        (("lop",), ("'lop'", "'log'")),
+        (("lgo",), ("'lgo'", "'log'")),
         (("req", "--to", "nobody", "hello"), ("'nobody'", "claude", "git config relay.nobody.command")),
         (("req", "--to", "No Body", "hello"), ("'No Body'", "slug")),
         ((*SHELL, ""), ("empty",)),

@@ -118,7 +118,7 @@ def test_a_verdict_and_an_error_have_their_exit_codes(place: Place, peer: str, e
     check_recorded(repo, done, peer, None, code)
 
 
-@pytest.mark.parametrize(("step", "peer"), covering([Shell("echo x > work.md"), Write("work.md", "x\n")], PEERS))
+@pytest.mark.parametrize(("step", "peer"), covering([Shell("echo x > work.md"), Write("work.md", "x\n")], ONE))
 def test_a_review_cannot_write(place: Place, peer: str, step: Step) -> None:
     with ModelServer([step, Answer(body="Reviewed.")]) as server:
         repo = place(server.url)
@@ -305,7 +305,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("step", "peer"), covering(WRONG, PEERS))
+@pytest.mark.parametrize(("step", "peer"), covering(WRONG, ONE))
 def test_an_answer_that_is_none(place: Place, peer: str, step: Step) -> None:
     with ModelServer([step]) as server:
         repo = place(server.url)
@@ -316,7 +316,7 @@ def test_an_answer_that_is_none(place: Place, peer: str, step: Step) -> None:
 REFUSALS = {401: "auth", 403: "auth", 429: "quota", 500: "peer-failed", 400: "peer-failed"}
 
 
-@pytest.mark.parametrize(("status", "peer"), covering([*REFUSALS], PEERS))
+@pytest.mark.parametrize(("status", "peer"), [*covering([*REFUSALS], ONE), *([] if SOAK else [(403, "opencode")])])
 def test_a_refusing_service(place: Place, peer: str, status: int) -> None:
     with ModelServer([Status(status, headers=(("retry-after-ms", "1"),))]) as server:
         repo = place(server.url, attempts=1)
