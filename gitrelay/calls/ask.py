@@ -215,7 +215,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     refused = outer is not None and not outer.access.covers(wanted.needs)
     here, made = ledger, False
     if wanted.isolated and not refused:
-        here, made, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files)
+        here, made, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files, wanted.at)
         held.notes += told
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED

@@ -7,6 +7,7 @@ about the workspace (`workspace.workspace`), read with the caller's git director
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -95,11 +96,12 @@ def files(repo: Repository) -> int:
 
 
 def prepared(
-    ledger: Ledger, session: str, keep: str | None = None, named: Sequence[str] = ()
+    ledger: Ledger, session: str, keep: str | None = None, named: Sequence[str] = (), at: str = ""
 ) -> tuple[Ledger, bool, list[str]]:
     """(the ledger as a call in the session's workspace sees it, whether that is new, what to tell).
 
     The files `named` in the request are in a new one even if git ignores them. The caller holds the session's lock.
+    With `at` it is always a new one, of that commit.
 
     A workspace in which nothing was changed is made again from the caller's files as they are now, and so is every one
     with `keep` FRESH. Another one goes on, with what the caller has changed since merged in. Raises CannotRecord,
@@ -109,11 +111,11 @@ def prepared(
     repo, state = ledger.repo, ledger.state
     there = workspace.seen(repo, state, session)
     note = place.read_note(state.root, session)
-    if there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
+    if not at and there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
         now = snapshot.take(there, session)
         if now is not None and now.tree != note.base:
             return Ledger(there), False, _brought(ledger, there, note, keep)
-    made = workspace.make(repo, state, session, named)
+    made = workspace.make(repo, state, session, named, at)
     seen = workspace.seen_by(repo, state.root, made.note)
     set_up.run(ledger, made.note)
     first = snapshot.take(seen, session)
@@ -199,6 +201,11 @@ def lay_out(ledger: Ledger, call: Call) -> None:
     messages = {entry.name: blob.data for entry, blob in zip(entries, blobs, strict=True) if blob is not None}
     place.put_files(note, FOLDER, {".gitignore": b"*\n"})
     place.put_files(note, f"{FOLDER}/{call.session}", messages)
+    with contextlib.suppress(OSError):  # what a review is of, for a peer that cannot run git
+        patch = f"{call.session}.diff"
+        fd = os.open(os.path.join(note.top, FOLDER, patch), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as f:
+            place.put_files(note, FOLDER, {patch: f.read()})
 
 
 def word(call: Call) -> str:

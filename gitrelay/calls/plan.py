@@ -51,6 +51,7 @@ class Plan:
     keep: str | None = None
     files: tuple[str, ...] = ()
     caps: tuple[tuple[str, str, Amount], ...] = ()
+    at: str = ""
 
     @property
     def needs(self) -> Access:
@@ -99,7 +100,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
         if order.invoke:
             notes += isolation.told(repo, its.access, order.given.isolate)
-        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps))
+        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps, order.at))
     return plans
 
 

@@ -63,6 +63,7 @@ def ask(
         given=replace(given or Given(), access=Access.READ),
         binding=bound,
         bound=change.branch,
+        at=change.head,
     )
     return calling.ask(folder, order)
 

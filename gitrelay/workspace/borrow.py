@@ -32,8 +32,8 @@ _OWN: Final = ("info/sparse-checkout", "MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", 
 _DROPPED: Final = ("core.worktree", "core.bare", "core.hookspath", "core.fsmonitor", "extensions.refstorage")
 
 
-def make(repo: Repository, place: Path, facts: Facts) -> None:
-    """Make `place/.git`, without an index. Raises OSError, GitError."""
+def make(repo: Repository, place: Path, facts: Facts, *, under_way: bool = True) -> None:
+    """Make `place/.git`, without an index; with the caller's merge, if one is `under_way`. Raises OSError, GitError."""
     git = place / ".git"
     for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         (git / name).mkdir(parents=True)
@@ -46,7 +46,7 @@ def make(repo: Repository, place: Path, facts: Facts) -> None:
         source = repo.git_dir / "config.worktree"
         items = repo.run("config", "--file", str(source), "--null", "--list").decode("utf-8", "surrogateescape")
         _write_config(items, source, git / "config.worktree", top)
-    for folder, names in ((repo.common_dir, _COMMON), (repo.git_dir, _OWN)):
+    for folder, names in ((repo.common_dir, _COMMON), (repo.git_dir, _OWN if under_way else _OWN[:1])):
         for name in names:
             _copy_plain(folder / name, git / name)
     for shared in repo.git_dir.glob("sharedindex.*"):

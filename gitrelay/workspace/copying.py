@@ -81,9 +81,18 @@ class _Parents:
                 except OSError:
                     known = False
                 if known:
-                    os.mkdir(self.place + b"/" + name, stat.S_IMODE(there.st_mode) | stat.S_IRWXU)
+                    known = _made(self.place + b"/" + name, stat.S_IMODE(there.st_mode) | stat.S_IRWXU)
             self._known[name] = known
         return known
+
+
+def _made(folder: bytes, mode: int) -> bool:
+    """Whether the copy has the folder now; a file or a link of its own may have the name."""
+    try:
+        os.mkdir(folder, mode)
+    except FileExistsError:
+        return stat.S_ISDIR(os.lstat(folder).st_mode)
+    return True
 
 
 def _copy_file(name: bytes, source: bytes, target: bytes, copied: Copied) -> None:

@@ -25,11 +25,14 @@ class Unknown(ValueError):
 
 
 def restated(
-    data: bytes, written: float, stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]], object_format: str
+    data: bytes,
+    stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]],
+    object_format: str,
+    written: float | None = None,
 ) -> bytes:
     """The index `data`, last written at `written` (seconds), with the stat data of the copies. Raises Unknown.
 
-    `stats` are path -> (the caller's file, the copy).
+    `stats` are path -> (the caller's file, the copy). Without `written` every copy has the bytes that its entry names.
     """
     width = 20 if object_format == "sha1" else 32
     if len(data) < _HEAD.size + width:
@@ -41,7 +44,7 @@ def restated(
     at = _HEAD.size
     try:
         for _ in range(count):
-            at = _entry(out, at, width, written, stats)
+            at = _entry(out, at, width, stats, written)
     except (struct.error, ValueError) as e:
         raise Unknown(str(e)) from None
     body = out[:at] + _extensions(bytes(out[at:]))
@@ -49,7 +52,11 @@ def restated(
 
 
 def _entry(
-    out: bytearray, at: int, width: int, written: float, stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]]
+    out: bytearray,
+    at: int,
+    width: int,
+    stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]],
+    written: float | None,
 ) -> int:
     """Write the data of one entry in place; returns where the next one begins."""
     flags_at = at + _STAT.size + width
@@ -61,7 +68,7 @@ def _entry(
     if found is not None:
         fields = _STAT.unpack_from(out, at)
         there, copy = found
-        if _same(fields, there) and fields[2] < int(written):
+        if written is None or (_same(fields, there) and fields[2] < int(written)):
             _STAT.pack_into(out, at, *_fields(copy, fields[_MODE]))
         else:
             _STAT.pack_into(out, at, 0, 0, 0, 0, 0, 0, fields[_MODE], 0, 0, fields[9])

@@ -21,7 +21,7 @@ from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.value import dataclass
-from gitrelay.workspace import borrow, copying, included, index, keep, place
+from gitrelay.workspace import borrow, committed, copying, included, index, keep, place
 from gitrelay.workspace.looking import Facts, look, together
 from gitrelay.workspace.place import Note, Stage
 
@@ -41,8 +41,10 @@ class Workspace:
         return self.note.path
 
 
-def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()) -> Workspace:
+def make(repo: Repository, state: State, session: str, named: Sequence[str] = (), at: str = "") -> Workspace:
     """Make the session's workspace again; one that is there is removed first. `named`: ignored files it gets too.
+
+    With `at` it has the files of that commit, and HEAD there; the caller's changes are not in it.
 
     Raises CannotRecord if the repository is bare, if something else is in the way, or if the disk does not let it.
     """
@@ -60,8 +62,12 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
         filling = _Filling(state.root, session, named)
-        facts, tree = together(lambda: look(repo), lambda: keep.index_tree(repo))
-        filling.fill(repo, facts, repo.top, note.path, b"")
+        facts, tree = together(lambda: look(repo), lambda: committed.tree_of(repo, at) if at else keep.index_tree(repo))
+        if at:
+            facts = committed.facts_at(facts, at)
+            filling.fill_at(repo, facts, repo.top, note.path, at)
+        else:
+            filling.fill(repo, facts, repo.top, note.path, b"")
         keep.keep(repo, session, place.line_of(note), facts, tree)
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
         note = replace(note, stage=Stage.READY, modules=modules)
@@ -181,6 +187,17 @@ class _Filling:
                 except RelayError as e:
                     self.left_out[prefix + folder + b"/"] = e.message
 
+    def fill_at(self, repo: Repository, facts: Facts, top: Path, target: Path, commit: str) -> None:
+        """Fill `target` with the files of `commit`, and with the ignored files that are included."""
+        borrow.make(repo, target, facts, under_way=False)
+        names, left = committed.fill(repo, target, commit)
+        more, others = included.chosen(repo, [*names, *facts.paths], self._named)
+        below = os.fsencode(target)
+        copied = copying.copy([one for one in more if not os.path.lexists(os.path.join(below, one))], top, target)
+        self.left_out |= left | others | copied.left_out
+        shutil.copyfile(target / ".git/index", place.index_path(self._root, self._session))
+        self.indexes.append(b"")
+
     def _is_module(self, repo: Repository) -> bool:
         return isinstance(repo, Elsewhere) or "modules" in repo.git_dir.parts
 
@@ -192,7 +209,7 @@ def _write_index(repo: Repository, target: Path, copied: copying.Copied) -> None
         return
     mine = target / ".git/index"
     try:
-        mine.write_bytes(index.restated(data, written, copied.stats, repo.object_format))
+        mine.write_bytes(index.restated(data, copied.stats, repo.object_format, written))
     except index.Unknown:
         mine.write_bytes(data)
         # with the caller's git directory: its filters and settings are the user's own
