@@ -211,7 +211,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     }
     holds = budget.held(ledger, wanted.caps, outer)
     trailers[Trailer.BUDGET] = holds.to_trailer()
-    held.notes += fetching.told_once(ledger)
+    held.notes += [*fetching.told_once(ledger), *isolation.told_once(ledger, wanted.excess)]
     refused = outer is not None and not outer.access.covers(wanted.needs)
     here, made = ledger, False
     if wanted.isolated and not refused:

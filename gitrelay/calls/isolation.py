@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from gitrelay.calls import set_up
+from gitrelay.calls import set_up, size
 from gitrelay.calls.surroundings import Trees
 from gitrelay.errors import CannotRecord, Code, Conflict, RelayError, UsageError
 from gitrelay.git.elsewhere import Elsewhere
@@ -35,7 +34,6 @@ ISOLATED: Final = "isolated"
 THEIRS: Final = "theirs"  # what was done in the workspace wins over what the caller changed since
 FRESH: Final = "fresh"  # a new workspace
 SHARED: Final = "shared"
-MAX_FILES: Final = 100_000  # about 3 s of set-up
 _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Access.FULL), "always": tuple(Access)}
 _DEFAULT: Final = "read"
 
@@ -51,48 +49,27 @@ def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: 
         raise UsageError(
             f"relay.isolate {quote(word)} in {where}", hint=f"it is {', '.join(_WHICH)}", code=Code.BAD_CONFIG
         )
-    most = limit(repo)
+    size.limit(repo)
     if given is not None:
         return given
     if several and access != Access.READ:
         return True
-    return access in _WHICH[word] and (most is None or files(repo) <= most)
+    return access in _WHICH[word] and not size.excess(repo)
 
 
-def told(repo: Repository, access: Access, given: bool | None) -> tuple[str, ...]:
-    """What to tell a person whose call would be isolated if the repository had fewer files."""
-    values, most = repo.config.get("relay.isolate"), limit(repo)
+def shares(repo: Repository, access: Access, given: bool | None) -> str:
+    """What of the repository is too much for a copy, '' for a call that would not be isolated anyway."""
+    values = repo.config.get("relay.isolate")
     word = values[-1][0] if values else _DEFAULT
-    if given is not None or most is None or access not in _WHICH.get(word, ()) or files(repo) <= most:
-        return ()
-    return (f"the call shares your tree: {files(repo)} files are more than relay.isolateMax; --isolate copies them",)
+    return size.excess(repo) if given is None and access in _WHICH.get(word, ()) else ""
 
 
-def limit(repo: Repository) -> int | None:
-    """`relay.isolateMax`: with more tracked files a call is not isolated unless it is asked for. Raises UsageError."""
-    values = repo.config.get("relay.isolatemax")
-    if not values:
-        return MAX_FILES
-    text, where = values[-1]
-    if text == "none":
-        return None
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise UsageError(
-            f"relay.isolateMax {quote(text)} in {where} is not a number of files",
-            hint="as 100000, or none",
-            code=Code.BAD_CONFIG,
-        )
-    return int(text)
-
-
-def files(repo: Repository) -> int:
-    """How many entries the index has, as its first bytes say (gitformat-index(5)); 0 without one."""
-    try:
-        with repo.index.open("rb") as f:
-            head = f.read(12)
-    except OSError:
-        return 0
-    return int.from_bytes(head[8:12], "big") if head[:4] == b"DIRC" else 0
+def told_once(ledger: Ledger, excess: str) -> list[str]:
+    """What to tell a person whose call shares the tree because of `excess`, the first time."""
+    if not excess:
+        return []
+    words = f"calls that relay.isolate names share your tree: it has {excess} (relay.isolateMax)"
+    return [f"{words}; --isolate copies it"] if ledger.state.is_new(words) else []
 
 
 def prepared(

@@ -52,6 +52,7 @@ class Plan:
     files: tuple[str, ...] = ()
     caps: tuple[tuple[str, str, Amount], ...] = ()
     at: str = ""
+    excess: str = ""  # why it is not isolated although the settings say so
 
     @property
     def needs(self) -> Access:
@@ -98,9 +99,8 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate, several=several)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
-        if order.invoke:
-            notes += isolation.told(repo, its.access, order.given.isolate)
-        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps, order.at))
+        excess = isolation.shares(repo, its.access, order.given.isolate) if order.invoke and not isolated else ""
+        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps, order.at, excess))
     return plans
 
 

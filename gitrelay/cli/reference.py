@@ -29,8 +29,8 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.resume": "Whether the peer's own conversation is continued. Default: true.",
     "relay.checkTimeout": "The limit of each --check. Default: 15m.",
     "relay.isolate": "Which calls work in a copy of the tree: read, write, always or never. Default: read.",
-    "relay.isolateMax": "A repository with more tracked files is not copied unless --isolate is given; none: no limit. "
-    "Default: 100000.",
+    "relay.isolateMax": "A repository with more tracked files, or larger ones, is not copied unless --isolate is "
+    "given: as 100000, 2GB, '100000 2GB' or none. Default: 100000 2GB.",
     "relay.parallel": "How many attempts run at a time. Default: the number of cores.",
     "relay.include": "A pattern, as in .gitignore, of ignored files that a workspace gets too; may be given often.",
     "relay.worktreeInclude": "Whether the patterns in .worktreeinclude (as HEAD has it) count too. Default: true.",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from gitrelay.git.repository import Repository
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.state.files import make_folder, write_whole
 from gitrelay.text import quote
 from gitrelay.value import dataclass
 
@@ -57,11 +54,6 @@ def told_once(ledger: Ledger) -> list[str]:
     """One line for each remote whose plain fetch deletes sessions, the first time that it is asked for."""
     said = []
     for danger in dangers(ledger.repo):
-        if danger.prunes:
-            with contextlib.suppress(OSError):
-                path = ledger.state.root / "told" / ledger.repo.object_id("blob", danger.words.encode())
-                make_folder(path.parent)
-                if not path.exists():
-                    write_whole(path, danger.words.encode())
-                    said.append(f"{danger.words}; {danger.fix}")
+        if danger.prunes and ledger.state.is_new(danger.words):
+            said.append(f"{danger.words}; {danger.fix}")
     return said

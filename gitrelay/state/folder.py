@@ -8,6 +8,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
                              reserve (space for that answer, given up when the disk is full)
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
     git.json                 the version of git, until its program changes
+    told/<digest>            what a person was told once
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -103,6 +105,18 @@ class State:
                 raise CannotRecord(f"{quote_path(path)} is a link; gitrelay follows none there", hint=f"rm '{path}'")
         for path in folders:
             make_folder(path)
+
+    def is_new(self, words: str) -> bool:
+        """Whether `words` were never told here; from now on they were. False if that cannot be noted."""
+        path = self.root / "told" / hashlib.sha256(words.encode()).hexdigest()[:40]
+        try:
+            make_folder(path.parent)
+            if path.exists():
+                return False
+            write_whole(path, words.encode())
+        except OSError:
+            return False
+        return True
 
     def lock(self, session: str) -> Lock:
         return Lock(self.root / "locks" / f"{session}.lock", self.make_folders)

@@ -6,6 +6,7 @@ and the folders are made here one by one, so that no link of the commit leads an
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,10 +75,8 @@ def fill(repo: Repository, target: Path, commit: str) -> tuple[list[bytes], dict
                 _write(path, entry.mode, found.data)
                 seen = os.lstat(path)
                 stats[entry.name] = seen, seen
-    try:
+    with contextlib.suppress(index.Unknown):  # git looks at each file then
         mine.write_bytes(index.restated(mine.read_bytes(), stats, repo.object_format))
-    except index.Unknown:
-        pass  # git looks at each file then
     return [entry.name for entry in entries], left
 
 

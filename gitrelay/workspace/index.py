@@ -6,6 +6,7 @@ caller's tree gets the copy's data: what was changed there must look changed her
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -49,6 +50,30 @@ def restated(
         raise Unknown(str(e)) from None
     body = out[:at] + _extensions(bytes(out[at:]))
     return bytes(body) + hashlib.new(object_format, body).digest()
+
+
+def extent(data: bytes, object_format: str) -> tuple[int, int]:
+    """(how many entries the index `data` has, how many bytes their files had when git last looked).
+
+    Both are 0 for what is no index; the bytes are those of the entries that can be read.
+    """
+    width, size, at = 20 if object_format == "sha1" else 32, 0, _HEAD.size
+    if len(data) < _HEAD.size or data[:4] != b"DIRC":
+        return 0, 0
+    _, version, count = _HEAD.unpack_from(data)
+    with contextlib.suppress(struct.error, ValueError, IndexError):
+        for _ in range(count):
+            size += int.from_bytes(data[at + _STAT.size - 4 : at + _STAT.size], "big")
+            name_at = at + _STAT.size + width + 2
+            if data[name_at - 2] & _EXTENDED >> 8:
+                name_at += 2
+            if version == 4:  # the name begins with how much of the one before it is dropped
+                while data[name_at] & 0x80:
+                    name_at += 1
+                at = data.index(b"\0", name_at + 1) + 1
+            else:
+                at += ((data.index(b"\0", name_at) - at) // 8 + 1) * 8
+    return count, size
 
 
 def _entry(

@@ -1,4 +1,4 @@
-"""A review with `relay.isolate read`, the default: the reviewer's files are those of the pushed commit, and no others."""
+"""A review with `relay.isolate read`, the default: the reviewer has the files of the pushed commit."""
 
 from __future__ import annotations
 
