@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from gitrelay.calls import plan, settings
+from gitrelay.calls import isolation, plan, settings
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, Code, UsageError
@@ -109,7 +109,9 @@ def begin(ledger: Ledger, order: Order, wish: Wish) -> Group:
     """Record a group's request, or find the one that holds its key. Raises UsageError, Busy; nothing is started."""
     wish.check(ledger.repo, len(order.to))
     parallel(ledger.repo)
-    plan.make(ledger.repo, order)  # every word is checked before anything is recorded
+    plans = plan.make(ledger.repo, order)  # every word is checked before anything is recorded
+    if order.given.isolate is False and wish.attempts > 1 and any(one.chosen.access != Access.READ for one in plans):
+        raise isolation.cannot_share()
     redact = ledger.redactor.redact
     task = redact(order.task).text
     name = names.check_session(order.session or order.name or names.name_of_task(task), "--name")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -50,11 +51,17 @@ def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: 
             f"relay.isolate {quote(word)} in {where}", hint=f"it is {', '.join(_WHICH)}", code=Code.BAD_CONFIG
         )
     size.limit(repo)
+    if several and access != Access.READ:
+        if given is False:
+            raise cannot_share()
+        return True
     if given is not None:
         return given
-    if several and access != Access.READ:
-        return True
     return access in _WHICH[word] and not size.excess(repo)
+
+
+def cannot_share() -> UsageError:
+    return UsageError("several calls with write access cannot share your tree", hint="leave --shared out")
 
 
 def shares(repo: Repository, access: Access, given: bool | None) -> str:
@@ -183,6 +190,22 @@ def lay_out(ledger: Ledger, call: Call) -> None:
         fd = os.open(os.path.join(note.top, FOLDER, patch), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as f:
             place.put_files(note, FOLDER, {patch: f.read()})
+
+
+def settle(ledger: Ledger, call: Call) -> None:
+    """Wait for the end of the second in which the workspace was made, if it may be written.
+
+    git compares times in whole seconds: a file that is changed in that second and keeps its size and mtime would look
+    unchanged afterwards.
+    """
+    if not call.workspace or call.access == Access.READ:
+        return
+    made = place.index_path(ledger.state.root, call.session).parent
+    with contextlib.suppress(OSError):
+        last = max((one.stat().st_mtime for one in made.iterdir()), default=0.0)
+        left = int(last) + 1 - time.time()
+        if 0 < left <= 1:
+            time.sleep(left)
 
 
 def word(call: Call) -> str:

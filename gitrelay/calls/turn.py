@@ -142,6 +142,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     repo = ledger.repo
     isolation.files_of(ledger, call)  # raises if it is gone
     isolation.lay_out(ledger, call)
+    isolation.settle(ledger, call)
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     assert request is not None
     peer = registry.find(repo, call.to)

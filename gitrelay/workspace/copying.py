@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
 from typing import Final
@@ -137,9 +137,3 @@ def _bytes(source: int, target: int) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(target, view) :]
-
-
-def prints(stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]]) -> Iterator[bytes]:
-    """One line for each copy, which changes if the file does: git alone compares whole seconds."""
-    for name, (_, copy_) in stats.items():
-        yield b"%s\0%d %d %d %d" % (name, copy_.st_mtime_ns, copy_.st_ctime_ns, copy_.st_size, copy_.st_ino)

@@ -56,3 +56,23 @@ def test_a_reader_has_the_files_of_each_turn_as_they_were_when_it_was_asked(read
 def test_a_peer_passes_its_test_in_a_workspace(reader: Repo) -> None:
     done = reader.relay("peers", "test", "shell")
     assert done.code == 0, done.out + done.err
+
+
+def test_several_writers_never_share_the_tree(repo: Repo) -> None:
+    for name in ("ann", "bob"):
+        repo.git("config", f"relay.{name}.command", f"sh -c 'echo {name} >> app.py; echo done'")
+        repo.git("config", f"relay.{name}.plain", "true")
+    repo.git("config", "relay.isolate", "never")
+    repo.git("config", "relay.isolateMax", "0")
+    both = ("req", "--from", "uma", "--to", "ann", "--to", "bob", "--session", "s", "go")
+    done = repo.relay(*both)
+    assert done.code == 0 and (repo.path / "app.py").read_text() == "print(1)\n", done.err
+    assert trailers(repo, "s-ann") == trailers(repo, "s-bob") == ["isolated", "isolated"]
+    assert "+ann" in repo.relay("diff", "s-ann/01").out and "+ann" not in repo.relay("diff", "s-bob/01").out
+    one = ("req", "--from", "uma", "--to", "ann", "--attempts", "2", "--name", "n", "go")
+    for words in (both, one):
+        refused = repo.relay(*words[:-1], "--shared", "go")
+        assert refused.code == 2 and "cannot share your tree" in refused.err and "leave --shared out" in refused.err
+    repo.git("config", "--unset", "relay.isolateMax")
+    repo.relay(*both[:-1], "--shared", "--access", "read", "look")
+    assert trailers(repo, "s-ann")[2:4] == ["shared", "shared"], "readers may"

@@ -1,0 +1,113 @@
+"""What has gone wrong with copied trees: each a few lines, several to a repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gitrelay.errors import CannotRecord
+from gitrelay.git.repository import Repository
+from gitrelay.ledger import snapshot
+from gitrelay.state.folder import State
+from gitrelay.workspace import workspace
+from support.repo import Repo
+
+ALONE = ("req", "--from", "uma", "--to", "shell", "--isolate", "--session", "s")
+
+
+def in_workspace(repo: Repo, work: Path, script: str) -> str:
+    done = subprocess.run(["sh", "-ec", script], cwd=work, env=dict(repo.env), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def paths(repo: Repo, address: str) -> set[str]:
+    return {one["path"] for one in repo.relay("diff", address, "--json").json["data"]["files"]}
+
+
+def test_a_file_that_keeps_its_size_and_time_is_seen(repo: Repo) -> None:
+    """Also by a peer that is faster than the second in which its workspace was made."""
+    os.utime(repo.path / "app.py", (1_600_000_000, 1_600_000_000))
+    repo.git("status")
+    trick = "cp -p app.py old; printf 'print(2)\\n' > app.py; touch -r old app.py; rm old; stat -c %Y app.py"
+    done = repo.relay(*ALONE, "--", trick)
+    assert done.code == 0 and "1600000000" in done.out, done.err
+    assert paths(repo, "s/01") == {"app.py"}
+
+
+def test_the_caller_goes_on_to_another_branch_meanwhile(repo: Repo) -> None:
+    repo.sh("printf '%s\\n' a b c d e f > f.txt; git add .; git commit -qm f; echo mine > mine.txt")
+    goes_on = f"sed -i s/a/A/ f.txt; cd {repo.path}; git checkout -q -b other; sed -i s/f/F/ f.txt; git commit -qam F"
+    done = repo.relay(*ALONE, "--", goes_on)
+    assert done.code == 0, done.out
+    assert paths(repo, "s/01") == {"f.txt"}
+    assert repo.relay("apply", "s/01").code == 0
+    assert (repo.path / "f.txt").read_text() == "A\nb\nc\nd\ne\nF\n" and repo.git("branch", "--show-current") == "other"
+    # a merge that has stopped: what the peer changes elsewhere can be applied all the same
+    repo.sh("git commit -qam A; git checkout -q -b third HEAD~1; sed -i s/a/X/ f.txt; git commit -qam X")
+    repo.sh("! git merge -q other; git status --porcelain | grep -q '^UU f.txt'")
+    assert repo.relay(*ALONE, "--fresh", "--", "echo new > new.txt; git status | head -3").code == 0
+    assert paths(repo, "s/02") == {"new.txt"}
+    assert repo.relay("apply", "s/02").code == 0 and (repo.path / "new.txt").exists()
+    assert repo.relay("fsck").code == 0
+
+
+def test_refs_of_every_sort_and_number(repo: Repo) -> None:
+    head = repo.git("rev-parse", "HEAD")
+    lines = [f"{head} refs/heads/many/b{n:05}\n" for n in range(10_000)]
+    (repo.path / ".git/packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + "".join(lines))
+    (repo.path / ".git/refs/heads/broken").write_text("1" * 40 + "\n")
+    repo.sh("git symbolic-ref refs/heads/alias refs/heads/main; git symbolic-ref refs/remotes/o/HEAD refs/remotes/o/x")
+    found = Repository.open(repo.path)
+    work = workspace.make(found, State(found.common_dir), "s").path
+    listed = in_workspace(repo, work, "git for-each-ref --format='%(refname)' refs/heads/many | wc -l; git status -sb")
+    assert listed.split("\n")[:2] == ["10000", "## main"]
+    assert in_workspace(repo, work, "git symbolic-ref refs/heads/alias") == "refs/heads/main\n"
+    parents = repo.git("log", "-1", "--format=%P", "refs/relay/workspaces/s").split()
+    assert parents == [head], "each commit is kept once"
+
+
+def test_a_workspace_that_is_made_again_is_as_new(repo: Repo) -> None:
+    repo.sh("mkdir d; echo 1 > d/x; git add .; git commit -qm d; echo staged >> d/x; git add d/x; echo more >> d/x")
+    found = Repository.open(repo.path)
+    state = State(found.common_dir)
+    work = workspace.make(found, state, "s").path
+    in_workspace(repo, work, "git commit -qam theirs; rm -r d; echo f > d; git checkout -q -b theirs; git gc -q")
+    assert workspace.make(found, state, "s").path == work
+    views = "git status --porcelain=v2 -b; git diff; git diff --cached; git branch; git log --format=%H"
+    assert in_workspace(repo, work, views) == repo.sh(views)
+    seen = workspace.seen(found, state, "s")
+    assert seen is not None
+    there, here = snapshot.take(seen, "s"), snapshot.take(found, "s")
+    assert there is not None and here is not None and there.tree == here.tree
+
+
+@pytest.fixture
+def small(repo: Repo) -> Iterator[Path]:
+    """The folder of the workspaces on a file system of its own, of 300 kB."""
+    place = repo.path / ".relay/.work"
+    place.mkdir(parents=True)
+    words = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(place)]
+    if os.geteuid() or not shutil.which("mount") or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_another_file_system_and_one_that_is_full(repo: Repo, small: Path) -> None:
+    repo.sh("printf '*\\n' > .relay/.gitignore; head -c 20000 /dev/urandom > some.bin; git add .; git commit -qm 20k")
+    done = repo.relay(*ALONE, "--", "cmp some.bin ../../../some.bin; git status --porcelain; echo x > x.txt")
+    assert done.code == 0 and paths(repo, "s/01") == {"x.txt"}, done.out + done.err
+    assert repo.relay("close", "s").code == 0
+    repo.sh("head -c 600000 /dev/urandom > large.bin")
+    found = Repository.open(repo.path)
+    with pytest.raises(CannotRecord, match="No space left on device"):
+        workspace.make(found, State(found.common_dir), "t")
+    assert list(small.iterdir()) == [] and repo.git("for-each-ref", "refs/relay/workspaces") == ""
+    assert list((repo.path / ".git/relay/workspaces").iterdir()) == []
+    assert repo.git("status", "--porcelain") == "?? large.bin"
