@@ -28,7 +28,7 @@ from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
 from gitrelay.text import quote
 from gitrelay.workspace import keep as keeping
-from gitrelay.workspace import place, workspace
+from gitrelay.workspace import place, where, workspace
 from gitrelay.workspace.place import Note, Stage
 
 ISOLATED: Final = "isolated"
@@ -45,12 +45,13 @@ def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: 
     Several peers that write at the same time are, whatever the settings say.
     """
     values = repo.config.get("relay.isolate")
-    word, where = values[-1] if values else (_DEFAULT, "")
+    word, file = values[-1] if values else (_DEFAULT, "")
     if word not in _WHICH:
         raise UsageError(
-            f"relay.isolate {quote(word)} in {where}", hint=f"it is {', '.join(_WHICH)}", code=Code.BAD_CONFIG
+            f"relay.isolate {quote(word)} in {file}", hint=f"it is {', '.join(_WHICH)}", code=Code.BAD_CONFIG
         )
     size.limit(repo)
+    where.folder(repo)
     if several and access != Access.READ:
         if given is False:
             raise cannot_share()

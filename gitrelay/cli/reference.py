@@ -33,6 +33,7 @@ SETTINGS: Final[dict[str, str]] = {
     "given: as 100000, 2GB, '100000 2GB' or none. Default: 100000 2GB.",
     "relay.parallel": "How many attempts run at a time. Default: the number of cores.",
     "relay.include": "A pattern, as in .gitignore, of ignored files that a workspace gets too; may be given often.",
+    "relay.workspaces": "The folder that workspaces are made in, absolute and your own. Default: .relay/.work.",
     "relay.worktreeInclude": "Whether the patterns in .worktreeinclude (as HEAD has it) count too. Default: true.",
     "relay.setup": "A shell command that is run in every new workspace before the peer, as 'npm ci'.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",

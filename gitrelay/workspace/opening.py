@@ -11,8 +11,9 @@ from pathlib import Path
 
 from gitrelay.errors import RelayError
 from gitrelay.git.repository import Repository
-from gitrelay.workspace import place
-from gitrelay.workspace.workspace import FOLDER, seen_by
+from gitrelay.workspace import place, where
+from gitrelay.workspace.where import FOLDER
+from gitrelay.workspace.workspace import seen_by
 
 _MIDDLE = f"/{FOLDER}/"
 
@@ -22,19 +23,23 @@ def repository(folder: Path) -> Repository:
     real = os.path.realpath(folder)
     if _MIDDLE in real:
         outer, _, rest = real.partition(_MIDDLE)
-        found = _seen(Path(outer), real, rest)
+        found = _seen(Path(outer), real, [rest, *_inner(rest)])
+        if found is not None:
+            return found
+    for top, session in where.callers(real):
+        found = _seen(Path(top), real, [session])
         if found is not None:
             return found
     return Repository.open(folder)
 
 
-def _seen(outer: Path, real: str, rest: str) -> Repository | None:
+def _seen(outer: Path, real: str, inside: list[str]) -> Repository | None:
     try:
         origin = Repository.open(outer)
     except RelayError:
         return None
     root = origin.common_dir / "relay"
-    for inner in reversed([rest, *_inner(rest)]):  # a workspace may have been made in another
+    for inner in reversed(inside):  # a workspace may have been made in another
         session = inner.partition("/")[0]
         note = place.read_note(root, session)
         if note is None or not place.is_sound(note):

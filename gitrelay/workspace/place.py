@@ -39,16 +39,22 @@ class Note:
 
     session: str
     top: str  # the caller's working tree
-    name: str  # the path of the workspace below it
+    name: str  # the path of the workspace below it, or below `outside`
     stage: Stage
     device: int = 0
     inode: int = 0
     modules: tuple[str, ...] = ()  # the submodules in it; the n-th has the n-th index, that of the top is number 0
     base: str = ""  # the tree of the caller's files that it was made from
+    outside: str = ""  # a folder that is not in the caller's tree
 
     @property
     def path(self) -> Path:
-        return Path(self.top) / self.name
+        return self.home / self.name
+
+    @property
+    def home(self) -> Path:
+        """The folder that `name` is below."""
+        return Path(self.outside or self.top)
 
 
 def note_path(root: Path, session: str) -> Path:
@@ -89,7 +95,8 @@ def parse_note(data: bytes, session: str) -> Note | None:
         note = Note(**{**value, "stage": Stage(value["stage"]), "modules": tuple(value.get("modules", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return note if _is_below(note.name) and note.session == session else None
+    is_sound = isinstance(note.outside, str) and (not note.outside or note.outside.startswith("/"))
+    return note if is_sound and _is_below(note.name) and note.session == session else None
 
 
 def _is_below(name: object) -> bool:
@@ -101,7 +108,7 @@ def is_sound(note: Note) -> bool:
     if note.stage != Stage.READY:
         return False
     try:
-        parent = _open(Path(note.top), Path(note.name).parent.parts, make=False)
+        parent = _open(note.home, Path(note.name).parent.parts, make=False)
     except OSError:
         return False
     try:
@@ -125,7 +132,7 @@ def notes(root: Path) -> list[Note]:
 
 def make_folder(note: Note) -> Note:
     """Make the workspace's folder, and those above it; returns the note with what it is known by. Raises OSError."""
-    parent = _open(Path(note.top), Path(note.name).parent.parts, make=True)
+    parent = _open(note.home, Path(note.name).parent.parts, make=True)
     try:
         name = Path(note.name).name
         os.mkdir(name, 0o700, dir_fd=parent)
@@ -142,7 +149,7 @@ def remove_folder(note: Note) -> bool:
     """
     name = Path(note.name).name
     try:
-        parent = _open(Path(note.top), Path(note.name).parent.parts, make=False)
+        parent = _open(note.home, Path(note.name).parent.parts, make=False)
     except FileNotFoundError:
         return True
     except OSError:

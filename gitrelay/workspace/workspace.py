@@ -21,11 +21,11 @@ from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.value import dataclass
-from gitrelay.workspace import borrow, committed, copying, included, index, keep, place
+from gitrelay.workspace import borrow, committed, copying, included, index, keep, place, where
 from gitrelay.workspace.looking import Facts, look, together
 from gitrelay.workspace.place import Note, Stage
+from gitrelay.workspace.where import FOLDER
 
-FOLDER: Final = ".relay/.work"  # below the caller's top; no session can be named so
 _DEPTH: Final = 16  # repositories inside repositories
 
 
@@ -50,15 +50,16 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
     """
     if repo.top is None:
         raise CannotRecord("a bare repository has no files to isolate", hint="use a clone", code=Code.BARE_REPOSITORY)
+    note = where.note_for(repo, session)
     state.prepare()
     remove(repo, state, session)
-    note = Note(session, str(repo.top), f"{FOLDER}/{session}", Stage.MAKING)
     try:
         place.write_note(state.root, note)
         make_folder(place.index_path(state.root, session).parent)
         ignore = repo.top / ".relay/.gitignore"
         note = place.make_folder(note)
-        if not ignore.exists():
+        where.point_back(note)
+        if not note.outside and not ignore.exists():
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
         filling = _Filling(state.root, session, named)
@@ -129,7 +130,8 @@ def remove(repo: Repository, state: State, session: str) -> None:
     except OSError as e:
         raise cannot_write(note.path if note is not None else place.note_path(state.root, session), e) from e
     if note is not None:
-        place.sweep(Path(note.top), FOLDER)
+        where.forget(note)
+        place.sweep(note.home, str(Path(note.name).parent))
 
 
 def _may_be_there(repo: Repository, session: str) -> bool:
