@@ -16,7 +16,7 @@ from typing import Final
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
-from gitrelay.text import quote
+from gitrelay.text import quote_path
 from gitrelay.workspace.place import Note, Stage
 
 FOLDER: Final = ".relay/.work"  # below the caller's top; no session can be named so
@@ -33,7 +33,7 @@ def folder(repo: Repository) -> str:
     why = _fault(repo, path)
     if why:
         hint = "mkdir -p -m 700 ~/.cache/gitrelay-work; git config relay.workspaces ~/.cache/gitrelay-work"
-        raise UsageError(f"relay.workspaces {quote(text)} in {where} {why}", hint=hint, code=Code.BAD_CONFIG)
+        raise UsageError(f"relay.workspaces {quote_path(text)} in {where} {why}", hint=hint, code=Code.BAD_CONFIG)
     return path.rstrip("/")
 
 

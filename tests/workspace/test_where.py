@@ -64,7 +64,7 @@ def test_a_bad_folder_is_refused(repo: Repo) -> None:
         repo.git("config", "relay.workspaces", path)
         with pytest.raises(UsageError, match=why) as raised:
             where.folder(Repository.open(top))
-        assert repr(path)[1:-1] in raised.value.message
+        assert path in raised.value.message
     done = repo.relay(*ALONE, "true")
     assert done.code == 2 and "relay.workspaces" in done.err and repo.git("branch", "--list", "relay/*") == ""
     repo.git("config", "relay.workspaces", f"{top.parent}/own/")
