@@ -31,7 +31,7 @@ from gitrelay.text import quote
 from gitrelay.value import dataclass
 
 _LOCK: Final = ".budget"
-_LOCK_LIMIT: Final = 10.0  # seconds; a look takes some hundredths
+_LOCK_LIMIT: Final = 2.0  # seconds; a look takes some hundredths, and without the lock it sees nearly as much
 _PAUSE: Final = 0.5  # seconds between two looks at what other calls have used
 _NOTE: Final = "spent.json"  # in the folder of a running call
 
@@ -163,6 +163,23 @@ def spent(ledger: Ledger, since: float) -> list[Spent]:
     return list({**now, **recorded(ledger, since)}.values())
 
 
+class Past:
+    """What is recorded since a time, seconds since the epoch; it is read again only if a branch has changed."""
+
+    def __init__(self, ledger: Ledger, since: float) -> None:
+        self._ledger, self._since = ledger, since
+        self._refs: list[list[str]] = []
+        self._known: dict[str, Spent] = {}
+
+    def read(self) -> dict[str, Spent]:
+        """address -> what each call used. Raises GitError."""
+        refs = self._ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE)
+        if refs != self._refs:
+            self._known = recorded(self._ledger, self._since)
+            self._refs = refs
+        return self._known
+
+
 @dataclass(frozen=True)
 class Cap:
     """One budget and the calls that it is for. `of` is the call or session; `since` seconds since the epoch."""
@@ -227,6 +244,7 @@ class Meter:
     ) -> None:
         self._ledger, self._folder, self._call, self._reader = ledger, folder, call, reader
         self._caps = of_call(ledger, call)
+        self._past = Past(ledger, _since(self._caps))
         self._before = before
         self._over: tuple[str, str] | None = None
         self._seen: Mapping[str, str] = {}
@@ -253,7 +271,7 @@ class Meter:
         return progress
 
     def _look(self) -> None:
-        why = exceeded(self._ledger, self._folder, self._call, self._caps, self._seen, self._before)
+        why = exceeded(self._ledger, self._folder, self._call, self._caps, self._seen, self._before, self._past)
         if why:
             self._over = (Reason.BUDGET, why)
 
@@ -265,6 +283,7 @@ def exceeded(
     caps_: Sequence[Cap],
     figures: Mapping[str, str],
     before: Mapping[str, str],
+    past: Past | None = None,
 ) -> str:
     """Note what `call` has used (less what its conversation had used `before`); which cap is used up, '' if none is."""
     if not caps_:
@@ -274,17 +293,31 @@ def exceeded(
         number, earlier = usage.amount(text), usage.amount(before.get(name))
         if number is not None:
             own[name] = str(number - earlier if earlier is not None and number >= earlier else number)
-    with contextlib.suppress(RelayError, OSError):
-        with ledger.state.lock(_LOCK) as lock:
+    every = _noted(ledger, folder, own, past or Past(ledger, _since(caps_)))
+    return next((said for cap in caps_ if (said := _over(cap, sums(cap, every), every))), "")
+
+
+def _noted(ledger: Ledger, folder: CallFolder, own: Mapping[str, str], past: Past) -> list[Spent]:
+    """Write down what a call has used, and read what all have, under one lock.
+
+    A lock that cannot be had, or a record that cannot be read, is no leave to go on: what can be seen counts.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(RelayError, OSError):
+            lock = stack.enter_context(ledger.state.lock(_LOCK))
             lock.acquire(_LOCK_LIMIT, what="the budget")
-            with contextlib.suppress(OSError):
-                write_whole(folder.path / _NOTE, json.dumps(own).encode())
-            every = spent(ledger, min(cap.since for cap in caps_))
-        for cap in caps_:
-            said = _over(cap, sums(cap, every), every)
-            if said:
-                return said
-    return ""
+        with contextlib.suppress(RelayError, OSError):
+            write_whole(folder.path / _NOTE, json.dumps(own).encode())
+        now = {one.address: one for one in running(ledger)}
+        before: Mapping[str, Spent] = {}
+        with contextlib.suppress(RelayError, OSError):
+            before = past.read()
+    return list({**now, **before}.values())
+
+
+def _since(caps_: Sequence[Cap]) -> float:
+    """Since when calls count for one of the caps, seconds since the epoch."""
+    return min((cap.since for cap in caps_), default=0.0)
 
 
 def _over(cap: Cap, its: Amount, every: Sequence[Spent]) -> str:

@@ -11,15 +11,21 @@ from decimal import Decimal
 import pytest
 
 from gitrelay.errors import UsageError
+from gitrelay.ledger.ledger import open_ledger
 from gitrelay.peers.registry import BUILT_IN
 from gitrelay.protocol import budget
 from gitrelay.protocol.budget import Amount, Held
 from support.repo import Repo
+from support.soak import rounds
+from support.waiting import eventually, patient
 
-# plays claude: model calls of 1000 fresh tokens each, $STEPS of them, after the commands in $INSIDE
+# plays claude: model calls of 1000 fresh tokens each, $STEPS of them, after the commands in $INSIDE. One that is asked
+# to play the NODE x-1 first calls the nodes x-1-0, x-1-1, ... ($FAN of them) unless it is $LEVELS deep; its model calls
+# take longer than it takes gitrelay to note the one before.
 CLAUDE = """\
 #!/usr/bin/env python3
-import json, os, subprocess, sys, time
+import json, os, re, subprocess, sys, time
+from pathlib import Path
 if "--version" in sys.argv:
     print("2.1.329 (Claude Code)")
     sys.exit()
@@ -30,11 +36,25 @@ say(type="system", subtype="init", session_id="11111111-1111-4111-8111-111111111
 inside = [] if "INNER" in prompt else json.loads(os.environ.get("INSIDE", "[]"))
 running = [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for words in inside]
 steps = int(os.environ.get("STEPS", "2"))
+name = re.search(r"NODE ([a-z0-9-]+)", prompt)
+if name and name[1].count("-") + 1 < int(os.environ.get("LEVELS", "1")):
+    for i in range(int(os.environ["FAN"])):
+        its = f"{name[1]}-{i}"
+        words = [sys.executable, "-P", "-m", "gitrelay", "req", "--to", "claude", "--session", its, f"NODE {its}"]
+        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+def noted(i):
+    try:
+        return int(json.loads(Path(f".git/relay/calls/{name[1]}/spent.json").read_bytes())["output"]) >= 100 * (i + 1)
+    except (OSError, ValueError, KeyError):
+        return False
 usage = {"input_tokens": 900, "output_tokens": 100, "cache_read_input_tokens": 7000}
 for i in range(steps):
     say(type="assistant", message={"id": f"m{i}", "model": "m", "usage": usage,
         "content": [{"type": "text", "text": f"step {i}"}]})
-    time.sleep(0.5)  # as long as a model call takes at least
+    end = time.monotonic() + 60
+    while name and not noted(i) and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5 * min(max(1, os.getloadavg()[0] / os.cpu_count()), 10))  # as long as a model call takes at least
 for one in running:
     one.wait()
 answer = {"status": "done", "verify": "pass", "body": "Done."}
@@ -100,6 +120,60 @@ def test_calls_inside_a_call_draw_on_its_budget(claude: Repo) -> None:
     assert sum(spent.values()) <= 4000 + 4 * 1000, spent
     trailers = claude.git("log", "--glob=refs/heads/relay/in*", "--format=%(trailers:key=Relay-Budget,valueonly)")
     assert '{"in": ["out/01"]}' in trailers
+
+
+def over(repo: Repo) -> None:
+    """Wait until no call runs any more."""
+    assert eventually(lambda: not any((repo.path / ".git/relay/calls").iterdir()), 120)
+
+
+def test_a_whole_tree_of_calls_draws_on_one_budget(claude: Repo) -> None:
+    """Three levels; the sum of what is recorded is within the cap and one model call of each peer that ran."""
+    claude.git("config", "relay.maxDepth", "5")
+    cap = rounds(6, 20)
+    env = {"LEVELS": "3", "FAN": str(rounds(2, 5)), "STEPS": "4"}
+    done = claude.relay("req", "--to", "claude", "--session", "t", "--budget", f"{cap}ktok", "NODE t", env=env)
+    assert done.code in (0, 4), done.err
+    over(claude)
+    spent = usage_of(claude)
+    assert "t-0" in spent or "t-1" in spent, spent
+    assert cap * 1000 <= sum(spent.values()) <= (cap + len(spent)) * 1000, spent
+    inside = claude.git(
+        "log", "--glob=refs/heads/relay/t-*", "--grep=^req ", "--format=%S %(trailers:key=Relay-Budget)"
+    )
+    for line in filter(None, inside.splitlines()):
+        ref, _, budget_ = line.partition(" ")
+        parts = ref.rpartition("/")[2].split("-")
+        above = ["-".join(parts[:i]) + "/01" for i in range(1, len(parts))]
+        assert budget_ == "Relay-Budget: " + json.dumps({"in": above})
+
+
+def test_processes_share_the_cap_of_a_day(claude: Repo) -> None:
+    count = rounds(6, 20)
+    claude.git("config", "relay.budget.day", f"{count}ktok")
+    asked = [
+        claude.start("req", "--to", "claude", "--session", f"d{i}", f"NODE d{i}", env={"STEPS": "3"})
+        for i in range(count)
+    ]
+    said = [one.communicate(timeout=patient(120)) for one in asked]
+    codes = {one.returncode for one in asked}
+    assert codes <= {0, 4} and 4 in codes, said
+    spent = usage_of(claude)
+    assert count * 1000 <= sum(spent.values()) <= (count + len(spent)) * 1000, spent
+
+
+def test_a_budget_holds_though_the_lock_and_the_record_cannot_be_had(claude: Repo) -> None:
+    assert claude.relay("req", "--to", "shell", "--session", "first", "true").code == 0
+    claude.sh("""
+        tree=$(git mktree </dev/null); parent=$(git commit-tree -m 'open broken' $tree)
+        git update-ref refs/heads/relay/broken $(git commit-tree -p $parent -m 'req 01 a -> b: x' $tree)
+        rm -f .git/objects/$(echo $parent | sed 's,^..,&/,')
+    """)
+    with open_ledger(claude.path).state.lock(".budget") as lock:
+        lock.acquire(10)
+        words = ("req", "--to", "claude", "--session", "a", "--budget", "2ktok", "Work.")
+        done = claude.relay(*words, env={"STEPS": "60"})
+    assert done.code == 4 and "reason: budget" in done.out, done.err
 
 
 def test_what_is_not_measured_is_said_and_only_time_holds(repo: Repo) -> None:
