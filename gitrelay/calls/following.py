@@ -17,13 +17,14 @@ from typing import Final
 from gitrelay.calls import inflight
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import RelayError
-from gitrelay.history import commits, exchanges, sessions
+from gitrelay.history import commits, exchanges, questions, sessions
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.sessions import SessionSummary
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.state.calls import Call
@@ -42,8 +43,8 @@ Stamp = tuple[int, int, int] | None  # (changed at, in ns; size; inode), None if
 class Event:
     """One line of what happened, at `where`: an address or the name of a session.
 
-    `kind` is running, opened, request, event, response, check, archived, restored or removed. `time` is
-    seconds since the epoch: the commit's, or when a peer's event was seen.
+    `kind` is question, running, opened, request, event, response, check, apply, archived, restored or removed. `time`
+    is seconds since the epoch: the commit's, or when a peer's event was seen.
     """
 
     time: float
@@ -86,6 +87,7 @@ class Following:
         self._tips: dict[str, str] = {}  # full ref name -> commit
         self._followers: dict[Address, Follower] = {}
         self._known: tuple[object, list[Exchange]] = (None, [])  # of the session that was asked for last
+        self._waiting: tuple[int, list[Exchange]] = (-1, [])  # the open questions, as of so many changes
         self._asked = time.time()
         if session is not None:
             names.check_session(session)
@@ -106,14 +108,23 @@ class Following:
         try:
             sign = self._signs()
             if sign != self._sign or self._asked - _newest(self._sign) < _TICK or now - self._asked > _ANYWAY:
+                before = {e.address for e in self.questions()}
                 self.changes += 1
                 recorded = list(self._refs(now))
+                recorded += [_question(e) for e in self.questions() if e.address not in before]
                 self._sign, self._asked = sign, now
             done = list(self._peers(now))
         except (RelayError, OSError, ValueError) as e:
             fault = e.message if isinstance(e, RelayError) else str(e)
         self.fault = fault or next((f"{name}: {why}" for name, why in self._damaged.items()), "")
         return _in_order(recorded, done)
+
+    def questions(self) -> list[Exchange]:
+        """The questions that wait for an answer, the latest first; git is asked again only after a change."""
+        if self._waiting[0] != self.changes:
+            latest = sorted(self.sessions.values(), key=lambda s: (-s.last, s.name))
+            self._waiting = self.changes, questions.among(self.ledger, latest)
+        return self._waiting[1]
 
     def exchanges(self, session: str) -> list[Exchange]:
         """The exchanges of a session as they are, without their messages; none if it is gone or unreadable."""
@@ -203,13 +214,20 @@ class Following:
         self.running = seen
 
 
-def running_now(following: Following) -> list[Event]:
-    """What runs at this moment, as events: where a plain listing begins."""
+def as_it_is(following: Following) -> list[Event]:
+    """The questions that wait and what runs at this moment, as events: where a plain listing begins."""
     now = time.time()
-    return [
+    return [_question(e) for e in following.questions()] + [
         Event(now, str(address), "running", f"{r.call.from_} -> {r.call.to}{_last(r)}")
         for address, r in following.running.items()
     ]
+
+
+def _question(e: Exchange) -> Event:
+    asked = e.question or Question("")
+    options = "".join(f" [{i}: {option}]" for i, option in enumerate(asked.options, 1))
+    said_at = e.response.time if e.response else e.request.time
+    return Event(said_at, str(e.address), "question", plain(f"{e.to}: {asked.text}{options}", 300))
 
 
 def _last(r: Running) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gitrelay.protocol.question import NEEDS_INPUT
 from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
 
@@ -57,6 +58,12 @@ class Entry:
     fault: str
     last: int
     rows: tuple[Row, ...]
+
+    @property
+    def question(self) -> Row | None:
+        """The last exchange if its answer is a question that waits for an answer."""
+        last = self.rows[-1] if self.rows and not self.archived else None
+        return last if last and last.status == "error" and last.reason == NEEDS_INPUT else None
 
 
 def entry(conversation: Conversation) -> Entry:

@@ -47,10 +47,14 @@ class _Refs:
 
 
 class Live:
-    """One repository's sessions, page by page. Safe to ask from several threads."""
+    """One repository's sessions, page by page. Safe to ask from several threads.
 
-    def __init__(self, ledger: Ledger) -> None:
+    `answers` is the page that takes answers to questions, empty if the site has none.
+    """
+
+    def __init__(self, ledger: Ledger, answers: str = "") -> None:
         self._ledger = ledger
+        self._answers = answers
         self._site = title_of(ledger.repo)
         self._asking = threading.Lock()
         self._refs = _Refs("", {}, 0.0)
@@ -137,7 +141,7 @@ class Live:
         version = self._refs.version
         known = self._kept.pop(page, None)
         if known is None or known[0] != of:
-            html, whole = make(Pages(self._site, version))
+            html, whole = make(Pages(self._site, version, self._answers))
             if not whole:
                 return html
         else:

@@ -66,10 +66,14 @@ def state_of(turn: Turn) -> State:
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one."""
+    """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one.
+
+    `answers` is the page that takes answers to questions, empty if the site has none.
+    """
 
     site: str
     version: str = ""
+    answers: str = ""
 
     def index(self, entries: Sequence[Entry]) -> str:
         """The page of all sessions, the latest first."""
@@ -77,6 +81,8 @@ class Pages:
             "index.html",
             root="",
             entries=entries,
+            questions=[e for e in entries if e.question is not None],
+            answers=self.answers,
             total=sum(len(e.rows) for e in entries),
             rows_json=Markup(listing.rows_json(entries)),  # both are safe between script tags
             words_json=Markup(listing.words_json(entries)),

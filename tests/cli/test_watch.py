@@ -25,6 +25,15 @@ from support.waiting import eventually, patient
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (\S+)  (\S+)(?:  (.*))?")
 
 
+# asks back, with a word that would move the cursor
+ASKER = """\
+prompt=$(cat)
+of() { printf '%s\\n' "$prompt" | sed -n "s/^  $1: //p" | tail -n 1; }
+printf -- '---\\nrelay: 4\\nre: %s\\nfrom: %s\\nto: %s\\n' "$(of re)" "$(of from)" "$(of to)"
+printf 'status: error\\nverify: skip\\nreason: needs-input\\n---\\n\\nWhich \\033[2Jone?\\n\\n- this\\n- that\\n'
+"""
+
+
 class Watcher:
     """`git relay watch` on a pipe; `seen` is (where, kind, text) of every line so far."""
 
@@ -197,6 +206,32 @@ def test_the_board_follows_and_opens(repo: Repo) -> None:
         assert board.end() == 0 and board.is_sane
     assert "\x1b[2Jone" not in board.raw.decode(), "nothing that the peer printed acts"
     assert board.raw.endswith(b"\x1b[?7h\x1b[?25h\x1b[?1049l")
+
+
+def test_questions_come_first(repo: Repo) -> None:
+    program = repo.path.parent / "asker.sh"
+    program.write_text(ASKER)
+    repo.git("config", "relay.asker.command", f"sh {program}")
+    assert repo.relay("req", "--to", "asker", "--session", "q", "Move it.").code == 3
+    assert repo.relay("req", "--to", "shell", "--session", "later", "true").code == 0
+    first, *_ = repo.relay("watch", "--plain", "--timeout", "10ms").out.splitlines()
+    assert first.endswith("  q/01  question  asker: Which [2Jone? [1: this] [2: that]")
+    following = Following(open_ledger(repo.path))
+    board = Board(following, "watch", colours=False)
+    lines = board.lines(100, 20, time.time())
+    assert "1 question, 0 running, 2 sessions" in lines[0] and lines[2].startswith("  WAITS")
+    assert re.match(r"> q/01 +asker +\S+ +Which .*one\?$", lines[3]), lines
+    assert lines[5].startswith("  SESSION") and lines[6].startswith("  later") and "git relay answer" in lines[-1]
+    assert not any(line.startswith("  q ") for line in lines), "each session once"
+    assert repo.relay("req", "--to", "asker", "--session", "r", "Move it.").code == 3
+    assert [(e.where, e.kind) for e in following.look()][-2:] == [("r/01", "response"), ("r/01", "question")]
+    board.press("down")
+    assert board.press("enter") and any("Which" in line for line in board.lines(100, 20, time.time()))
+    for n in range(2):  # answered or closed, they are gone
+        assert repo.relay("archive", "qr"[n]).code == 0
+    following.look()
+    board.press("escape")
+    assert "question" not in board.lines(100, 20, time.time())[0] and following.questions() == []
 
 
 def test_leaving_cancels_nothing_and_leaves_a_sane_terminal(repo: Repo) -> None:

@@ -56,10 +56,15 @@ def post(site: Site, fields: dict[str, str], *, path: str | None = None, **heade
 
 
 def test_only_the_page_itself_may_answer(asked: Repo) -> None:
+    link = '<a href="sessions/one.html#t-01"><bdi>one/01</bdi></a> (<bdi>asker</bdi>)'
     with served(asked) as site:
+        index = site.get("index.html").body
+        assert link in index and 'href="questions.html"' not in index
         assert site.get("questions.html").status == 404
         assert post(site, {"address": "one/01", "text": "Postgres"})[0] == 405
     with served(asked, "--answer") as site:
+        index = site.get("index.html").body
+        assert link in index and '<a href="questions.html">Answer</a>' in index
         page = site.get("questions.html")
         assert page.status == 200 and "&lt;i&gt;database" in page.body and "&lt;b&gt;SQLite" in page.body
         assert "form-action 'self'" in page.headers["Content-Security-Policy"]
@@ -83,6 +88,7 @@ def test_only_the_page_itself_may_answer(asked: Repo) -> None:
         status, body = post(site, form)
         assert status == 200 and "Answered: one/02" in body
         assert asked.relay("wait", "one/02").code == 0
+        assert eventually(lambda: link not in site.get("index.html").body)
         assert "Not answered" in post(site, form | {"text": "SQLite"})[1]
 
 

@@ -13,6 +13,7 @@ from gitrelay.cli.screen import conversation, rows, table
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import Cell, Column, clean, cut
 from gitrelay.duration import render
+from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 
@@ -24,7 +25,14 @@ _RUNNING: Final = (
     Column("IDLE LEFT", rank=5, right=True),
     Column("LAST EVENT", rank=1, least=16),
 )
+_QUESTIONS: Final = (
+    Column("WAITS", least=16, tail="/"),
+    Column("PEER", rank=2),
+    Column("AGE", rank=3, right=True),
+    Column("QUESTION", rank=1, least=16),
+)
 _LIST_KEYS: Final = "up/down move   enter open   q quit"
+_ANSWER: Final = "   git relay answer ADDRESS TEXT"
 _OPEN_KEYS: Final = "up/down scroll   left/right turn   esc back   q quit"
 _NEARLY: Final = 60.0  # seconds left of a limit that are shown as few
 
@@ -104,9 +112,12 @@ class Board:
         self._page = max(1, body - 2)
         running = len(self.following.running)
         counts = f"{running} running, {len(self.following.sessions)} sessions"
+        waiting = len(self.following.questions())
+        if waiting:
+            counts = f"{waiting} question{'s' if waiting > 1 else ''}, {counts}"
         title = cut(self.title, max(1, width - len(counts) - 2))
         if self._open is None:
-            shown, keys = self._list(width, body, now), _LIST_KEYS
+            shown, keys = self._list(width, body, now), _LIST_KEYS + (_ANSWER if waiting else "")
         else:
             shown, keys = self._exchange(self._open, width, body, now), _OPEN_KEYS
         foot = self.following.fault or keys
@@ -119,7 +130,7 @@ class Board:
         ]
 
     def _items(self) -> list[Address]:
-        """What can be opened, from top to bottom: the running calls, then each session's last exchange."""
+        """What can be opened, from top to bottom: questions, the running calls, then each session's last exchange."""
         running = self.following.running
         if self._known[0] != self.following.changes:
             if self.following.session is not None:
@@ -129,7 +140,8 @@ class Board:
                 others = [_last(s.name, s.turns) for s in latest if s.turns]
             self._known = self.following.changes, others
         others = self._known[1]
-        return [*running, *(a for a in others if a not in running)] if running else others
+        first = [*(e.address for e in self.following.questions()), *running]
+        return [*first, *(a for a in others if a not in first)] if first else others
 
     def _index(self, items: Sequence[Address]) -> int:
         """Where the mark is: at the top until it was moved; then it stays with its exchange, or its session's next."""
@@ -142,20 +154,22 @@ class Board:
         if not items:
             return ["nothing has been asked yet"]
         at = self._index(items)
-        room = max(1, body - 3)  # two heads and the blank between them
+        questions = {e.address: e for e in self.following.questions()}
+        room = max(1, body - (5 if questions else 3))  # the heads of two or three tables and the blanks between them
         self._top = min(max(self._top, at - room + 1), at, max(0, len(items) - room))
         window = items[self._top : self._top + room]
-        running = [(a, self.following.running[a]) for a in window if a in self.following.running]
-        calls: list[Sequence[Cell]] = [_of_running(r, now) for _, r in running]
-        others = [a for a in window if a not in self.following.running]
+        asked = [a for a in window if a in questions]
+        running = [a for a in window if a in self.following.running and a not in questions]
+        others = [a for a in window if a not in asked and a not in running]
+        tables: list[tuple[Sequence[Column], list[list[Cell]], list[Address]]] = [
+            (_QUESTIONS, [_of_question(questions[a], now) for a in asked], asked),
+            (_RUNNING, [_of_running(self.following.running[a], now) for a in running], running),
+            (*self._others(others, now), others),
+        ]
         found: list[str] = []
-        if calls:
-            found += self._table(_RUNNING, calls, [a for a, _ in running], items[at], width)
-        if others and found:
-            found.append("")
-        if others:
-            columns, cells = self._others(others, now)
-            found += self._table(columns, cells, others, items[at], width)
+        for columns, cells, addresses in tables:
+            if addresses:
+                found += [*([""] if found else []), *self._table(columns, cells, addresses, items[at], width)]
         return found
 
     def _others(self, addresses: Sequence[Address], now: float) -> tuple[Sequence[Column], list[list[Cell]]]:
@@ -207,6 +221,12 @@ def _last(session: str, turns: int) -> Address:
     """The address of a session's last exchange, from the number of its turns."""
     first = session if names.is_one_shot(session) else names.turn_id(1)
     return Address(session, first if turns == 1 else names.turn_id(turns))
+
+
+def _of_question(e: Exchange, now: float) -> list[Cell]:
+    asked = e.question.text if e.question else ""
+    age = render(max(0.0, now - e.response.time)) if e.response else ""
+    return [(str(e.address), "name"), (e.to, ""), (age, "faint"), (asked, "waiting")]
 
 
 def _of_running(r: Running, now: float) -> list[Cell]:

@@ -28,10 +28,10 @@ _PAUSE: Final = 1.0  # seconds between two looks
 def command(session: str | None, plain: bool, timeout: str | None, as_json: bool) -> int:
     """Follow all sessions, or one: new turns, what running peers do, limits left.
 
-    On a terminal a list that keys move through: Enter opens an exchange, Escape goes back, q quits. On a
-    pipe, and with --plain, one line an event: time, address, kind, text. The kinds are running, opened,
-    request, event, response, check, archived, restored and removed. With --json what runs now, without
-    following. Quitting, or Ctrl-C, cancels nothing.
+    Questions that wait for an answer come first. On a terminal a list that keys move through: Enter opens an
+    exchange, Escape goes back, q quits. On a pipe, and with --plain, one line an event: time, address, kind,
+    text. The kinds are question, running, opened, request, event, response, check, apply, archived, restored
+    and removed. With --json what runs now, without following. Quitting, or Ctrl-C, cancels nothing.
 
     \b
     git relay watch
@@ -69,10 +69,10 @@ def _look(following: Following) -> list[Event]:
 
 
 def _plain(following: Following, end: float | None) -> int:
-    from gitrelay.calls.following import running_now
+    from gitrelay.calls.following import as_it_is
     from gitrelay.cli.output import safe, say
 
-    events = running_now(following)
+    events = as_it_is(following)
     said = ""
     while True:
         for e in events:

@@ -39,7 +39,9 @@ def command(port: int, answer: bool, open_: bool, as_json: bool) -> int:
     with contextlib.ExitStack() as stack:
         ended = stack.enter_context(_ended_by_signals())
         desk = Desk(ledger_, ledger_.repo.place) if answer else None
-        server = stack.enter_context(Server(Live(ledger_), secrets.token_urlsafe(24), port, desk))
+        server = stack.enter_context(
+            Server(Live(ledger_, PAGE if answer else ""), secrets.token_urlsafe(24), port, desk)
+        )
         if as_json:
             click.echo(output.envelope("web", 0, {"url": server.url, "port": server.port}))
         else:

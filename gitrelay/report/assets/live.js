@@ -21,6 +21,7 @@
     if (fresh.getElementById("rows")) {
       index.renew(fresh.getElementById("rows").textContent, fresh.getElementById("words").textContent,
         fresh.getElementById("totals").textContent);
+      document.getElementById("questions").replaceWith(document.importNode(fresh.getElementById("questions"), true));
       return;
     }
     if (document.querySelector("main.figures")) {
