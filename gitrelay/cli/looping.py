@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from gitrelay.calls import inflight
 from gitrelay.cli import output
-from gitrelay.cli.waiting import cancelled_by_ctrl_c
-from gitrelay.errors import PEER_ERROR, PENDING, Code, UsageError
+from gitrelay.errors import PEER_ERROR, PENDING, Code, Interrupted, UsageError
 from gitrelay.gate.outgoing import Change
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.loops import driving, reading
+from gitrelay.loops import driving, reading, stopping
 from gitrelay.loops.reading import Loop
 from gitrelay.loops.rules import Call, Round, Terms, next_step, open_findings
 from gitrelay.protocol import names, usage
@@ -28,12 +27,25 @@ _GONE: Final = 20  # looks without a process that drives the loop before that is
 _WIDTHS: Final = (5, 24, 22, 30, 20)
 
 
-def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool) -> int:
-    """Print the rounds as they end, until the loop ends; the exit code. After `limit` seconds nobody waits any more."""
+def named(ledger: Ledger, text: str) -> Loop | None:
+    """The loop of the session `text`, None if that is no session, or one without a loop."""
+    if not names.is_session(text) or names.is_one_shot(text):
+        return None
+    try:
+        return reading.read(ledger, text)
+    except UsageError:
+        return None
+
+
+def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool, *, verb: str = "loop") -> int:
+    """Print the rounds as they end, until the loop ends; the exit code. After `limit` seconds nobody waits any more.
+
+    Ctrl-C ends the loop, but for the verb `wait` only the waiting.
+    """
     deadline = None if limit is None else time.monotonic() + limit
     printed, gone, tips = 0, 0, None
     loop: Loop | None = None
-    with cancelled_by_ctrl_c(ledger, _running(ledger, session)):
+    with contextlib.nullcontext() if verb == "wait" else _ended_by_ctrl_c(ledger, session):
         while True:
             driven = driving.is_driven(ledger, session)
             now = [ledger.repo.ref(BRANCHES + name) for name in (session, f"{session}-review")]
@@ -49,7 +61,24 @@ def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool) -> 
             if gone > _GONE or (deadline is not None and time.monotonic() >= deadline):
                 break
             time.sleep(_PAUSE)
-    return _finish(ledger, loop, gone > _GONE, as_json)
+    return _finish(ledger, loop, gone > _GONE, as_json, verb)
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c(ledger: Ledger, session: str) -> Iterator[None]:
+    """Ctrl-C in this block ends the loop and is reported as Interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.say("interrupted: cancelling; press Ctrl-C again to leave it running")
+        try:
+            loop = stopping.stop(ledger, session, "Ctrl-C")
+        except KeyboardInterrupt:
+            hint = f"git relay loop --resume {session}, or git relay cancel {session}"
+            raise Interrupted("interrupted; the loop goes on", hint=hint) from None
+        raise Interrupted(
+            f"interrupted: the loop of {session} ended: {loop.end}", hint=f"git relay log {session}"
+        ) from None
 
 
 def fix(
@@ -84,14 +113,10 @@ def fix(
     return code
 
 
-def _running(ledger: Ledger, session: str) -> list[names.Address]:
-    return [call.address for call, _ in inflight.running(ledger) if call.session in (session, f"{session}-review")]
-
-
-def _finish(ledger: Ledger, loop: Loop, gone: bool, as_json: bool) -> int:
+def _finish(ledger: Ledger, loop: Loop, gone: bool, as_json: bool, verb: str) -> int:
     code, error = _ending(ledger, loop, gone)
     if as_json:
-        click.echo(output.envelope("loop", code, _json(loop), [error] if error else []))
+        click.echo(output.envelope(verb, code, _json(loop), [error] if error else []))
         return code
     if error:
         click.echo(output.one_line(error["message"], error["hint"]), err=True)

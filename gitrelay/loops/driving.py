@@ -151,7 +151,7 @@ class Driver:
     def _take(self, loop: Loop, step: Step) -> None:
         if step.kind == "end":
             assert step.end is not None
-            self._close(loop, step.end, step.call)
+            self.close(loop, step.end, step.call)
         elif step.kind == "wait":
             assert step.call is not None
             inflight.wait(self.ledger, names.parse_address(step.call.address), None, own=True)
@@ -166,7 +166,7 @@ class Driver:
     def _call(self, loop: Loop, step: Step) -> None:
         left, why = _left(parse(loop.terms.budget, "--budget"), spent(self.ledger, loop))
         if why and loop.terms.budget:
-            self._close(loop, End.BUDGET, None, why)
+            self.close(loop, End.BUDGET, None, why)
             return
         terms, first = loop.terms, loop.first.address
         if step.kind == "build":
@@ -205,7 +205,7 @@ class Driver:
             binding={Trailer.ROUND: str(step.round)},
         )
 
-    def _close(self, loop: Loop, end: End, call: rules.Call | None, why: str = "") -> None:
+    def close(self, loop: Loop, end: End, call: rules.Call | None, why: str = "") -> None:
         """Record how the loop ended: an exchange with `loop`, whose answer has the rounds."""
         body = tasks.report(loop.terms, loop.rounds, end) + (f"\n\n{why[:1].upper()}{why[1:]}." if why else "")
         with locked(self.ledger, self.session) as session:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from support import loops
 from support.loops import calls
 from support.repo import Repo
+from support.waiting import eventually, patient
 
 
 @pytest.fixture
@@ -59,6 +62,39 @@ def test_a_loop_that_does_not_pass_says_why(place: Repo) -> None:
     assert (done.code, done.json["data"]["end"]) == (4, "budget")
     for words in (("--session", "x", "--build", "builder"), ("--session", "x", "--check", "true"), ("--resume", "x")):
         assert place.relay("loop", *words, "Count." if words[0] != "--resume" else "--json").code == 2
+    assert place.relay("fsck").code == 0
+
+
+def test_a_loop_is_cancelled_and_waited_for_as_a_whole(place: Repo) -> None:
+    gate = place.path.parent / "gate"
+    gate.write_text("1")
+    env = {"GATE": str(gate)}
+    words = ("--build", "builder", "--check", "cat n; false", "Count.")
+    running = place.start("loop", "--session", "w", *words, env=env)
+    try:
+        assert eventually(lambda: "relay/w" in place.git("branch", "--list", "relay/w"))
+        assert eventually(lambda: any(s.startswith("req 02") for s in place.subjects("w")), 60)
+        running.send_signal(signal.SIGINT)  # in the second round
+        said = running.communicate(timeout=patient(60))[1].decode()
+    finally:
+        running.kill()
+    assert running.returncode == 130 and "the loop of w ended: no-answer" in said
+    assert [row["reason"] for row in place.relay("log", "w", "--json").json["data"]] == [None, "cancelled", "cancelled"]
+    gate.write_text("0")
+    assert place.relay("loop", "--session", "x", "-d", *words, env=env).code == 0
+    assert place.relay("wait", "x", "--timeout", "10ms").code == 8
+    done = place.relay("cancel", "x", "--json")
+    assert (done.code, done.json["data"]["address"], done.json["data"]["reason"]) == (0, "x/02", "cancelled")
+    assert place.relay("cancel", "x").out == "x/02: cancelled\n", "it has ended"
+    done = place.relay("wait", "x", "--json")
+    assert (done.code, done.json["data"]["end"]) == (4, "no-answer") and calls(place) == ["build"]
+    assert place.relay("req", "--to", "shell", "--session", "plain", "true").code == 0
+    for name in ("plain", "nosuch"):
+        for verb in ("cancel", "wait"):
+            assert "is not the address of an exchange" in place.relay(verb, name).err
+    # one that waits for an answer, or whose process is gone, ends too
+    place.git("update-ref", "refs/heads/relay/x", "relay/x~2")
+    assert place.relay("cancel", "x").out == "x/02: cancelled\n"
     assert place.relay("fsck").code == 0
 
 

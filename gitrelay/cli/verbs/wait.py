@@ -19,7 +19,8 @@ from gitrelay.protocol import names
 def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """Wait for running calls and print their answers.
 
-    With the name of a group, what is not asked of it yet is asked, and its answer printed.
+    With the name of a group, what is not asked of it yet is asked, and its answer printed. With the session
+    of a loop, the loop is waited for, as 'git relay loop' does.
 
     Ctrl-C ends the waiting, not the calls. The exit code is the worst of the answers'.
     """
@@ -38,6 +39,11 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
             from gitrelay.cli import grouping
 
             return grouping.finish(ledger, known, "wait", limit=limit, as_json=as_json)
+    if len(addresses) == 1 and names.is_slug(addresses[0]):
+        from gitrelay.cli import looping
+
+        if looping.named(ledger, addresses[0]) is not None:
+            return looping.follow(ledger, addresses[0], limit, as_json, verb="wait")
     wanted = [names.parse_address(a) for a in addresses]
     found = until_answered(ledger, wanted, limit, own=False)
     return output.print_exchanges("wait", found, as_json=as_json, single=False)
