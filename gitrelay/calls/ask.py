@@ -243,6 +243,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         bound=wanted.bound,
         budget=trailers[Trailer.BUDGET],
         within=holds.within,
+        hand_back=wanted.hand_back,
         workspace=str(here.repo.top) if here is not ledger else "",
         passing=here is not ledger and (wanted.one_shot or (made and chosen.access == Access.READ)),
     )

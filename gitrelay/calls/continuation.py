@@ -50,7 +50,7 @@ def find(exchanges: Sequence[Exchange], peer: str, turn: str, able: Capabilities
         return None
     assert last.response is not None
     id_ = last.response.peer_session or ""
-    if not _ID.fullmatch(id_) or (last.recorded == "gitrelay" and last.reason in _SUSPECT):
+    if not is_id(id_) or (last.recorded == "gitrelay" and last.reason in _SUSPECT):
         return None
     spent: dict[str, Decimal] = {}
     for e in before:
@@ -58,6 +58,11 @@ def find(exchanges: Sequence[Exchange], peer: str, turn: str, able: Capabilities
             for name, used in amounts.parse(e.response.usage or "").items():
                 spent[name] = spent.get(name, Decimal(0)) + used
     return Conversation(id_, tuple(reversed(unseen)), spent)
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be the id of a conversation: it goes into a command line."""
+    return _ID.fullmatch(text) is not None
 
 
 def of_this_turn(usage: Mapping[str, str], spent: Mapping[str, Decimal], able: Capabilities) -> dict[str, str]:

@@ -53,6 +53,7 @@ class Plan:
     caps: tuple[tuple[str, str, Amount], ...] = ()
     at: str = ""
     excess: str = ""  # why it is not isolated although the settings say so
+    hand_back: bool = False
 
     @property
     def needs(self) -> Access:
@@ -100,7 +101,9 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
         excess = isolation.shares(repo, its.access, order.given.isolate) if order.invoke and not isolated else ""
-        plans.append(Plan(*words, (*notes, *told), isolated, order.given.keep, order.files, caps, order.at, excess))
+        given = order.given
+        more = (isolated, given.keep, order.files, caps, order.at, excess, given.hand_back)
+        plans.append(Plan(*words, (*notes, *told), *more))
     return plans
 
 

@@ -49,6 +49,7 @@ class Given:
     isolate: bool | None = None
     keep: str | None = None  # `theirs` or `fresh`, for the next turn in a workspace
     budget: tuple[str, ...] = ()
+    hand_back: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import budget, continuation, isolation, settings, surroundings
+from gitrelay.calls import budget, continuation, handback, isolation, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -27,7 +27,7 @@ from gitrelay.protocol.budget import Held
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
-from gitrelay.protocol.words import Sandbox
+from gitrelay.protocol.words import Access, Sandbox
 from gitrelay.state.calls import WAKE, Call, CallFolder
 from gitrelay.value import dataclass
 
@@ -67,7 +67,14 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         notes.append(f"the conversation {resumed.id} is gone; the peer was given the turns as files")
         resumed = None
         ran = _run_once(ledger, turn.afresh(), folder, call, cancelled)
-    usage = continuation.of_this_turn(ran.transcript.usage, resumed.spent if resumed else {}, turn.peer.capabilities)
+    before = resumed.spent if resumed else {}
+    usage = continuation.of_this_turn(ran.transcript.usage, before, turn.peer.capabilities)
+    outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
+    if call.hand_back and outcome.response.reason == Reason.BUDGET:
+        said, more = _handed_back(ledger, turn, folder, call, cancelled, ran)
+        more = continuation.of_this_turn(more, before, turn.peer.capabilities)
+        outcome = handback.added(outcome, said)
+        usage = handback.together(usage, more, turn.peer.capabilities.cumulative)
     version = ran.transcript.version or (turn.version.text if turn.version else "")
     continued = {Trailer.CONTINUATION: "native" if resumed else "files"} if turn.follows else {}
     trailers = {
@@ -81,7 +88,6 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     }
     _tidy(turn, call)
     notes += _not_measured(call, turn.peer.capabilities, usage)
-    outcome = judge(ledger, call, ran.ending, ran.transcript, str(turn.program.path), ran.last_words)
     seen = watch.seen(folder.refused())
     if seen.sandbox is not None:
         trailers[Trailer.SANDBOX] = seen.sandbox
@@ -191,20 +197,46 @@ def cancellation(folder: CallFolder) -> Callable[[], str | None]:
     return lambda: "a signal to the supervisor" if signals else folder.cancelled_by()
 
 
-def _run_once(ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None]) -> _Ran:
+def _handed_back(
+    ledger: Ledger, turn: _Turn, folder: CallFolder, call: Call, cancelled: Callable[[], str | None], ran: _Ran
+) -> tuple[str, Mapping[str, str]]:
+    """(what the peer says in one last turn of its conversation, '' if it cannot be asked; what the turn used)."""
+    able, id_ = turn.peer.capabilities, ran.transcript.peer_session or ""
+    if not able.resumes or not continuation.is_id(id_):
+        return "", {}
+    access = Access.READ if Access.READ in able.access else call.access
+    last = replace(turn.invocation, prompt=handback.PROMPT, access=access, resume=id_, unseen=(), budget_usd=None)
+    turn = replace(turn, invocation=last, conversation=Conversation(id_))
+    found = _run_once(ledger, turn, folder, replace(call, limits=handback.LIMITS), cancelled, last=True).transcript
+    return found.answer.body if found.answer is not None else found.text, found.usage
+
+
+def _run_once(
+    ledger: Ledger,
+    turn: _Turn,
+    folder: CallFolder,
+    call: Call,
+    cancelled: Callable[[], str | None],
+    *,
+    last: bool = False,
+) -> _Ran:
+    """Run the peer to its end. `last`: no budget holds it any more, and its log is another one."""
     command = turn.peer.command(turn.invocation)
     reader = turn.peer.reader(turn.invocation)
     able, earlier = turn.peer.capabilities, turn.conversation.spent if turn.conversation else {}
     before = {name: str(value) for name, value in earlier.items() if name in able.cumulative}
-    out_log = Log(folder.out_log, ledger.redactor)
-    err_log = None if command.join else Log(folder.err_log, ledger.redactor)
+    out, err = folder.out_log, folder.err_log
+    if last:
+        out, err = folder.path / f"{handback.LOG}.out", folder.path / f"{handback.LOG}.err"
+    out_log = Log(out, ledger.redactor)
+    err_log = None if command.join else Log(err, ledger.redactor)
     ending = child.run(
         (str(turn.program.path), *command.argv[1:]),
         cwd=turn.invocation.cwd,
         env={**turn.env, **command.env},
         stdin=command.stdin,
         limits=call.limits,
-        listener=budget.Meter(ledger, folder, call, reader, before),
+        listener=reader if last else budget.Meter(ledger, folder, call, reader, before),
         out_log=out_log,
         err_log=err_log,
         cancelled=cancelled,

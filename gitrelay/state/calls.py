@@ -53,6 +53,7 @@ class Call:
     workspace: str = ""  # the path of the working tree of its own, '' if it shares the caller's
     budget: str = ""  # what holds it, as its trailer Relay-Budget says
     within: tuple[str, ...] = ()  # the calls that it was made in and whose budget it draws on, the outermost first
+    hand_back: bool = False  # at the end of the budget the peer is asked once more, for what is done and what is open
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 

@@ -36,6 +36,9 @@ say(type="system", subtype="init", session_id="11111111-1111-4111-8111-111111111
 inside = [] if "INNER" in prompt else json.loads(os.environ.get("INSIDE", "[]"))
 running = [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for words in inside]
 steps = int(os.environ.get("STEPS", "2"))
+if "budget of this call is used up" in prompt:
+    assert "--resume" in sys.argv and "plan" in sys.argv, sys.argv
+    steps = 1
 name = re.search(r"NODE ([a-z0-9-]+)", prompt)
 if name and name[1].count("-") + 1 < int(os.environ.get("LEVELS", "1")):
     for i in range(int(os.environ["FAN"])):
@@ -57,7 +60,8 @@ for i in range(steps):
     time.sleep(0.5 * min(max(1, os.getloadavg()[0] / os.cpu_count()), 10))  # as long as a model call takes at least
 for one in running:
     one.wait()
-answer = {"status": "done", "verify": "pass", "body": "Done."}
+words = "Half is open." if "--resume" in sys.argv else "Done."
+answer = {"status": "done", "verify": "pass", "body": words}
 say(type="result", subtype="success", is_error=False, num_turns=steps, total_cost_usd=0.01 * steps,
     usage={k: v * steps for k, v in usage.items()}, structured_output=answer)
 """
@@ -120,6 +124,15 @@ def test_calls_inside_a_call_draw_on_its_budget(claude: Repo) -> None:
     assert sum(spent.values()) <= 4000 + 4 * 1000, spent
     trailers = claude.git("log", "--glob=refs/heads/relay/in*", "--format=%(trailers:key=Relay-Budget,valueonly)")
     assert '{"in": ["out/01"]}' in trailers
+
+
+def test_a_peer_hands_back_what_is_open(claude: Repo) -> None:
+    words = ("req", "--to", "claude", "--session", "a", "--budget", "2ktok", "--hand-back", "--json", "Work.")
+    done = claude.relay(*words, env={"STEPS": "60"})
+    data = done.json["data"]
+    assert (done.code, data["reason"]) == (4, "budget")
+    assert "of 2000tok" in data["body"] and "step 1" in data["body"] and data["body"].endswith("Half is open.")
+    assert data["usage"]["output"] >= 300 and data["usage"]["cost_usd"] == 0.01, "those of both turns"
 
 
 def over(repo: Repo) -> None:

@@ -19,7 +19,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
         "What the peer may do, and how": ("access", "isolate", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
-        "Limits": ("budget", "timeout", "idle_timeout", "first_output"),
+        "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "apply", "key"),
         "Attempts": ("attempts", "pick", "first", "quorum", "judge"),
         "Waiting": ("wait", "detach", "no_invoke"),
@@ -82,6 +82,9 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     metavar="B",
     help="What the call, and all calls made inside it, may use: 2usd, 200ktok or 15m; repeatable.",
 )
+@click.option(
+    "--hand-back", is_flag=True, help="Once the budget is used up, let the peer say in one more turn what is open."
+)
 @click.option("--timeout", metavar="D", help="Wall limit, as 90s, 15m, 2h or none. Default 1h.")
 @click.option("--idle-timeout", metavar="D", help="Longest silence. Default 20m for the built-in agents, else none.")
 @click.option(
@@ -130,6 +133,7 @@ def command(
     model: str | None,
     effort: str | None,
     budget: tuple[str, ...],
+    hand_back: bool,
     timeout: str | None,
     idle_timeout: str | None,
     first_output: str | None,
@@ -190,7 +194,7 @@ def command(
         raise click.UsageError("--apply is for an isolated call that is waited for")
     isolate = True if apply else isolate
     kept = "fresh" if fresh else keep
-    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate, kept, budget)
+    given = Given(access, model, effort, timeout, idle_timeout, first_output, checks, isolate, kept, budget, hand_back)
     if fresh and keep:
         raise click.UsageError("--fresh and --keep exclude each other")
     if isolate and no_invoke:
