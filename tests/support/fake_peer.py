@@ -828,8 +828,9 @@ def main() -> int:
         say("2.1.329 (Claude Code)" if sys.argv[1].startswith("claude") else "codex-cli 0.169.0")
         return 0
     asked = read_prompt()
+    caller = str(Path.cwd()).partition("/.relay/.work/")[0]  # a workspace has no branch of a session
     with open(os.environ["FAKE_PEER_SAW"], "a") as f:
-        f.write(git("rev-parse", asked.branch) + "\n")
+        f.write(git("rev-parse", asked.branch, folder=caller) + "\n")
     return play(asked) or 0
 
 
