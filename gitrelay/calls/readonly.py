@@ -143,7 +143,10 @@ def _other_worktrees(repo: Repository) -> Iterator[tuple[Path, Path]]:
     if repo.git_dir != repo.common_dir and repo.common_dir.name == ".git":
         yield repo.common_dir.parent, repo.common_dir
     for admin in sorted((repo.common_dir / "worktrees").glob("*")):
-        place = Path(os.path.normpath(admin / _text(admin / "gitdir").strip())).parent  # it may be relative
+        named = _text(admin / "gitdir").strip()
+        if not named:
+            continue  # `git worktree add` has just begun, as for a session that is opened meanwhile
+        place = Path(os.path.normpath(admin / named)).parent  # it may be relative
         if admin != repo.git_dir and not _is_sessions(repo, admin, place):
             yield place, admin
 

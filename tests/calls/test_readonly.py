@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gitrelay.calls import readonly
+from gitrelay.git.repository import Repository
 from support.model_server import Answer, ModelServer, Shell, Step, Write
 from support.realcli import claude_env, codex_env, require
 from support.repo import BIN, Repo
@@ -139,3 +141,16 @@ def test_the_real_codex_without_user_namespaces_is_named(repo: Repo, tmp_path: P
     assert done.code == 4 and "reason: sandbox" in done.out, done.out
     assert "bwrap: " in done.out and "I could not run anything." in done.out
     assert repo.git("status", "--porcelain") == ""
+
+
+def test_a_worktree_that_git_has_just_begun_to_add_is_nobodys(repo: Repo) -> None:
+    """Another session may be opened at any time."""
+    found = Repository.open(repo.path)
+    before = readonly.take(found)
+    begun = repo.path / ".git/worktrees/other"
+    begun.mkdir(parents=True)
+    (begun / "locked").write_text("initializing\n")
+    after = readonly.take(found)
+    assert not before.fault and not readonly.compare(found, before, after, "s")
+    (begun / "gitdir").write_text(f"{repo.path.parent}/linked/.git\n")
+    assert readonly.compare(found, before, readonly.take(found), "s")
