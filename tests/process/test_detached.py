@@ -20,6 +20,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a fork is made 
 # what the peer sees of the process that runs it
 LOOK = r"""
 cd /proc/$PPID
+# python blocks all signals for a moment while it starts a program
+tries=0
+until grep -q '^SigBlk:[[:space:]]*0*$' status || [ $tries = 50 ]; do tries=$((tries + 1)); sleep 0.1; done
 echo "title $(tr '\0' ' ' <cmdline)"
 grep -E '^Sig(Blk|Ign|Cgt)' status | sed 's/^/status /'
 echo "cwd $(readlink cwd)"

@@ -120,7 +120,7 @@ FORGERIES = [
         "tip $res; say 'Reviewed-by: The Boss'",
     ),
     (
-        "a trailer on a commit where it does not belong",
+        "a trailer on a commit in which it does not belong",
         "look-alike",
         "tip $req; say 'Relay-Verify: pass'",
     ),
