@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import started
 from support.model_server import Answer, ModelServer, Shell, Step
 from support.realcli import claude_env, codex_env, merged
 from support.repo import BIN, Repo, sealed_environment
 from support.soak import SOAK
 from support.terminal import on_terminal
+from support.waiting import eventually
+from support.website import served
 
 pytestmark = pytest.mark.realcli
 ASKS = Answer(status="error", body="I looked at app.py.", question="Which database?", options=("Postgres", "SQLite"))
@@ -55,6 +58,22 @@ def test_a_question_is_answered_at_the_terminal(machine: Callable[[str, str], Re
             terminal.type("1\n")
             assert terminal.end(60) == 0 and "Moved." in terminal.text
         assert model.model_calls == 2
+
+
+@pytest.mark.parametrize("peer", ["codex", "claude"])
+def test_a_question_is_answered_in_the_browser(machine: Callable[[str, str], Repo], tmp_path: Path, peer: str) -> None:
+    with ModelServer([ASKS, Answer(verify="pass", body="Moved.")]) as model:
+        repo = machine(model.url, model.url)
+        assert repo.relay("req", "--to", peer, "--session", "s", "Move the store.").code == 3
+        with started(tmp_path / "profile") as browser, served(repo, "--answer") as site:
+            browser.open(f"http://127.0.0.1:{site.port}/{site.token}/questions.html")
+            assert "Which database?" in browser.texts("article")[0]
+            browser.driver.find_element("css selector", "article:nth-of-type(1) button[name=option]").click()
+            assert eventually(lambda: "Answered" in " ".join(browser.texts("[role=status]")))
+        done = repo.relay("wait", "s/02")
+        assert done.code == 0 and "Moved." in done.out, done.err
+        assert model.model_calls == 2
+        assert "Postgres" in [r for r in model.requests if r.main][-1].prompt
 
 
 def test_the_outer_agent_answers_after_its_shell_has_died(machine: Callable[[str, str], Repo]) -> None:
