@@ -95,12 +95,16 @@ def stop_marked(name: str, value: str) -> None:
 
 def _end(processes: Sequence[psutil.Process], *, gently: bool = True) -> bool:
     """End those that still run, SIGKILL after a second or at once; False if none did."""
-    alive = left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]
+    left = [p for p in processes if p.is_running() and _status(p) != psutil.STATUS_ZOMBIE]
+    alive = list(left)
     if gently:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
         _, alive = psutil.wait_procs(left, timeout=1.0)
+        for process in tuple(alive):  # one that outlived the first signal may have started something since
+            with contextlib.suppress(psutil.Error):
+                alive += process.children(recursive=True)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()

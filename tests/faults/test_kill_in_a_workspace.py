@@ -60,4 +60,7 @@ def test_a_kill_leaves_nothing_half_done(repo: Repo, moment: str) -> None:
         notes = {p.name for p in (repo.path / ".git/relay/workspaces").iterdir() if not p.name.startswith(".")}
         assert there == notes, where
     assert repo.relay(*ALONE, "--fresh", "cat f1.txt").code == 0
+    assert (
+        repo.relay(*base, "--fresh", "true").code == 0
+    )  # what was killed in its worktree is put right by its next turn
     assert_all_valid(repo)
