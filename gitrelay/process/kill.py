@@ -102,7 +102,10 @@ def _end(processes: Sequence[psutil.Process], *, gently: bool = True) -> bool:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
         _, alive = psutil.wait_procs(left, timeout=1.0)
-        for process in tuple(alive):  # one that outlived the first signal may have started something since
+        for process in alive:  # one that outlived the first signal may start something: not any more
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        for process in tuple(alive):
             with contextlib.suppress(psutil.Error):
                 alive += process.children(recursive=True)
     for process in alive:
