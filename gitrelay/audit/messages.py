@@ -240,7 +240,7 @@ def _check_fields(data: bytes) -> dict[str, str]:
 
 
 def _committer(record: Record) -> Said:
-    """An answer that the call itself recorded (it has a duration) was committed by whoever committed the request."""
+    """An answer that the call itself recorded (it has a duration) has the committer of the request."""
     commit, asked, answer = record.commit, record.turns.request, record.turns.answer
     trailers = commit.trailers
     if Trailer.BY in trailers or Trailer.WORKER in trailers:

@@ -1,6 +1,6 @@
 """Answering a question that a peer asked back: the next turn of its session, with what the call was made with.
 
-The turn has a key made from the question's address, so that a question is answered once, by whoever is first.
+The turn has a key made from the question's address, so that a question is answered once: the first answer counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A group: one request that several attempts answer, each an ordinary exchange in a session of its own.
 
 The group is a session too: its request is to `gitrelay`, which answers when all attempts have ended. What is wanted of
-it is kept in `groups/NAME` on this machine, so that whoever comes next goes on with it and pays nobody twice.
+it is kept in `groups/NAME` on this machine, so that the next command goes on with it and pays nobody twice.
 """
 
 from __future__ import annotations

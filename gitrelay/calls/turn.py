@@ -189,7 +189,7 @@ def _tidy(turn: _Turn, call: Call) -> None:
 def cancellation(folder: CallFolder) -> Callable[[], str | None]:
     """A question that says who has cancelled the call, None while nobody has; SIGTERM to this process counts.
 
-    WAKE makes whoever waits for the peer ask it again.
+    WAKE makes the process that waits for the peer look again.
     """
     signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))

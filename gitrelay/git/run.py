@@ -123,7 +123,7 @@ def _git() -> type[Git]:
     """GitPython's class that runs git, without the rest of GitPython if that can be had.
 
     `import git` loads its object database, its index and its configuration parser too, 100 modules, and starts
-    `git version` twice: half of what a read verb cost. The packages `git` and `gitdb` are stood for by empty ones
+    `git version` twice: half of what a read verb cost. Empty modules take the place of the packages `git` and `gitdb`
     while `git.cmd` is loaded. If that fails, GitPython is laid out in another way than it was, and all is loaded.
     """
     if not any(name in sys.modules for name in _PACKAGES):

@@ -33,8 +33,8 @@ def can_fork() -> bool:
 def start(work: Callable[[int], int], title: Sequence[str]) -> bytes:
     """Run `work` in a process of its own, named `title`; returns the line that it writes to the descriptor it is given.
 
-    That is empty if the process could not be made or ended before. Ctrl-C waits until then: whoever is interrupted
-    has either started the work or not. What `work` returns is the exit code, which nobody sees.
+    That is empty if the process could not be made or ended before. Ctrl-C waits until then: a caller that is
+    interrupted has either started the work or not. What `work` returns is the exit code, which nobody sees.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:

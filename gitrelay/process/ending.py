@@ -11,7 +11,7 @@ def ended_within(pid: int, seconds: float) -> bool | None:
     """Whether process `pid` ends within `seconds`, noticed at once; None, at once, if the system cannot tell.
 
     It cannot where there are no pidfds (Linux has them), and of a process that is gone or in another namespace. The
-    number may be another process's by now: whoever needs to know asks again.
+    number may be another process's by now: a caller that needs to know asks again.
     """
     if sys.platform != "linux":
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=click.Choice(["warn", "block"]),
     help="With install pre-push: what happens to a push when no review can be had; kept as relay.gateUnevaluated.",
 )
-@click.option("--force", is_flag=True, help="Also replace or remove one of gitrelay's hooks that was edited.")
+@click.option("--force", is_flag=True, help="Replace or remove a gitrelay hook even if it was edited.")
 @json_option
 @click.argument("action", type=click.Choice(["install", "remove", "list"]), metavar="install|remove|list")
 @click.argument("hooks", nargs=-1, metavar="[HOOK]...")

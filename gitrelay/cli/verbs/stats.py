@@ -42,7 +42,7 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
     within = None if since is None else duration.parse(since, "--since")
     if budget:
         if by or since or sessions:
-            raise click.UsageError("--budget stands alone: it is about the caps that hold now")
+            raise click.UsageError("--budget takes no other option: it shows the caps that hold now")
         return _budgets(as_json)
 
     from gitrelay.cli import output
