@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("support")  # before the first import of one of i
 
 from support.gate import Gate, made  # noqa: E402
 from support.newgit import require as require_newgit  # noqa: E402
-from support.repo import Repo, copy_of, sealed_environment  # noqa: E402
+from support.repo import Repo, copy_of, sealed_environment, with_one_commit  # noqa: E402
 from support.soak import rounds  # noqa: E402
 from support.waiting import eventually, patient, processes_with  # noqa: E402
 
@@ -127,20 +127,14 @@ def each_git(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def repo(tmp_path: Path, env: dict[str, str]) -> Repo:
     """A repository with one commit."""
-    path = tmp_path / "repo"
-    path.mkdir()
-    made = Repo(path, env)
-    made.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
-    return made
+    return with_one_commit(tmp_path, env)
 
 
 @pytest.fixture(scope="session")
 def one_turn(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A repository with the session `s` of one turn; to be copied, not to be used."""
     folder = tmp_path_factory.mktemp("one-turn")
-    made = Repo(folder / "repo", sealed_environment(folder / "home"))
-    made.path.mkdir()
-    made.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    made = with_one_commit(folder)
     done = made.relay("req", "--from", "uma", "--to", "shell", "--session", "s", "echo one")
     assert done.code == 0, done.err
     return made
@@ -156,9 +150,7 @@ def answered(one_turn: Repo, tmp_path: Path, env: dict[str, str]) -> Repo:
 def one_gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     """A clone with the hook `pre-push`, and the repository it pushes to; to be copied, not to be used."""
     folder = tmp_path_factory.mktemp("one-gate")
-    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
-    repo.path.mkdir()
-    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    repo = with_one_commit(folder)
     return made(repo, folder)
 
 

@@ -12,15 +12,13 @@ from gitrelay.audit.findings import NOTES, RULES
 from support.forging import FORGERIES, SHELL
 from support.inspected import inspected
 from support.places import ROOT
-from support.repo import Repo, sealed_environment
+from support.repo import Repo, with_one_commit
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     folder = tmp_path_factory.mktemp("forged")
-    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
-    repo.path.mkdir()
-    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    repo = with_one_commit(folder)
     assert repo.relay("req", "--to", "shell", "--session", "s", "echo one").code == 0
     assert repo.relay("req", "--to", "shell", "--session", "s", "--check", "true", "echo two > new.txt").code == 0
     assert repo.relay("close", "s").code == 0

@@ -17,7 +17,7 @@ from gitrelay.audit.findings import RULES
 from support.forging import FORGERIES, SHELL
 from support.inspected import inspected
 from support.places import CONFORMANCE, ROOT
-from support.repo import Done, Repo, sealed_environment
+from support.repo import Done, Repo, with_one_commit
 
 # an apply whose file says another result than its subject
 APPLY = r"""t=$(git rev-parse HEAD^{tree})
@@ -100,9 +100,7 @@ BROKEN = [
 def template(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A repository with a session of each sort: answered, failed, waiting, archived, imported."""
     folder = tmp_path_factory.mktemp("fsck")
-    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
-    repo.path.mkdir()
-    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    repo = with_one_commit(folder)
     assert repo.relay("req", "--to", "shell", "--session", "s", "echo one").code == 0
     assert repo.relay("req", "--to", "shell", "--session", "s", "--check", "true", "echo two > new.txt").code == 0
     (repo.path / "new.txt").unlink()

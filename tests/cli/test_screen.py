@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from gitrelay.cli.screen import markdown, rows, table
 from gitrelay.cli.screen.table import Column
 from gitrelay.duration import ago
-from support.repo import Repo, sealed_environment
+from support.repo import Repo, with_one_commit
 from support.terminal import on_terminal, required
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -64,9 +64,7 @@ def fake(repo: Repo, answer: str) -> None:
 def three(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A repository with three sessions, of which tests only read."""
     folder = tmp_path_factory.mktemp("three")
-    repo = Repo(folder / "repo", sealed_environment(folder / "home"))
-    repo.path.mkdir()
-    repo.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    repo = with_one_commit(folder)
     task = "Fix the issues in the parser and add tests for every one of them, then run pytest to verify the whole"
     fake(repo, ANSWER)
     options = ("--from", "claude", "--to")

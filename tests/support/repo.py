@@ -109,6 +109,14 @@ class Repo:
         return self.git("log", "--reverse", "--format=%s", f"refs/heads/relay/{session}").splitlines()
 
 
+def with_one_commit(folder: Path, env: Mapping[str, str] | None = None) -> Repo:
+    """A new repository in `folder`/repo with one commit; its processes have `env`, else a sealed one of its own."""
+    made = Repo(folder / "repo", sealed_environment(folder / "home") if env is None else env)
+    made.path.mkdir()
+    made.sh("git init -q; echo 'print(1)' > app.py; git add app.py; git commit -qm 'first'")
+    return made
+
+
 def copy_of(template: Repo, path: Path, env: Mapping[str, str], *beside: str) -> Repo:
     """A copy of a repository, and of the folders of these names beside it, to a folder of the same name elsewhere.
 
