@@ -41,6 +41,9 @@ def test_a_signing_program_that_never_ends(repo: Repo, mark: dict[str, str], for
 def test_a_filter_that_never_ends(repo: Repo, mark: dict[str, str]) -> None:
     """The call goes on, without the trees of its files."""
     repo.git("config", "filter.slow.clean", str(hanging(repo, "filter")))
+    repo.git("config", "relay.filterTimeout", "soon")
+    done = repo.relay("req", "--to", "shell", "--session", "s", "true")
+    assert done.code == 2 and "relay.filterTimeout 'soon' is not a duration" in done.err, done.err
     repo.git("config", "relay.filterTimeout", "2s")
     repo.sh("echo '*.dat filter=slow' >.gitattributes; echo data >a.dat")
     done = repo.relay("req", "--to", "shell", "--session", "s", "echo done", env=mark, timeout=170)
