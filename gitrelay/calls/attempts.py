@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from gitrelay.calls import ask, candidates, inflight
@@ -141,17 +140,13 @@ def _begin(run: _Run, peer: str, session: str, told: Callable[[str], None]) -> N
         alone = True
     order = replace(run.group.order, to=(peer,), session=session, given=replace(given, isolate=alone))
     try:
-        _, asked = ask.ask(_folder(run.ledger), order)
+        _, asked = ask.ask(run.ledger.repo.place, order)
     except RelayError as e:
         run.failed[session] = e.message
         told(f"{session}: not asked: {e.message}")
         return
     told(str(asked.address))
     run.running[asked.address] = time.monotonic()
-
-
-def _folder(ledger: Ledger) -> Path:
-    return ledger.repo.place
 
 
 def _look(run: _Run, address: Address) -> Exchange | None:
@@ -272,17 +267,16 @@ def _judge(run: _Run, peer: str, task: str) -> Response | None:
     session = f"{run.group.name}-judge"
     address = Address(session, names.turn_id(1))
     try:
-        with contextlib.suppress(UsageError):
+        try:
             exchanges.exchange(run.ledger, address)  # asked before this process
-            found = inflight.wait(run.ledger, address, None, own=True)
-            return found.answer if found.recorded == Recorded.PEER else None
-        given = Given(access=Access.READ, timeout=run.group.order.given.timeout)
-        order = Order(task, (peer,), run.group.order.from_, session, given=given)
-        ask.ask(_folder(run.ledger), order)
+        except UsageError:
+            given = Given(access=Access.READ, timeout=run.group.order.given.timeout)
+            order = Order(task, (peer,), run.group.order.from_, session, given=given)
+            ask.ask(run.ledger.repo.place, order)
         found = inflight.wait(run.ledger, address, None, own=True)
-        return found.answer if found.recorded == Recorded.PEER else None
     except RelayError:
         return None
+    return found.answer if found.recorded == Recorded.PEER else None
 
 
 def _quoted(text: str) -> str:

@@ -39,10 +39,11 @@ _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Ac
 _DEFAULT: Final = "read"
 
 
-def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: bool = False) -> bool:
-    """Whether a call with `access` is isolated; `given` is what the command line says. Raises UsageError.
+def wanted(repo: Repository, access: Access, given: bool | None, *, several: bool = False) -> tuple[bool, str]:
+    """(whether a call with `access` is isolated, what of the repository is too much for the copy that it would get).
 
-    Several peers that write at the same time are, whatever the settings say.
+    `given` is what the command line says. Several peers that write at the same time are isolated, whatever the
+    settings say. Raises UsageError.
     """
     values = repo.config.get("relay.isolate")
     word, file = values[-1] if values else (_DEFAULT, "")
@@ -55,21 +56,15 @@ def is_wanted(repo: Repository, access: Access, given: bool | None, *, several: 
     if several and access != Access.READ:
         if given is False:
             raise cannot_share()
-        return True
-    if given is not None:
-        return given
-    return access in _WHICH[word] and not size.excess(repo)
+        return True, ""
+    if given is not None or access not in _WHICH[word]:
+        return bool(given), ""
+    excess = size.excess(repo)
+    return not excess, excess
 
 
 def cannot_share() -> UsageError:
     return UsageError("several calls with write access cannot share your tree", hint="leave --shared out")
-
-
-def shares(repo: Repository, access: Access, given: bool | None) -> str:
-    """What of the repository is too much for a copy, '' for a call that would not be isolated anyway."""
-    values = repo.config.get("relay.isolate")
-    word = values[-1][0] if values else _DEFAULT
-    return size.excess(repo) if given is None and access in _WHICH.get(word, ()) else ""
 
 
 def told_once(ledger: Ledger, excess: str) -> list[str]:

@@ -98,10 +98,11 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         one_shot = names.check_slug(name + suffix, "--name") if session is None else name
         key = f"{order.key} {peer}" if several and order.key is not None else order.key
         notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
-        isolated = order.invoke and isolation.is_wanted(repo, its.access, order.given.isolate, several=several)
+        isolated, excess = False, ""
+        if order.invoke:
+            isolated, excess = isolation.wanted(repo, its.access, order.given.isolate, several=several)
         words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
         caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
-        excess = isolation.shares(repo, its.access, order.given.isolate) if order.invoke and not isolated else ""
         given = order.given
         more = (isolated, given.keep, order.files, caps, order.at, excess, given.hand_back)
         plans.append(Plan(*words, (*notes, *told), *more))
