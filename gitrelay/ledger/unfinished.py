@@ -70,11 +70,24 @@ def finish(repo: Repository, write: Write) -> None:
                 value = json.loads((folder / name).read_bytes())
                 for part in value["parts"] if value["version"] == _VERSION else []:
                     here = Repository.open(Path(part["top"]))
+                    if not _belongs(repo, here):
+                        continue
                     before, after = _entries(part["before"]), _entries(part["after"])
                     write(
                         here, {path: one for path, one in after.items() if _is_ours(here, path, before.get(path), one)}
                     )
             (folder / name).unlink(missing_ok=True)
+
+
+def _belongs(repo: Repository, here: Repository) -> bool:
+    """Whether a working tree is one of the repository, or of a submodule of it: the note is a file like any other."""
+    same = here.common_dir == repo.common_dir
+    return here.top is not None and (same or here.common_dir.is_relative_to(repo.common_dir / "modules"))
+
+
+def _is_plain(path: bytes) -> bool:
+    """Whether a path stays below the top and out of git's own folder."""
+    return not {b"", b".", b"..", b".git"} & {part.lower() for part in path.split(b"/")}
 
 
 def _is_ours(repo: Repository, path: bytes, before: Entry | None, after: Entry | None) -> bool:
@@ -98,4 +111,5 @@ def _texts(changes: Changes) -> dict[str, Entry | None]:
 
 
 def _entries(value: Mapping[str, list[str] | None]) -> dict[bytes, Entry | None]:
-    return {os.fsencode(path): None if one is None else (one[0], one[1]) for path, one in value.items()}
+    found = {os.fsencode(path): None if one is None else (one[0], one[1]) for path, one in value.items()}
+    return {path: one for path, one in found.items() if _is_plain(path)}

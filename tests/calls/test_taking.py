@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+
+import pytest
 
 from support.ledgercheck import assert_valid
 from support.repo import Repo
@@ -77,3 +80,25 @@ def test_an_apply_that_was_killed_is_finished_by_the_next_command(repo: Repo) ->
     assert repo.relay("status").code == 0
     assert repo.sh("cat a.s b.txt n.s mine.txt; ls gone.txt 2>&1 || true").startswith("1\n2\n1\n2\nn\nchanged since\n")
     assert not (repo.path / "gone.txt").exists() and not list((repo.path / ".git/relay/applying").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["a path above", "another repository", "git's own folder"])
+def test_a_note_of_an_apply_names_nothing_outside_its_tree(repo: Repo, kind: str) -> None:
+    """The note is a file in the git folder: what it says is held to what an apply writes."""
+    assert repo.relay("req", "--to", "shell", "--session", "s", "true").code == 0
+    repo.sh("git init -q ../other; cd ../other; echo mine > victim; cp victim ..; cp victim ../repo/.git/victim")
+    oid = repo.git("hash-object", "-w", str(repo.path.parent / "victim"))
+    top, path = {
+        "a path above": (repo.path, "../victim"),
+        "another repository": (repo.path.parent / "other", "victim"),
+        "git's own folder": (repo.path, ".git/victim"),
+    }[kind]
+    folder = repo.path / ".git/relay/applying"
+    folder.mkdir(exist_ok=True)
+    part = {"top": str(top), "before": {path: ["100644", oid]}, "after": {path: None}}
+    (folder / "0123456789abcdef").write_text(json.dumps({"version": 1, "parts": [part]}))
+    repo.sh("echo 1 > new.txt")
+    assert repo.relay("req", "--to", "shell", "--session", "s", "--isolate", "true").code == 0
+    assert list(folder.iterdir()) == []
+    for victim in (repo.path.parent / "victim", repo.path.parent / "other/victim", repo.path / ".git/victim"):
+        assert victim.read_text() == "mine\n", victim
