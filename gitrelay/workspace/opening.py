@@ -12,7 +12,7 @@ from pathlib import Path
 from gitrelay.errors import RelayError
 from gitrelay.git.repository import Repository
 from gitrelay.workspace import place, where
-from gitrelay.workspace.where import FOLDER
+from gitrelay.workspace.place import FOLDER
 from gitrelay.workspace.workspace import seen_by
 
 _MIDDLE = f"/{FOLDER}/"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -18,10 +19,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gitrelay.protocol.names import is_object_id
 from gitrelay.state import files
 from gitrelay.value import dataclass
 
 VERSION: Final = 1
+FOLDER: Final = ".relay/.work"  # of workspaces, below the caller's top; no session can be named so
+_KEY: Final = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}")  # what `relay.workspaces` has a repository's workspaces in
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -95,12 +99,24 @@ def parse_note(data: bytes, session: str) -> Note | None:
         note = Note(**{**value, "stage": Stage(value["stage"]), "modules": tuple(value.get("modules", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    is_sound = isinstance(note.outside, str) and (not note.outside or note.outside.startswith("/"))
-    return note if is_sound and _is_below(note.name) and note.session == session else None
+    return note if note.session == session and _is_ours(note) else None
 
 
-def _is_below(name: object) -> bool:
-    return isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
+def _is_ours(note: Note) -> bool:
+    """Whether a note says what gitrelay writes: it decides what is removed, and is a file like any other."""
+    paths = (note.top, note.outside or "/", note.name, note.base, *note.modules)
+    if not all(isinstance(one, str) and ".." not in one.split("/") for one in paths):
+        return False
+    if not all(type(number) is int for number in (note.device, note.inode)):
+        return False
+    if note.outside:
+        folder, _, name = note.name.partition("/")
+        is_its_place = _KEY.fullmatch(folder) is not None and name == note.session
+    else:
+        is_its_place = note.name == f"{FOLDER}/{note.session}"
+    above = note.top.startswith("/") and (not note.outside or note.outside.startswith("/"))
+    inside = not any(one.startswith("/") for one in note.modules)
+    return is_its_place and above and inside and (not note.base or is_object_id(note.base))
 
 
 def is_sound(note: Note) -> bool:

@@ -17,9 +17,8 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
 from gitrelay.text import quote_path
-from gitrelay.workspace.place import Note, Stage
+from gitrelay.workspace.place import FOLDER, Note, Stage
 
-FOLDER: Final = ".relay/.work"  # below the caller's top; no session can be named so
 _PATH_MAX: Final = 4096
 
 

@@ -23,8 +23,7 @@ from gitrelay.text import quote_path
 from gitrelay.value import dataclass
 from gitrelay.workspace import borrow, committed, copying, included, index, keep, place, where
 from gitrelay.workspace.looking import Facts, look, together
-from gitrelay.workspace.place import Note, Stage
-from gitrelay.workspace.where import FOLDER
+from gitrelay.workspace.place import FOLDER, Note, Stage
 
 _DEPTH: Final = 16  # repositories inside repositories
 
