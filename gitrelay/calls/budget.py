@@ -152,8 +152,7 @@ def running(ledger: Ledger) -> Iterator[Spent]:
         its_price = None
         with contextlib.suppress(UsageError):
             its_price = price(ledger.repo, call.model)
-        seconds = Decimal(str(round(max(0.0, time.time() - call.started), 1)))
-        its = budget.used(figures, seconds, its_price)
+        its = budget.used(figures, seconds_since(call.started), its_price)
         yield Spent(str(call.address), call.to, call.within, int(call.started), its)
 
 
@@ -208,13 +207,19 @@ class Cap:
 def sums(cap: Cap, every: Sequence[Spent]) -> Amount:
     """What was used under a cap. The time of a call is that since it was asked, whatever ran inside it."""
     its = [one.used for one in every if cap.holds(one)]
+    seconds = seconds_since(cap.since) if cap.scope == CALL else total(its, TIME)
+    return Amount(total(its, "usd"), total(its, "tok"), seconds)
 
-    def total(unit: str) -> Decimal | None:
-        known = [value for one in its if (value := one.of(unit)) is not None]
-        return sum(known, Decimal(0)) if known else None
 
-    seconds = Decimal(str(round(max(0.0, time.time() - cap.since), 1))) if cap.scope == CALL else total(TIME)
-    return Amount(total("usd"), total("tok"), seconds)
+def total(its: Sequence[Amount], unit: str) -> Decimal | None:
+    """What all of them used; None if none of them tells."""
+    known = [value for one in its if (value := one.of(unit)) is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def seconds_since(moment: float) -> Decimal:
+    """Seconds from `moment`, seconds since the epoch, to now; 0 for one to come."""
+    return Decimal(str(round(max(0.0, time.time() - moment), 1)))
 
 
 def of_call(ledger: Ledger, call: Call) -> list[Cap]:

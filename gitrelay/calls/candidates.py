@@ -86,23 +86,31 @@ def row(one: Candidate) -> list[str]:
 
 
 def read(ledger: Ledger, addresses: Sequence[Address]) -> list[Candidate]:
-    """The attempts at `addresses` with their figures."""
+    """The attempts at `addresses` with their figures; what changed in all of them is asked of one git process."""
+    turns = [exchanges.exchange(ledger, address) for address in addresses]
+    trees = [_trees(turn) for turn in turns]
+    known = list(dict.fromkeys(pair for pair in trees if all(pair)))
+    changes = dict(zip(known, userfiles.each_changes(ledger.repo, known), strict=True))
     found: list[Candidate] = []
     first: dict[str, Address] = {}
-    for address in addresses:
-        one = _candidate(ledger, exchanges.exchange(ledger, address))
+    for turn, pair in zip(turns, trees, strict=True):
+        one = _candidate(turn, pair, changes.get(pair))
         if one.tree:
-            known = first.setdefault(one.tree, address)
-            one = replace(one, equal=known if known != address else None)
+            earlier = first.setdefault(one.tree, one.address)
+            one = replace(one, equal=earlier if earlier != one.address else None)
         found.append(one)
     return found
 
 
-def _candidate(ledger: Ledger, e: Exchange) -> Candidate:
+def _trees(e: Exchange) -> tuple[str, str]:
+    """The trees before and after an attempt, '' for one that is not recorded."""
+    return e.request.tree or "", (e.response.tree or "") if e.response else ""
+
+
+def _candidate(e: Exchange, trees: tuple[str, str], changes: Sequence[userfiles.Blobs] | None) -> Candidate:
     response = e.response
-    before, tree = e.request.tree or "", (response.tree or "") if response else ""
+    before, tree = trees
     files = added = deleted = None
-    changes = userfiles.each_changes(ledger.repo, [(before, tree)])[0] if before and tree else None
     if changes is not None:
         files = len(changes)
         added = sum(one.change.added or 0 for one in changes)

@@ -26,7 +26,7 @@ from gitrelay.peers import registry
 from gitrelay.protocol import names
 from gitrelay.protocol.message import Request
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.record import BRANCHES, Trailer
 from gitrelay.protocol.words import Access
 from gitrelay.state.files import make_folder, write_whole
 from gitrelay.text import quote
@@ -208,7 +208,7 @@ def members(ledger: Ledger, name: str) -> list[Address]:
         return [names.parse_address(word) for word in said if names.is_address(word)]
     group = load(ledger, name)
     there = [Address(session, names.turn_id(1)) for _, session in group.attempts] if group is not None else []
-    tips = ledger.tips([f"refs/heads/relay/{one.session}" for one in there])
+    tips = ledger.tips([BRANCHES + one.session for one in there])
     return [one for one, tip in zip(there, tips, strict=True) if tip is not None and tip.ids]
 
 

@@ -6,6 +6,7 @@ So a later reader knows which changes were taken, by whom, and which tree they c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Conflict, RelayError
@@ -19,7 +20,7 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol.applied import APPLIED, CONFLICT, ApplyResult
 from gitrelay.protocol.names import Address
 
-_LINES_MAX = 500  # files that the record names
+_LINES_MAX: Final = 500  # files that the record names
 
 
 @dataclass(frozen=True)

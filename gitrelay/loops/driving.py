@@ -19,7 +19,6 @@ from typing import Final
 
 from gitrelay.calls import ask, budget, checks, inflight, settings, within
 from gitrelay.calls.order import Order
-from gitrelay.calls.outcome import failed
 from gitrelay.calls.settings import Given
 from gitrelay.calls.within import By
 from gitrelay.errors import REASONS, Busy, Code, Reason, RelayError, UsageError
@@ -109,13 +108,8 @@ def spent(ledger: Ledger, loop: Loop) -> Amount:
     """What the calls of a loop have used so far, with what was called inside them; time since its first request."""
     since = float(loop.first.request.time)
     every = budget.spent(ledger, since - 1)
-    its = [one for one in every if one.address in loop.exchanges or set(one.within) & loop.exchanges.keys()]
-
-    def total(unit: str) -> Decimal | None:
-        known = [value for one in its if (value := one.used.of(unit)) is not None]
-        return sum(known, Decimal(0)) if known else None
-
-    return Amount(total("usd"), total("tok"), Decimal(str(round(max(0.0, time.time() - since), 1))))
+    its = [one.used for one in every if one.address in loop.exchanges or set(one.within) & loop.exchanges.keys()]
+    return Amount(budget.total(its, "usd"), budget.total(its, "tok"), budget.seconds_since(since))
 
 
 def _left(cap: Amount, used: Amount) -> tuple[Amount, str]:
@@ -240,8 +234,7 @@ def _closing(parties: Parties, end: End, call: rules.Call | None, body: str) -> 
     if end in (End.BUDGET, End.NO_ANSWER):
         reason = Reason.BUDGET if end == End.BUDGET else call.reason if call is not None else ""
         reason = reason if reason in REASONS and reason != Reason.NEEDS_INPUT else Reason.BAD_OUTPUT
-        given = failed(parties, reason, body)
-        return Response(parties.id, CLOSER, parties.from_, "error", "skip", body, reason), given.recorded
+        return Response(parties.id, CLOSER, parties.from_, "error", "skip", body, reason), Recorded.GITRELAY
     verify = "pass" if end == End.PASSED else "fail"
     return Response(parties.id, CLOSER, parties.from_, "done", verify, body), Recorded.PEER
 
