@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -97,16 +98,34 @@ def make(repo: Repository, order: Order) -> list[Plan]:
         session = None if order.session is None else names.check_session(order.session + suffix, "--session")
         one_shot = names.check_slug(name + suffix, "--name") if session is None else name
         key = f"{order.key} {peer}" if several and order.key is not None else order.key
-        notes = _notes(registry.find(repo, peer), its, task) if order.invoke else ()
-        isolated, excess = False, ""
-        if order.invoke:
-            isolated, excess = isolation.wanted(repo, its.access, order.given.isolate, several=several)
-        words = (task, peer, from_, session, one_shot, its, key, checks, limit, order.binding, order.bound)
-        caps, told = _budget(repo, registry.find(repo, peer), its, order) if order.invoke else ((), ())
-        given = order.given
-        more = (isolated, given.keep, order.files, caps, order.at, excess, given.hand_back)
-        plans.append(Plan(*words, (*notes, *told), *more))
+        plan = Plan(
+            task=task,
+            to=peer,
+            from_=from_,
+            session=session,
+            name=one_shot,
+            chosen=its,
+            key=key,
+            checks=checks,
+            check_limit=limit,
+            binding=order.binding,
+            bound=order.bound,
+            keep=order.given.keep,
+            files=order.files,
+            at=order.at,
+            hand_back=order.given.hand_back,
+        )
+        plans.append(_invoking(repo, plan, order, several) if order.invoke else plan)
     return plans
+
+
+def _invoking(repo: Repository, plan: Plan, order: Order, several: bool) -> Plan:
+    """`plan` with what matters only if the peer is invoked: where it works, what it may use, what a person is told."""
+    peer = registry.find(repo, plan.to)
+    notes = _notes(peer, plan.chosen, plan.task)
+    isolated, excess = isolation.wanted(repo, plan.chosen.access, order.given.isolate, several=several)
+    caps, told = _budget(repo, peer, plan.chosen, order)
+    return replace(plan, notes=(*notes, *told), isolated=isolated, excess=excess, caps=caps)
 
 
 def _notes(peer: Peer, chosen: CallSettings, task: str) -> tuple[str, ...]:
