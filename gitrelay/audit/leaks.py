@@ -48,7 +48,7 @@ def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
     for name in sessions:
         if name not in refs:
             names.check_session(name)
-            raise exchanges.unknown_session(name)
+            raise exchanges.unknown_session(ledger, name)
     wanted = list(_additions(ledger.repo, [refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
     places = []
     for commit, ref, files in wanted:

@@ -217,21 +217,3 @@ def picked(ledger: Ledger, name: str) -> Address | None:
     found = exchanges.exchange(ledger, Address(name, names.turn_id(1)))
     word = (found.response.trailers.get(Trailer.PICKED, "") if found.response else "").split(" ")[0]
     return names.parse_address(word) if names.is_address(word) else None
-
-
-def resolve(ledger: Ledger, text: str) -> Address:
-    """The exchange that a person means: an address; the last turn of a session; the picked attempt of a group.
-
-    Raises UsageError.
-    """
-    if names.is_address(text) or not names.is_session(text):
-        return names.parse_address(text)
-    line = exchanges.exchanges(ledger, text)
-    if not line:
-        return names.parse_address(text)
-    if not is_group(line[0]):
-        return line[-1].address
-    best = picked(ledger, text)
-    if best is None:
-        raise UsageError(f"no attempt of {text} was picked", hint=f"git relay compare {text}", code=Code.BAD_ADDRESS)
-    return best

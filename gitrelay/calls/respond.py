@@ -14,7 +14,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
-from gitrelay.protocol import frontmatter, names
+from gitrelay.protocol import frontmatter
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
@@ -25,15 +25,14 @@ from gitrelay.text import quote
 
 
 def respond(
-    ledger: Ledger, *, session: str, re: str, from_: str, to: str, status: str, verify: str, body: str, by: By
+    ledger: Ledger, address: Address, *, from_: str, to: str, status: str, verify: str, body: str, by: By
 ) -> Exchange:
     """Record an answer that a peer or a person gives itself.
 
     Raises UsageError if it does not fit the request, Busy while the request's peer works on it and somebody else
     answers in its place, or nobody can because its answer is what it prints: under read access, or in a review.
     """
-    names.check_session(session, "--session")
-    address = names.parse_address(f"{session}/{re}")
+    session = address.session
     found = exchanges.exchange(ledger, address)
     for option, given, wanted in (("--from", from_, found.to), ("--to", to, found.from_)):
         if given != wanted:
@@ -53,7 +52,7 @@ def respond(
         tip = held.tip()
         if tip is None:
             raise UsageError(f"session {quote(session)} is archived", hint=f"git relay archive --restore {session}")
-        response = Response(re, from_, to, status, verify, body)
+        response = Response(address.id, from_, to, status, verify, body)
         trailers = {Trailer.RECORDED: Recorded.PEER, **by.trailers}
         held.append_response(tip, response, trailers, files=snapshot.take(ledger.repo, session))
     inflight.forget_person(ledger, session)

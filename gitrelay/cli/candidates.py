@@ -85,11 +85,13 @@ def addresses(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 def anything(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     """A session or an address."""
     found = _sessions(ledger)
-    return found if "/" not in incomplete else _addresses(ledger, incomplete)
+    return found if incomplete[:1] != "@" and "/" not in incomplete else _addresses(ledger, incomplete)
 
 
 def _addresses(ledger: Ledger, incomplete: str) -> list[str]:
     """`SESSION/` first, as with folders; the turns of a session once it is the only one."""
+    if incomplete.startswith("@"):
+        return ["@last"]
     session, slash, _ = incomplete.partition("/")
     fitting = [name for name in _sessions(ledger) if name == session or not slash]
     fitting = [name for name in fitting if name.startswith(session)]
@@ -103,7 +105,8 @@ def _addresses(ledger: Ledger, incomplete: str) -> list[str]:
 def running(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     """The addresses of calls that run, the newest first; nothing is healed by a TAB."""
     calls = [folder.load() for folder in ledger.state.calls() if folder.is_alive()]
-    return [str(call.address) for call in reversed(calls) if call is not None and names.is_session(call.session)]
+    last = ["@last"] if incomplete.startswith("@") else []
+    return last + [str(call.address) for call in reversed(calls) if call is not None and names.is_session(call.session)]
 
 
 @_beginning
@@ -112,6 +115,14 @@ def questions(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     from gitrelay.history.questions import waiting
 
     return [str(found.address) for found in waiting(ledger)]
+
+
+@_beginning
+def waiting(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
+    """The addresses of requests that have no answer, for who answers by hand; nothing behind the first word."""
+    from gitrelay.history import batch
+
+    return [] if ctx.params.get("words") else [str(found.address) for found in batch.waiting(ledger)]
 
 
 @_beginning

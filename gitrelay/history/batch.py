@@ -71,7 +71,7 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
     for name in sessions:
         if name not in tips:
             names.check_session(name)
-            raise history.unknown_session(name)
+            raise history.unknown_session(ledger, name)
     wanted = list(dict.fromkeys(sessions)) or list(tips)
 
     def walk(part: Sequence[str]) -> dict[str, list[Exchange]]:

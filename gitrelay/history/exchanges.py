@@ -68,12 +68,16 @@ def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exc
         else:
             found = of_line(session, rev, line)
             return with_bodies(ledger, found) if bodies else found
-    raise unknown_session(session)
+    raise unknown_session(ledger, session)
 
 
-def unknown_session(session: str) -> UsageError:
+def unknown_session(ledger: Ledger, session: str) -> UsageError:
+    import difflib
+
+    there = {name_of(ref) for (ref,) in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)}
+    near = difflib.get_close_matches(session, sorted(name for name in there if names.is_session(name)), n=1)
     return UsageError(
-        f"there is no session {quote(session)}",
+        f"there is no session {quote(session)}" + (f"; did you mean {near[0]}?" if near else ""),
         hint="'git relay ls' lists the sessions",
         code=Code.UNKNOWN_SESSION,
     )
@@ -81,11 +85,13 @@ def unknown_session(session: str) -> UsageError:
 
 def exchange(ledger: Ledger, address: Address) -> Exchange:
     """One exchange with its messages. Raises UsageError if there is none at that address."""
-    for found in exchanges(ledger, address.session):
+    line = exchanges(ledger, address.session)
+    for found in line:
         if found.address == address:
             return with_bodies(ledger, [found])[0]
+    have = f"; its last is {line[-1].address}" if line else ""
     raise UsageError(
-        f"there is no exchange {quote(str(address))}",
+        f"there is no exchange {quote(str(address))}{have}",
         hint=f"'git relay log {address.session}' lists the exchanges",
         code=Code.UNKNOWN_EXCHANGE,
     )

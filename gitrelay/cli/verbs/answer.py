@@ -10,7 +10,6 @@ import click
 from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option, read_text
-from gitrelay.protocol import names
 
 
 @click.command("answer")
@@ -18,38 +17,37 @@ from gitrelay.protocol import names
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @json_option
-@click.argument("address", shell_complete=candidates.questions)
-@click.argument("text", nargs=-1)
-def command(
-    address: str, text: tuple[str, ...], option: int | None, wait: str | None, detach: bool, as_json: bool
-) -> int:
+@click.argument("words", nargs=-1, metavar="[ADDRESS] [TEXT]", shell_complete=candidates.questions)
+def command(words: tuple[str, ...], option: int | None, wait: str | None, detach: bool, as_json: bool) -> int:
     """Answer a question that a peer asked back: the next turn of its session.
 
-    The same peer is asked with the same access, model, effort and checks; where its own conversation can be
-    continued, that is one model call. TEXT '-', or none with piped stdin, is read from stdin. A question
-    is answered once: the same answer again prints what is recorded.
+    Without ADDRESS it is the latest question that waits. The same peer is asked with the same access, model,
+    effort and checks; where its own conversation can be continued, that is one model call. TEXT '-', or none
+    with piped stdin, is read from stdin. A question is answered once: the same answer again prints what is
+    recorded.
 
     \b
       git relay ls --questions
       git relay answer auth-refactor/02 "Use Postgres."
       git relay answer auth-refactor/02 --option 1
     """
-    if option is not None and text:
-        raise click.UsageError("TEXT and --option exclude each other")
     if detach and wait is not None:
         raise click.UsageError("--detach and --wait exclude each other")
     limit = None if wait is None else duration.parse(wait, "--wait")
-    words = read_text(text, "TEXT") if option is None else None
-    at = names.parse_address(address)
 
     from gitrelay.calls import answering, inflight
-    from gitrelay.cli import asking, output
+    from gitrelay.cli import addressing, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    address, rest = addressing.split(ledger, words)
+    if option is not None and rest:
+        raise click.UsageError("TEXT and --option exclude each other")
+    text = read_text(rest, "TEXT") if option is None else None
+    at = addressing.question(ledger, address)
     inflight.settle(ledger, at.session)
-    asked = answering.answer(Path.cwd(), ledger, at, text=words, option=option)
+    asked = answering.answer(Path.cwd(), ledger, at, text=text, option=option)
     output.note(asked.notes)
     if detach:
         row = {"address": str(asked.address), "file": None, "replayed": asked.replayed}

@@ -22,8 +22,8 @@ from gitrelay.cli.options import json_option
 @click.option("--merge", is_flag=True, help="Leave conflicts as markers in the files.")
 @click.option("--commit", is_flag=True, help="Also commit what was changed, and nothing else, on this branch.")
 @json_option
-@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
-def command(address: str, theirs: tuple[str, ...], merge: bool, commit: bool, as_json: bool) -> int:
+@click.argument("address", required=False, metavar="[ADDRESS]", shell_complete=candidates.addresses)
+def command(address: str | None, theirs: tuple[str, ...], merge: bool, commit: bool, as_json: bool) -> int:
     """Bring what a call changed into this working tree.
 
     The changes between request and response are merged three ways with what is here. On a conflict
@@ -34,16 +34,16 @@ def command(address: str, theirs: tuple[str, ...], merge: bool, commit: bool, as
     if merge and commit:
         raise click.UsageError("--merge and --commit exclude each other: markers are not to be committed")
 
-    from gitrelay.calls import group, taking, within
+    from gitrelay.calls import taking, within
     from gitrelay.calls.within import By
-    from gitrelay.cli import output
+    from gitrelay.cli import addressing, output
     from gitrelay.errors import VERIFY_FAILED
     from gitrelay.ledger.applying import Way
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
 
     ledger = open_ledger(Path.cwd())
-    wanted = group.resolve(ledger, address)
+    wanted = addressing.meant(ledger, address, pick=True)
     by = By.here(ledger.repo, within.require(ledger, Access.WRITE, "git relay apply"))
     taken = taking.apply(ledger, wanted, by, Way(theirs, merge, str(wanted)), commit=commit)
     done = taken.applied

@@ -9,37 +9,33 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
-from gitrelay.protocol import names
 
 _BY: Final = "git relay cancel"
 
 
 @click.command("cancel")
 @json_option
-@click.argument("address", metavar="ADDRESS", shell_complete=candidates.running)
-def command(address: str, as_json: bool) -> int:
+@click.argument("address", required=False, metavar="[ADDRESS]", shell_complete=candidates.running)
+def command(address: str | None, as_json: bool) -> int:
     """Stop a running call; it is recorded as cancelled.
 
     The peer's whole process group is ended. A request that waits for a person is closed. An exchange
     that is answered already stays as it is. With the session of a loop the loop ends, and its last
     exchange says so.
     """
-    if not names.is_session(address) or names.is_one_shot(address):
-        names.parse_address(address)
-
     from gitrelay.calls import inflight
-    from gitrelay.cli import output
+    from gitrelay.cli import addressing, output
     from gitrelay.cli.looping import named
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.loops import stopping
 
     ledger = open_ledger(Path.cwd())
-    if named(ledger, address) is not None:
+    if address is not None and named(ledger, address) is not None:
         closing = stopping.stop(ledger, address, _BY).closing
         assert closing is not None
         found = closing
     else:
-        found = inflight.cancel(ledger, names.parse_address(address), _BY)
+        found = inflight.cancel(ledger, addressing.meant(ledger, address), _BY)
     how = f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}"
     click.echo(output.envelope("cancel", 0, output.exchange_json(found)) if as_json else how)
     return 0

@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 @click.command("diff")
 @click.option("--stat", is_flag=True, help="Only which files, and how much.")
 @json_option
-@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
+@click.argument("address", required=False, metavar="[ADDRESS]", shell_complete=candidates.addresses)
 @click.argument("paths", nargs=-1, metavar="[-- PATH...]", shell_complete=candidates.files)
-def command(address: str, stat: bool, as_json: bool, paths: tuple[str, ...]) -> int:
+def command(address: str | None, stat: bool, as_json: bool, paths: tuple[str, ...]) -> int:
     """Show what changed in the caller's files between request and response.
 
     Tracked and untracked files, not ignored ones, as they were when the request was recorded and when
     the answer was. PATHs are below the top of the working tree.
     """
-    from gitrelay.calls import group
-    from gitrelay.cli import output
+    from gitrelay.cli import addressing, output
     from gitrelay.git import userfiles
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
-    wanted = group.resolve(ledger, address)
+    wanted = addressing.meant(ledger, address, pick=True)
     before, after = exchanges.trees(ledger, wanted)
     found = exchanges.exchange(ledger, wanted)
     left = exchanges.left_out(ledger, found)

@@ -17,37 +17,40 @@ from gitrelay.protocol import names
 @click.option("--res", "only", flag_value="res", help="Only the response.")
 @click.option("--raw", is_flag=True, help="The files as they are recorded, without headings.")
 @json_option
-@click.argument("what", metavar="ADDRESS|SESSION", shell_complete=candidates.anything)
-def command(what: str, only: str | None, raw: bool, as_json: bool) -> int:
+@click.argument("what", required=False, metavar="[ADDRESS|SESSION]", shell_complete=candidates.anything)
+def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int:
     """Print a message, an exchange or a whole session.
 
-    ADDRESS is SESSION/ID, or a one-shot's id. The text comes from git.
+    ADDRESS is SESSION/ID, or a one-shot's id; without one it is the last call. The text comes from git.
     """
-    from gitrelay.calls import inflight
-    from gitrelay.cli import output
+    from gitrelay.calls import addresses, inflight
+    from gitrelay.cli import addressing, output
     from gitrelay.errors import PENDING, UsageError
     from gitrelay.history import exchanges
     from gitrelay.history.outcome import shown
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
-    if "/" in what:
-        address = names.parse_address(what)
+    session = addresses.plain(what or "")
+    if not names.is_session(session):
+        address = addressing.meant(ledger, what)
         inflight.settle(ledger, address.session)
         found = [exchanges.exchange(ledger, address)]
     else:
-        inflight.settle(ledger, names.check_session(what))
-        found = exchanges.exchanges(ledger, what, bodies=True)
+        inflight.settle(ledger, session)
+        found = exchanges.exchanges(ledger, session, bodies=True)
     if as_json:
         rows = [output.exchange_json(e, request=True) for e in found]
         click.echo(output.envelope("show", 0, rows))
         return 0
     if only == "res" and found and all(e.response is None for e in found):
         raise UsageError(
-            f"{what} is not answered yet", hint=f"git relay wait {found[-1].address}", code=Code.NOT_ANSWERED
+            f"{found[-1].address} is not answered yet",
+            hint=f"git relay wait {found[-1].address}",
+            code=Code.NOT_ANSWERED,
         )
     if not found:
-        output.say(f"session {what} has no exchanges yet")
+        output.say(f"session {session} has no exchanges yet")
         return 0
     for e in found:
         for line in exchanges.left_out(ledger, e):

@@ -9,31 +9,30 @@ import click
 from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
-from gitrelay.protocol import names
 
 
 @click.command("tail")
 @click.option("--timeout", metavar="D", help="Follow at most this long; then exit 8, and the call goes on.")
 @click.option("--no-follow", is_flag=True, help="Print what there is, and end.")
 @json_option
-@click.argument("address", metavar="ADDRESS", shell_complete=candidates.addresses)
-def command(address: str, timeout: str | None, no_follow: bool, as_json: bool) -> int:
+@click.argument("address", required=False, metavar="[ADDRESS]", shell_complete=candidates.addresses)
+def command(address: str | None, timeout: str | None, no_follow: bool, as_json: bool) -> int:
     """Follow a peer's events as readable lines.
 
     Tools, files, messages, retries, as they come, until the call ends. Of an ended call the log is shown
     while it is kept. With --json the lines so far, without following.
     """
-    wanted = names.parse_address(address)
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
     from gitrelay.calls import inflight
     from gitrelay.calls.peerlog import Follower
-    from gitrelay.cli import output
+    from gitrelay.cli import addressing, output
     from gitrelay.cli.screen import progress
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
+    wanted = addressing.meant(ledger, address)
     exchange = exchanges.exchange(ledger, wanted)
     if as_json:
         lines = Follower(ledger, wanted, exchange.to).lines()

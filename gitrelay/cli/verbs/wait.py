@@ -15,7 +15,7 @@ from gitrelay.protocol import names
 @click.command("wait")
 @click.option("--timeout", metavar="D", help="Wait at most this long; then exit 8, and the calls go on.")
 @json_option
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=candidates.running)
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS...]", shell_complete=candidates.running)
 def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """Wait for running calls and print their answers.
 
@@ -26,7 +26,7 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
-    from gitrelay.cli import output
+    from gitrelay.cli import addressing, output
     from gitrelay.cli.waiting import until_answered
     from gitrelay.ledger.ledger import open_ledger
 
@@ -44,6 +44,6 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
 
         if looping.named(ledger, addresses[0]) is not None:
             return looping.follow(ledger, addresses[0], limit, as_json, verb="wait")
-    wanted = [names.parse_address(a) for a in addresses]
+    wanted = [addressing.meant(ledger, word) for word in addresses or (None,)]
     found = until_answered(ledger, wanted, limit, own=False)
     return output.print_exchanges("wait", found, as_json=as_json, single=False)
