@@ -19,7 +19,7 @@ from gitrelay.errors import Reason, RelayError, UsageError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
-from gitrelay.peers.base import Capabilities, Invocation, Peer, Transcript
+from gitrelay.peers.base import Capabilities, Invocation, Peer, Talker, Transcript
 from gitrelay.process import child
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending
@@ -211,6 +211,11 @@ def _handed_back(
     return found.answer.body if found.answer is not None else found.text, found.usage
 
 
+def _talker(reader: object) -> Talker:
+    assert isinstance(reader, Talker)
+    return reader
+
+
 def _run_once(
     ledger: Ledger,
     turn: _Turn,
@@ -241,6 +246,7 @@ def _run_once(
         err_log=err_log,
         cancelled=cancelled,
         started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at, supervisor=os.getpid())),
+        talk=_talker(reader) if command.talks else None,
     )
     with contextlib.suppress(OSError):  # the repository may have been moved meanwhile
         folder.save(call)  # the peer is gone, and what runs below the supervisor from now on is not its doing

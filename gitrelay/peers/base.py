@@ -7,10 +7,10 @@ Nothing else of gitrelay is needed here, so that an adapter is imported only by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gitrelay.value import dataclass
 
@@ -70,12 +70,16 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Command:
-    """What to start: `argv[0]` may be a bare name, looked for on PATH. `join` puts stderr into stdout."""
+    """What to start: `argv[0]` may be a bare name, looked for on PATH. `join` puts stderr into stdout.
+
+    `talks`: its stdin stays open, and its reader is a `Talker`.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes = b""
     env: Mapping[str, str] = field(default_factory=dict)
     join: bool = False
+    talks: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,19 @@ class Reader(Protocol):
 
     def transcript(self, exit_code: int | None) -> Transcript:
         """What it came to; `exit_code` is None if the peer did not end by itself."""
+        ...
+
+
+@runtime_checkable
+class Talker(Protocol):
+    """A reader that answers: for a program with which a protocol is spoken over stdin and stdout."""
+
+    def talk(self, send: Callable[[bytes | None], None]) -> None:
+        """Begin. `send` may be called from now on, in `feed` too: bytes go to stdin, None closes it."""
+        ...
+
+    def hang_up(self) -> None:
+        """The call is to end: the program may be told so before it is stopped."""
         ...
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from gitrelay.peers import voice
@@ -20,6 +19,7 @@ from gitrelay.peers.answers import Said, written_lead
 from gitrelay.peers.base import Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import EventReader, count_of, text_of
 from gitrelay.peers.responses import Address
+from gitrelay.peers.turns import turns_in_prompt
 
 # auto_edit alone has no shell; yolo would also leave the working tree with its file tools' blessing
 _MODE: Final = {"read": "default", "write": "auto_edit", "full": "yolo"}
@@ -56,8 +56,6 @@ _ENDINGS: Final = {
     53: ("peer-failed", "the maximum number of turns was reached"),
 }
 _DENIED: Final = re.compile(r"polic|denied|not allowed|rejected|cancell?ed by user", re.IGNORECASE)
-_SESSION = re.compile(r"^Reply: (\.relay/[a-z0-9-]+)/([a-z0-9-]+)\.res\.md\nContext: ", re.MULTILINE)
-_TURNS_MAX: Final = 512 * 1024  # characters of earlier turns in a prompt; what is older is left out, and said to be
 
 
 class Gemini:
@@ -87,42 +85,10 @@ class Gemini:
         lead = written_lead(replace(call, unseen=()))  # nothing is to be read: it could not
         # started again by itself for a larger heap, it would ignore a SIGTERM and take 0.6 s more
         env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
-        return Command(tuple(argv), f"{lead}\n{_turns(call)}{call.prompt}".encode(), env)
+        return Command(tuple(argv), f"{lead}\n{turns_in_prompt(call)}{call.prompt}".encode(), env)
 
     def reader(self, call: Invocation) -> _Events:
         return _Events(call)
-
-
-def _turns(call: Invocation) -> str:
-    """The earlier turns that the peer's conversation does not hold, each under its file's name."""
-    found = _SESSION.findall(call.prompt)
-    if not found:
-        return ""
-    folder, turn = found[-1]
-    # a one-shot's first turn has the one-shot's name, the later ones are numbers
-    files = sorted((call.cwd / folder).glob("*.re[qs].md"), key=lambda p: (_id(p).isdigit(), len(p.name), p.name))
-    known = (f"{turn}.req.md", f"{turn}.res.md")
-    wanted = [
-        path
-        for path in files
-        if path.name not in known and (not call.resume or any(path.match(pattern) for pattern in call.unseen))
-    ]
-    parts: list[str] = []
-    left = _TURNS_MAX
-    for path in reversed(wanted):
-        text = "" if path.is_symlink() else path.read_text("utf-8", "replace")
-        left -= len(text)
-        if left < 0:
-            parts.append("(Earlier turns are left out.)\n")
-            break
-        parts.append(f"<turn file={path.name}>\n{text}</turn>\n")
-    if not parts:
-        return ""
-    return "The turns of the session that are new to you; do not look for files:\n" + "".join(reversed(parts)) + "\n"
-
-
-def _id(path: Path) -> str:
-    return path.name.partition(".")[0]
 
 
 class _Events(EventReader):

@@ -21,7 +21,7 @@ from gitrelay.peers.events import EventReader, count_of, text_of
 from gitrelay.peers.responses import Address
 
 # the last rule that matches holds; what is named is not left to a rule of the same agent in a project's file
-_PERMISSION: Final[dict[str, dict[str, str]]] = {
+PERMISSION: Final[dict[str, dict[str, str]]] = {
     "read": {
         **dict.fromkeys(("*", "bash", "edit", "external_directory", "skill", "task", "webfetch", "websearch"), "deny"),
         **dict.fromkeys(("glob", "grep", "list", "read"), "allow"),
@@ -56,7 +56,7 @@ class OpenCode:
     name = "opencode"
     capabilities = Capabilities(
         program="opencode",
-        access=tuple(_PERMISSION),
+        access=tuple(PERMISSION),
         events=True,
         minimum=(1, 1, 1),  # the first in which `permission` rules over every tool; 1.18 is what is tested
         resumes=True,
@@ -77,7 +77,7 @@ class OpenCode:
             argv += ["--variant", call.effort]
         if call.resume:
             argv += ["-s", call.resume]
-        agent = {"mode": "primary", "permission": _PERMISSION[call.access]}
+        agent = {"mode": "primary", "permission": PERMISSION[call.access]}
         libraries = call.folder / "libraries"  # 5.6 MB, unpacked on every start and left behind
         libraries.mkdir(exist_ok=True)
         env = {"OPENCODE_CONFIG_CONTENT": json.dumps({"agent": {_AGENT: agent}}), "BUN_TMPDIR": str(libraries)}

@@ -7,7 +7,8 @@ from typing import Any
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.peers import claude, codex, gemini, opencode
+from gitrelay.peers import acp_messages, claude, codex, gemini, opencode
+from gitrelay.peers.acp import Agent
 from gitrelay.peers.base import Peer
 from gitrelay.peers.claude import Claude
 from gitrelay.peers.codex import Codex
@@ -31,18 +32,25 @@ _DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
 
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
     """How the events of the peer of that name read, None if it prints plain lines."""
+    if _has_acp(repo, name):
+        return acp_messages.describe
     return None if _has_command(repo, name) else _DESCRIBE.get(name)
 
 
 def configured(repo: Repository) -> list[str]:
     """The names of peers that git config gives a command line."""
     found = {key[len("relay.") :].rpartition(".")[0] for key in repo.config if _is_command(key)}
-    return sorted(name for name in found if names.is_slug(name) and (name not in BUILT_IN or _has_command(repo, name)))
+    return sorted(name for name in found if names.is_slug(name) and (name not in BUILT_IN or _has_own(repo, name)))
 
 
 def find(repo: Repository, name: str) -> Peer:
-    """The peer of that name; `relay.<name>.command` beats a built-in one. Raises UsageError for an unknown one."""
+    """The peer of that name; `relay.<name>.command` and `.acp` beat a built-in one.
+
+    Raises UsageError for an unknown one, and for one that is configured in two ways.
+    """
     names.check_slug(name, "--to")
+    if _has_acp(repo, name):
+        return _agent(repo, name)
     if name in BUILT_IN and not _has_command(repo, name):
         return BUILT_IN[name]
     lines = {
@@ -55,9 +63,22 @@ def find(repo: Repository, name: str) -> Peer:
     known = ", ".join(sorted({*BUILT_IN, *configured(repo)}))
     raise UsageError(
         f"unknown peer {quote(name)}",
-        hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ..."',
+        hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ...", '
+        f'any ACP agent: git config relay.{name}.acp "PROGRAM ..."',
         code=Code.UNKNOWN_PEER,
     )
+
+
+def _agent(repo: Repository, name: str) -> Agent:
+    line, where = repo.config[f"relay.{name}.acp"][-1]
+    if _has_command(repo, name):
+        raise UsageError(
+            f"relay.{name}.acp ({where}) and relay.{name}.command are both set",
+            hint=f"git config --unset relay.{name}.command",
+            code=Code.BAD_CONFIG,
+        )
+    modes = repo.config.get(f"relay.{name}.readmode")
+    return Agent(name, line, where, modes[-1][0] if modes else None)
 
 
 def _verdict(repo: Repository, name: str) -> str | None:
@@ -78,6 +99,14 @@ def _has_command(repo: Repository, name: str) -> bool:
     return f"relay.{name}.command" in repo.config
 
 
+def _has_acp(repo: Repository, name: str) -> bool:
+    return f"relay.{name}.acp" in repo.config
+
+
+def _has_own(repo: Repository, name: str) -> bool:
+    return _has_command(repo, name) or _has_acp(repo, name)
+
+
 def _is_command(key: str) -> bool:
     name, _, last = key.removeprefix("relay.").rpartition(".")
-    return key.startswith("relay.") and bool(name) and last in _LINES
+    return key.startswith("relay.") and bool(name) and last in (*_LINES, "acp")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import subprocess
 import threading
 import time
@@ -24,6 +25,7 @@ from gitrelay.process.values import Ending, Limits
 from gitrelay.value import dataclass
 
 CHUNK: Final = 64 * 1024
+POLITE: Final = 2.0  # seconds to end in for a peer that was told to, before it is stopped
 LINGER: Final = 5.0  # seconds to end in for a peer that has finished
 _DRAIN: Final = 1.0  # seconds to read what is left in the pipes once the peer has ended
 _LINGERED: Final = "lingered"
@@ -42,6 +44,14 @@ class Listener(Protocol):
     def feed(self, data: bytes) -> bool: ...
 
 
+class Talk(Protocol):
+    """The other side of a protocol that is spoken over stdin and stdout; `send(None)` closes stdin."""
+
+    def talk(self, send: Callable[[bytes | None], None]) -> None: ...
+
+    def hang_up(self) -> None: ...
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -54,8 +64,12 @@ def run(
     err_log: Log | None,
     cancelled: Callable[[], str | None],
     started: Callable[[int, float], None],
+    talk: Talk | None = None,
 ) -> Ending:
-    """Run `argv` to its end or to a limit; `err_log` None joins stderr to stdout. Never raises for the child's sake."""
+    """Run `argv` to its end or to a limit; `err_log` None joins stderr to stdout. Never raises for the child's sake.
+
+    With `talk`, stdin stays open until it is closed by that, and `stdin` is not used.
+    """
     begin = time.monotonic()
     own.reap_orphans()
     try:
@@ -83,18 +97,28 @@ def run(
             if listener.feed(data):
                 heard.at = time.monotonic()
 
-        _thread(_feed, child.stdin, stdin)
+        if talk is None:
+            _thread(_feed, child.stdin, stdin)
+        else:
+            sent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+            talk.talk(sent.put)
+            _thread(_say, child.stdin, sent)
         readers = [_thread(_read, child.stdout, on_out)]
         if child.stderr is not None and err_log is not None:
             readers.append(_thread(_read, child.stderr, err_log.write))
         ended = threading.Event()
+        stopped: str | None = None
         with Bell() as bell:
             waiting = _thread(_wait, child, ended, bell)
             try:
                 stopped, detail = _watch(ended, bell, heard, begin, limits, listener, cancelled)
             finally:
                 if not ended.is_set():
-                    _stop(child)
+                    if talk is not None and stopped != _LINGERED:
+                        talk.hang_up()
+                        ended.wait(POLITE)
+                    if not ended.is_set():
+                        _stop(child)
                 waiting.join()  # it rings the bell
         lingered = stopped == _LINGERED
     except BaseException:  # Ctrl-C, if it is run in the foreground
@@ -187,6 +211,17 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(pipe.fileno(), view[:CHUNK]) :]
+    with contextlib.suppress(OSError):
+        pipe.close()
+
+
+def _say(pipe: IO[bytes], sent: queue.SimpleQueue[bytes | None]) -> None:
+    """What is sent, in its order, up to the None, in a thread of its own: a peer may read nothing for long."""
+    with contextlib.suppress(OSError, ValueError):
+        while (data := sent.get()) is not None:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(pipe.fileno(), view[:CHUNK]) :]
     with contextlib.suppress(OSError):
         pipe.close()
 

@@ -22,7 +22,8 @@ def command(words: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """List the peers and what was found of them.
 
     Built in are claude, codex, gemini, opencode and shell; any other program becomes a peer with
-    'git config relay.NAME.command "PROGRAM ..."'.
+    'git config relay.NAME.command "PROGRAM ..."', any agent that speaks the Agent Client Protocol with
+    'git config relay.NAME.acp "PROGRAM ..."'; those that are on PATH are named below the list.
 
     'peers test NAME' tries on this peer what any must be able to do, in a throw-away repository: it
     answers, continues, keeps to its access, writes, ends when cancelled. The calls are real, and paid
@@ -79,6 +80,7 @@ def _list(as_json: bool) -> int:
     from gitrelay.cli.table import columns
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.peers import probe, registry
+    from gitrelay.peers.acp import Agent
     from gitrelay.peers.command import Program
 
     ledger = open_ledger(Path.cwd())
@@ -90,7 +92,7 @@ def _list(as_json: bool) -> int:
         program = probe.find(peer.capabilities.program, env)
         version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
         source = "built in"
-        if isinstance(peer, Program):
+        if isinstance(peer, Program | Agent):
             source = peer.where
         rows.append(
             {
@@ -101,6 +103,7 @@ def _list(as_json: bool) -> int:
                 "supported": program.path is not None and (version is None or version.supported),
                 "access": list(peer.capabilities.access),
                 "source": source,
+                "acp": isinstance(peer, Agent),
                 "settings": settings.of_peer(repo, name),
             }
         )
@@ -119,7 +122,24 @@ def _list(as_json: bool) -> int:
         for r in rows
     ]
     click.echo(columns(["PEER", "FOUND AT", "VERSION", "SUPPORTED", "ACCESS", "FROM"], table))
+    for line in _unused_agents({row["path"] for row in rows if row["acp"]}):
+        click.echo(line)
     for row in rows:
         for setting in row["settings"]:
             click.echo(f"{row['peer']}: {setting['name']} = {output.safe(setting['value'])} ({setting['source']})")
     return 0
+
+
+def _unused_agents(used: set[str | None]) -> list[str]:
+    """A line for each known agent that is on PATH, speaks the Agent Client Protocol, and is not configured to."""
+    from gitrelay import environment
+    from gitrelay.peers import acp_agents, probe
+
+    env = environment.for_peer(os.environ, {})
+    lines = []
+    for known in acp_agents.KNOWN:
+        path = probe.find(known.words[0], env).path
+        if path is not None and str(path) not in used:
+            tried = f"tried with {known.tried}" if known.tried else "not tried, by its documents"
+            lines.append(f"{known.name} speaks ACP ({tried}): git config relay.NAME.acp '{known.command}'")
+    return lines
