@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from datetime import datetime, timedelta
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.text import quote
@@ -67,3 +69,23 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}s ago"
     return "just now"
+
+
+def since(text: str, what: str, now: float) -> float:
+    """The moment that `--since` means, in seconds since the epoch: a duration back from `now`, or a local date.
+
+    A date is `2026-11-20`, `2026-11-20 14:30`, `today` or `yesterday`. Raises UsageError that quotes `text`.
+    """
+    words = text.strip().lower()
+    today = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    if words in ("today", "yesterday"):
+        return (today - timedelta(days=words == "yesterday")).timestamp()
+    if re.fullmatch(r"\d{4}-\d\d-\d\d([t ]\d\d:\d\d(:\d\d)?)?", words):
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromisoformat(words).timestamp()
+    weeks = re.fullmatch(r"(\d{1,2}) ?w", words)
+    try:
+        return now - (int(weeks[1]) * 7 * 86400.0 if weeks else parse(words, what))
+    except UsageError as e:
+        hint = "write it as 2h, 7d, today, yesterday or 2026-11-20"
+        raise UsageError(f"{what} {quote(text)} is neither a duration nor a date", hint=hint, code=e.code) from None

@@ -109,6 +109,7 @@ class Code(StrEnum):
     BAD_FOLDER = "bad-folder", "a folder that gitrelay needs is something else"
     BAD_KEY = "bad-key", "an idempotency key cannot be recorded"
     BAD_MODEL = "bad-model", "not the name of a model"
+    BAD_PATTERN = "bad-pattern", "not a regular expression, or not one line"
     BAD_REASON = "bad-reason", "the reason cannot be recorded"
     BAD_REVIEWER = "bad-reviewer", "that peer cannot review"
     BAD_SLUG = "bad-slug", "a name is not a slug"

@@ -35,6 +35,7 @@ VERBS: Final[dict[str, str]] = {
     "ls": "List the sessions.",
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
+    "grep": "Search what was asked, answered and printed by checks.",
     "export": "Write sessions as a site to read in a browser, or as one file.",
     "web": "Serve the sessions as a site on this machine, live.",
     "stats": "Print figures of the calls: outcomes, durations, tokens, cost.",
@@ -169,6 +170,8 @@ def run(args: Sequence[str]) -> int:
         try:
             code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
             sys.stdout.flush()
+        except SystemExit as e:  # click's own answer to a reader of our output that has gone is 1
+            return 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else e.code if isinstance(e.code, int) else 1
         except BrokenPipeError:
             # the reader of our output has gone; python would complain once more when it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

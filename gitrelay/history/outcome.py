@@ -31,6 +31,11 @@ def outcome_of(status: str, verify: str | None, reason: str | None, *, checked: 
     return PASS if verify == "pass" or checked else UNVERIFIED
 
 
+def has_failed(outcome: str) -> bool:
+    """Whether it failed: the peer says so, a check says so, or there is no answer that counts."""
+    return outcome in (FAIL, CHECK_FAILED) or outcome.startswith(ERROR)
+
+
 def shown(outcome: str, checked: bool) -> str:
     """The outcome for a person: a pass that gitrelay saw itself is told from one that the peer claims."""
     return f"{outcome} (checked)" if outcome == PASS and checked else outcome

@@ -240,5 +240,5 @@ def test_ls_tells_how_a_session_stands_behind_its_checks(repo: Repo) -> None:
     }
     assert rows["passed"]["from"] == "uma" and rows["passed"]["to"] == "shell"
     for name, row in rows.items():
-        alone = repo.relay("log", name, "--json").json["data"]
+        alone = repo.relay("log", name, "--reverse", "--json").json["data"]
         assert row["status"] == (alone[-1]["status"] if alone else "unknown")

@@ -79,7 +79,11 @@ def test_a_loop_is_cancelled_and_waited_for_as_a_whole(place: Repo) -> None:
     finally:
         running.kill()
     assert running.returncode == 130 and "the loop of w ended: no-answer" in said
-    assert [row["reason"] for row in place.relay("log", "w", "--json").json["data"]] == [None, "cancelled", "cancelled"]
+    assert [row["reason"] for row in place.relay("log", "w", "--reverse", "--json").json["data"]] == [
+        None,
+        "cancelled",
+        "cancelled",
+    ]
     gate.write_text("0")
     assert place.relay("loop", "--session", "x", "-d", *words, env=env).code == 0
     assert place.relay("wait", "x", "--timeout", "10ms").code == 8

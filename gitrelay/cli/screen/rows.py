@@ -11,6 +11,7 @@ from gitrelay.duration import ago, render
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import shown
 from gitrelay.history.sessions import SessionSummary
+from gitrelay.history.tasks import task_shown
 
 SESSIONS: Final = (
     Column("SESSION", least=12, tail="/"),
@@ -56,7 +57,7 @@ def of_exchange(e: Exchange, now: float) -> list[Cell]:
         (f"{e.from_} -> {e.to}", ""),
         standing(e),
         (took(e), "faint"),
-        (e.request.subject.partition(": ")[2], ""),
+        (task_shown(e), ""),
     ]
 
 

@@ -20,7 +20,7 @@ from gitrelay.errors import Code
 @click.option(
     "--peer", metavar="P", shell_complete=candidates.peers, help="Only sessions whose last exchange was with this peer."
 )
-@click.option("--since", metavar="D", help="Only sessions that spoke within this time, as 2h or 7d.")
+@click.option("--since", metavar="D", help="Only sessions that spoke since then: 2h, 7d, yesterday or 2026-11-20.")
 @json_option
 def command(only_open: bool, pending: bool, questions: bool, peer: str | None, since: str | None, as_json: bool) -> int:
     """List the sessions.
@@ -28,9 +28,9 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
     For each: how many turns, who spoke last, its state, how long ago. The latest comes first. With
     --questions: what a peer asked back and nobody has answered; 'git relay answer' answers it.
     """
-    within = None if since is None else duration.parse(since, "--since")
+    begin = None if since is None else duration.since(since, "--since", time.time())
     if questions:
-        return _questions(peer, within, as_json)
+        return _questions(peer, begin, as_json)
 
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
@@ -48,7 +48,7 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
         if (not only_open or not s.archived)
         and (not pending or s.status == "pending")
         and (peer is None or peer in (s.to, s.from_))
-        and (within is None or now - s.last <= within)
+        and (begin is None or s.last >= begin)
     ]
     code = INTEGRITY if any(s.status == sessions.DAMAGED for s in found) else OK
     errors = [
@@ -102,8 +102,8 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
     return code
 
 
-def _questions(peer: str | None, within: float | None, as_json: bool) -> int:
-    """Print the questions that wait, those of `peer` and of the last `within` seconds if that is asked for."""
+def _questions(peer: str | None, begin: float | None, as_json: bool) -> int:
+    """Print the questions that wait, those of `peer` and since `begin` if that is asked for."""
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
     from gitrelay.history.questions import waiting
@@ -114,7 +114,7 @@ def _questions(peer: str | None, within: float | None, as_json: bool) -> int:
         e
         for e in waiting(open_ledger(Path.cwd()))
         if (peer is None or peer in (e.to, e.from_))
-        and (within is None or (e.response is not None and now - e.response.time <= within))
+        and (begin is None or (e.response is not None and e.response.time >= begin))
     ]
     if as_json:
         click.echo(output.envelope("ls", 0, [output.exchange_json(e) for e in found]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("stats")
-@click.option("--since", metavar="D", help="Only calls that were asked within this time, as 2h or 7d.")
+@click.option("--since", metavar="D", help="Only calls asked since then: 2h, 7d, yesterday or 2026-11-20.")
 @click.option("--by", type=click.Choice(["peer", "model", "session", "day"]), help="A line for each of these.")
 @click.option("--budget", is_flag=True, help="The budgets that hold now: the cap, what was used, what is left.")
 @json_option
@@ -39,7 +39,7 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
     git relay stats auth-refactor --json
     git relay stats --budget
     """
-    within = None if since is None else duration.parse(since, "--since")
+    begin = None if since is None else duration.since(since, "--since", time.time())
     if budget:
         if by or since or sessions:
             raise click.UsageError("--budget takes no other option: it shows the caps that hold now")
@@ -51,7 +51,6 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
     from gitrelay.ledger.ledger import open_ledger
 
     found = batch.read(open_ledger(Path.cwd()), sessions)
-    begin = None if within is None else time.time() - within
     exchanges = [e for e in found.exchanges if begin is None or e.request.time >= begin]
     total = figures.figures(exchanges)
     groups = figures.grouped(exchanges, by) if by else []

@@ -1,0 +1,200 @@
+"""Searching what was said: every message and every check, in all sessions at once, by one `git grep`.
+
+The tip of a session holds all of its messages, so one tree of the tips holds everything; it is written to a temporary
+folder, and the repository stays as it is. There is no index to keep.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from gitrelay.errors import Code, UsageError
+from gitrelay.git.faults import GitError
+from gitrelay.history import batch, commits, exchanges
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.protocol import names
+from gitrelay.protocol.message import FILE
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
+from gitrelay.text import quote
+from gitrelay.value import dataclass
+
+KINDS: Final = ("req", "res", "check")
+PATTERN_MAX: Final = 1000  # characters
+_FEW: Final = 16  # sessions whose commits are read at first; then twice as many
+_HEAD_LINES: Final = 9  # a message's front matter is within them
+_HEAD: Final = re.compile(rb"(---|(relay|id|re|from|to|status|verify|reason): .*)")
+_Raw = tuple[bytes, bytes, bytes]  # path, number and text of a line, as git prints them
+_FOOTER_BEGINS: Final = (b"-", b" ", b"R", b"C", b"F")
+# what `message.Request.footer` adds to every request: it would match half of all words
+_FOOTER: Final = re.compile(
+    rb"---|Reply: \.relay/\S+|Context: read all \.md files in \.relay/\S+ in order first|Format:|  ---"
+    rb"|  relay: \d+|  re: \S+|  from: \S+|  to: \S+|  status: done \| error|  verify: pass \| fail \| skip"
+    rb"|  \{your response\}"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for. `kinds` of KINDS, empty for all; `since` in seconds since the epoch; `to` is a peer."""
+
+    pattern: str
+    fixed: bool = False
+    ignore_case: bool = False
+    session: str | None = None
+    to: str | None = None
+    since: float | None = None
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a message. `file` is its name, as `01.res.md`, `number` counts from 1; `hit`, or only beside one."""
+
+    file: str
+    kind: str
+    number: int
+    text: str
+    hit: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    exchange: Exchange
+    lines: tuple[Line, ...]
+
+
+def search(ledger: Ledger, wanted: Wanted, most: int | None) -> tuple[list[Found], bool]:
+    """(the exchanges that say it, the one that was asked last first, at most `most`; whether there are more).
+
+    A session that cannot be read is passed over. Raises UsageError for a bad pattern or an unknown session.
+    """
+    if not 0 < len(wanted.pattern) <= PATTERN_MAX or {"\n", "\0"} & set(wanted.pattern):
+        raise UsageError(
+            f"pattern {quote(wanted.pattern)} is not one line of text",
+            hint="git relay grep -F 'words'",
+            code=Code.BAD_PATTERN,
+        )
+    tips = _tips(ledger, wanted.session)
+    hits, _ = commits.by_halves(list(tips), lambda part: _grep(ledger, {name: tips[name] for name in part}, wanted))
+    order = sorted(hits, key=lambda name: (-tips[name][1], name))
+    found: list[Found] = []
+    at, size = 0, _FEW
+    while at < len(order):
+        part = order[at : at + size]
+        for name, line in batch.read(ledger, part).sessions.items():
+            found += [Found(e, tuple(map(_line, hits[name][e.address.id]))) for e in line if e.address.id in hits[name]]
+        at, size = at + size, size * 2
+        found = [one for one in found if _fits(one.exchange, wanted)]
+        if at < len(order) and (wanted.since or 0) > tips[order[at]][1]:
+            break
+        newer = [one for one in found if at >= len(order) or one.exchange.request.time >= tips[order[at]][1]]
+        if most is not None and len(newer) > most:
+            break
+    found.sort(key=lambda one: (-one.exchange.request.time, one.exchange.address.session, -_turn(one)))
+    return (found, False) if most is None else (found[:most], len(found) > most)
+
+
+def _turn(one: Found) -> int:
+    id_ = one.exchange.address.id
+    return int(id_) if names.is_turn(id_) else 0
+
+
+def _fits(e: Exchange, wanted: Wanted) -> bool:
+    return (wanted.to is None or e.to == wanted.to) and (wanted.since is None or e.request.time >= wanted.since)
+
+
+def _tips(ledger: Ledger, session: str | None) -> dict[str, tuple[str, int]]:
+    """session -> (its tree, the time of its last commit); a branch comes before an archived one of the same name."""
+    tips: dict[str, tuple[str, int]] = {}
+    for ref, tree, time in ledger.repo.each_ref("%(refname)%00%(tree)%00%(committerdate:unix)", BRANCHES, ARCHIVE):
+        name = name_of(ref)
+        if tree and names.is_session(name) and session in (None, name):
+            tips.setdefault(name, (tree, int(time or 0)))
+    if session is not None and not tips:
+        names.check_session(session)
+        raise exchanges.unknown_session(ledger, session)
+    return tips
+
+
+def _grep(ledger: Ledger, tips: Mapping[str, tuple[str, int]], wanted: Wanted) -> dict[str, dict[str, list[_Raw]]]:
+    """session -> id -> the lines that match. Two git processes."""
+    words = ["--fixed-strings" if wanted.fixed else "--extended-regexp", *(["-i"] if wanted.ignore_case else [])]
+    with tempfile.TemporaryDirectory(prefix="git-relay-") as folder:
+        env = _objects_elsewhere(ledger, Path(folder))
+        listing = "".join(f"040000 tree {tree}\t{name}\n" for name, (tree, _) in tips.items())
+        tree = ledger.repo.run("mktree", "--missing", stdin=listing.encode(), env=env).decode().strip()
+        plain = ["--text", "--no-color", "--no-column", "--line-number", "--null"]
+        try:
+            out = ledger.repo.run("grep", *plain, *words, "-e", wanted.pattern, tree, env=env, ok=(0, 1))
+        except GitError as e:
+            if "command line, " in e.stderr:  # how git begins its complaint about a pattern
+                why = f"bad pattern {e.stderr.strip().rpartition('command line, ')[2]}"
+                raise UsageError(why, hint="-F takes it as plain words", code=Code.BAD_PATTERN) from None
+            raise
+    return _hits(out, len(tree) + 1, frozenset(wanted.kinds or KINDS))
+
+
+def _objects_elsewhere(ledger: Ledger, folder: Path) -> dict[str, str]:
+    """The environment in which git writes its objects to `folder` and reads those of the repository."""
+    (folder / "info").mkdir()
+    (folder / "info" / "alternates").write_bytes(bytes(ledger.repo.common_dir / "objects") + b"\n")
+    return {"GIT_OBJECT_DIRECTORY": str(folder)}
+
+
+def _hits(out: bytes, skip: int, kinds: frozenset[str]) -> dict[str, dict[str, list[_Raw]]]:
+    """session -> id -> its hits, of what `git grep --null` prints: TREE:SESSION/FILE, NUL, number, NUL, text.
+
+    A word may be in every message: nothing is decoded here, and each path is looked at once.
+    """
+    paths: dict[bytes, list[_Raw] | None] = {}
+    found: dict[str, dict[str, list[_Raw]]] = {}
+    for row in out.split(b"\n"):
+        path, _, rest = row.partition(b"\0")
+        number, nul, text = rest.partition(b"\0")
+        if not nul or (len(number) == 1 and _HEAD.fullmatch(text)):
+            continue
+        if text[:1] in _FOOTER_BEGINS and path.endswith(b".req.md") and _FOOTER.fullmatch(text):
+            continue
+        if path not in paths:
+            session, _, name = path[skip:].decode("utf-8", "replace").partition("/")
+            file = FILE.fullmatch(name)
+            fits = file is not None and file[2].partition("-")[0] in kinds
+            paths[path] = found.setdefault(session, {}).setdefault(file[1], []) if file is not None and fits else None
+        at = paths[path]
+        if at is not None:
+            at.append((path, number, text))
+    return found
+
+
+def _line(raw: _Raw) -> Line:
+    path, number, text = raw
+    name = path.rpartition(b"/")[2].decode()
+    file = FILE.fullmatch(name)
+    assert file is not None
+    return Line(name, file[2].partition("-")[0], int(number), text.decode("utf-8", "replace"))
+
+
+def with_context(ledger: Ledger, found: Sequence[Found], around: int) -> list[Found]:
+    """The same with `around` lines before and behind each hit, without the blocks that gitrelay adds."""
+    files = list(dict.fromkeys((one.exchange.rev, line.file) for one in found for line in one.lines))
+    objects = ledger.repo.objects([f"{rev}:{name}" for rev, name in files])
+    texts = {key: o.data.split(b"\n") if o else [] for key, o in zip(files, objects, strict=True)}
+    return [Found(one.exchange, tuple(_widened(one, texts, around))) for one in found]
+
+
+def _widened(one: Found, texts: Mapping[tuple[str, str], Sequence[bytes]], around: int) -> Iterator[Line]:
+    for name in dict.fromkeys(line.file for line in one.lines):
+        hits = {line.number: line for line in one.lines if line.file == name}
+        kind = next(iter(hits.values())).kind
+        text = texts[(one.exchange.rev, name)]
+        near = {n for hit in hits for n in range(hit - around, hit + around + 1) if 1 <= n <= len(text)}
+        for n in sorted(near | set(hits)):
+            if n in hits:
+                yield hits[n]
+            elif not (n <= _HEAD_LINES and _HEAD.fullmatch(text[n - 1])) and not _FOOTER.fullmatch(text[n - 1]):
+                yield Line(name, kind, n, text[n - 1].decode("utf-8", "replace"), hit=False)
