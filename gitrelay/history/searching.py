@@ -25,6 +25,7 @@ from gitrelay.value import dataclass
 
 KINDS: Final = ("req", "res", "check")
 PATTERN_MAX: Final = 1000  # characters
+_BAD_PATTERN: Final = re.compile(r"(?:-e option|command line), (.*)")  # git's complaint about one
 _FEW: Final = 16  # sessions whose commits are read at first; then twice as many
 _HEAD_LINES: Final = 9  # a message's front matter is within them
 _HEAD: Final = re.compile(rb"(---|(relay|id|re|from|to|status|verify|reason): .*)")
@@ -132,8 +133,8 @@ def _grep(ledger: Ledger, tips: Mapping[str, tuple[str, int]], wanted: Wanted) -
         try:
             out = ledger.repo.run("grep", *plain, *words, "-e", wanted.pattern, tree, env=env, ok=(0, 1))
         except GitError as e:
-            if "command line, " in e.stderr:  # how git begins its complaint about a pattern
-                why = f"bad pattern {e.stderr.strip().rpartition('command line, ')[2]}"
+            if (said := _BAD_PATTERN.search(e.stderr)) is not None:
+                why = f"bad pattern {said[1]}"
                 raise UsageError(why, hint="-F takes it as plain words", code=Code.BAD_PATTERN) from None
             raise
     return _hits(out, len(tree) + 1, frozenset(wanted.kinds or KINDS))
