@@ -71,6 +71,9 @@ def serve(ledger: Ledger, call: Call, told: int) -> int:
         except BaseException:
             _print_traceback(ledger)
             return 1
+    from gitrelay.calls import upkeep
+
+    upkeep.begin(ledger)
     return 0
 
 

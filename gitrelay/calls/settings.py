@@ -22,6 +22,7 @@ from gitrelay.value import dataclass
 
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
 DEFAULT_CHECK: Final = 900.0
+DEFAULT_CLOSE: Final = 86400.0
 DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
 # kept narrow: these words end up in another program's argv
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]+-]{0,127}")
@@ -129,6 +130,17 @@ def check_limit(repo: Repository) -> float | None:
     if not values:
         return DEFAULT_CHECK
     return duration.parse_limit(values[-1][0], f"relay.checkTimeout in {values[-1][1]}")
+
+
+def close_after(repo: Repository) -> float | None:
+    """Seconds of quiet after which a session's worktree is removed, `relay.closeAfter`; None for never.
+
+    Raises UsageError for a value that is no duration.
+    """
+    values = repo.config.get("relay.closeafter")
+    if not values:
+        return DEFAULT_CLOSE
+    return duration.parse_limit(values[-1][0], f"relay.closeAfter in {values[-1][1]}")
 
 
 def peer_environment(repo: Repository, peer: str) -> dict[str, str]:

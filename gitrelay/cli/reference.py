@@ -38,6 +38,10 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.workspaces": "The folder that workspaces are made in, absolute and your own. Default: .relay/.work.",
     "relay.worktreeInclude": "Whether the patterns in .worktreeinclude (as HEAD has it) count too. Default: true.",
     "relay.setup": "A shell command that is run in every new workspace before the peer, as 'npm ci'.",
+    "relay.closeAfter": "How long a session is quiet before its worktree is removed, as by 'close --idle', or none. "
+    "Default: 1d.",
+    "relay.pack": "Whether loose objects and refs are packed in the background after a call, as gc.auto and "
+    "gc.packRefs say. Default: true.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",

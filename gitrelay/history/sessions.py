@@ -156,6 +156,14 @@ def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
 
 def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
     """Sessions with a worktree here whose last commit is older than `seconds` and that wait for nothing."""
+    return [name for name in finished_sessions(ledger, seconds) if folder_of(ledger.repo, name).exists()]
+
+
+def finished_sessions(ledger: Ledger, seconds: float, *, done: bool = False) -> list[str]:
+    """Sessions, not archived, whose last commit is older than `seconds` and that wait for nothing.
+
+    With `done`, only those whose last answer has that status.
+    """
     now = time.time()
     return [
         s.name
@@ -163,5 +171,5 @@ def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
         if not s.archived
         and s.status not in ("pending", DAMAGED)
         and now - s.last >= seconds
-        and folder_of(ledger.repo, s.name).exists()
+        and (s.status == "done" or not done)
     ]

@@ -14,8 +14,8 @@ from gitrelay.text import quote
 from gitrelay.workspace import place, workspace
 
 
-def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
-    """Remove the worktrees of `sessions`; returns the names of those that had one.
+def close(ledger: Ledger, sessions: Sequence[str], *, workspaces: bool = True) -> list[str]:
+    """Remove the worktrees of `sessions`, and their `workspaces`; returns the names of those that had one.
 
     Raises UsageError for an unknown session and Busy for one with a turn in flight, or whose supervisor lives, before
     any is closed.
@@ -42,7 +42,7 @@ def close(ledger: Ledger, sessions: Sequence[str]) -> list[str]:
             tip = held.tip()
             if tip is None or tip.pending is not None:
                 continue
-            had = _remove_workspace(ledger, name)
+            had = workspaces and _remove_workspace(ledger, name)
             if held.worktree.is_sound():
                 held.worktree.restore(tip.entries)
                 held.worktree.remove()

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__, environment
-from gitrelay.calls import settings
+from gitrelay.calls import settings, upkeep
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
-from gitrelay.git import run
+from gitrelay.git import packing, run
 from gitrelay.git.repository import Repository
 from gitrelay.git.version import MINIMUM
 from gitrelay.ledger import fetching
@@ -39,6 +39,7 @@ _PACKAGES: Final = {
     "gemini": "@google/gemini-cli",
     "opencode": "opencode-ai",
 }
+_WORKTREES: Final = 100  # open; 400 made `git gc` take four times as long
 _SHELL_LIMIT: Final = 20.0  # seconds for a login shell and the user's profile
 
 
@@ -59,7 +60,15 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         return rows
     with tempfile.TemporaryDirectory(prefix="git-relay-") as scratch:
         repo, state, row = _repository(folder, Path(scratch))
-        rows += [row, *_locks(state), *_workspaces(state), _identity(repo), _signing(repo), *_fetches(repo)]
+        rows += [
+            row,
+            *_locks(state),
+            *_workspaces(state),
+            *_piles(repo),
+            _identity(repo),
+            _signing(repo),
+            *_fetches(repo),
+        ]
         environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
         agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
@@ -144,6 +153,20 @@ def _workspaces(state: State) -> Iterator[Finding]:
         size = sum(place.size(note) for note in found) / 1e6
         text = f"{len(found)} with {size:.0f} MB: {names}"
         yield Finding("workspaces", "ok", text, "git relay close SESSION, or git relay close --idle 7d")
+
+
+def _piles(repo: Repository) -> Iterator[Finding]:
+    """A row for each thing that grew without being tidied; none if gitrelay keeps it small."""
+    limit = packing.threshold(repo) or packing.GC_AUTO
+    loose, refs = packing.loose_objects(repo, limit), packing.loose_refs(repo)
+    if loose > limit:
+        yield Finding("loose objects", "warn", f"{loose}: git is slow and takes space", "git gc")
+    if refs > 2 * upkeep.LOOSE_REFS:
+        yield Finding("loose refs", "warn", f"{refs} refs of sessions: git branch is slow", "git pack-refs --all")
+    folder = repo.common_dir / "worktrees"
+    trees = len(list(folder.iterdir())) if folder.is_dir() else 0
+    if trees > _WORKTREES:
+        yield Finding("worktrees", "warn", f"{trees}: git gc is slow", "git relay close --idle 1h")
 
 
 def _fetches(repo: Repository) -> Iterator[Finding]:
