@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gitrelay import environment
-from gitrelay.cli import output
+from gitrelay.cli import answers, output
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.question import Question
@@ -29,7 +29,7 @@ def until_answered(ledger: Ledger, found: Exchange, code: int) -> int:
         if text is None:
             return code
         found = _next_turn(ledger, found, text)
-        code = output.print_exchanges("req", [found], as_json=False, single=True)
+        code = answers.print_exchanges("req", [found], as_json=False, single=True, ledger=ledger)
 
 
 def _next_turn(ledger: Ledger, found: Exchange, text: str) -> Exchange:

@@ -10,7 +10,7 @@ from gitrelay.calls import attempts
 from gitrelay.calls import group as groups
 from gitrelay.calls.group import Group, Wish
 from gitrelay.calls.order import Order
-from gitrelay.cli import output
+from gitrelay.cli import answers, output
 from gitrelay.errors import Interrupted
 from gitrelay.ledger.ledger import Ledger, open_ledger
 
@@ -42,8 +42,8 @@ def finish(
     elif apply:
         _apply(ledger, group)
     if as_json:
-        return output.print_exchanges(verb, [found], as_json=True, single=verb == "req", replayed=None)
-    return output.print_exchanges(verb, [found], as_json=False, single=True)
+        return answers.print_exchanges(verb, [found], as_json=True, single=verb == "req", replayed=None)
+    return answers.print_exchanges(verb, [found], as_json=False, single=True, ledger=ledger)
 
 
 def _apply(ledger: Ledger, group: Group) -> None:

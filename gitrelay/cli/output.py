@@ -15,7 +15,6 @@ import click
 from gitrelay.errors import OK, Code, Reason, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import usage
-from gitrelay.protocol.names import Address
 
 ENVELOPE_VERSION = 1
 
@@ -107,7 +106,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "peer": response.peer if response else None,
         "model": response.model if response else None,
         "peer_session": response.peer_session if response else None,
-        "denied": _number((response.denied if response else None) or ""),
+        "denied": number((response.denied if response else None) or ""),
         "usage": _usage((response.usage if response else None) or ""),
         "applies": [{"result": a.word, "onto": a.onto, "commit": a.commit.oid} for a in e.applies],
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
@@ -146,50 +145,7 @@ def damaged_errors(damaged: Mapping[str, RelayError]) -> list[dict[str, str]]:
     return [{"code": e.code, "message": f"{name}: {e.message}", "hint": e.hint} for name, e in damaged.items()]
 
 
-def print_exchanges(
-    command: str,
-    found: Sequence[Exchange],
-    *,
-    as_json: bool,
-    single: bool,
-    replayed: Mapping[Address, bool] | None = None,
-) -> int:
-    """Answers on stdout, one line a failure on stderr; returns the worst exit code.
-
-    `replayed` says of each exchange whether it was recorded before, under the key that was given.
-    """
-    code = worst([e.exit_code for e in found])
-    errors = [error for e in found for error in exchange_errors(e)]
-    if as_json:
-        rows = [exchange_json(e) for e in found]
-        if replayed is not None:
-            rows = [row | {"replayed": replayed.get(e.address, False)} for row, e in zip(rows, found, strict=True)]
-        click.echo(envelope(command, code, rows[0] if single else rows, errors))
-        return code
-    for e in found:
-        if len(found) > 1:
-            say(f"{e.address}: {e.to}")
-        if e.response is not None:
-            write(e.response_data)
-        denied = _number(e.response.denied or "") if e.response else 0
-        if denied:
-            say(f"1 tool call of {e.to} was refused" if denied == 1 else f"{denied} tool calls of {e.to} were refused")
-        for check in e.checks:
-            if check.word == "pass":
-                say(f"check pass: {check.command}")
-    for error in errors:
-        if error["code"] != "verify-failed":
-            click.echo(one_line(error["message"], error["hint"]), err=True)
-    return code
-
-
-def worst(codes: Sequence[int]) -> int:
-    """The exit code of several: the one that a caller must not miss."""
-    order = (7, 4, 5, 3, 6, 8, 1, 0)
-    return min(codes, key=lambda c: order.index(c) if c in order else -1, default=OK)
-
-
-def _number(text: str) -> int:
+def number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 

@@ -43,6 +43,7 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.pack": "Whether loose objects and refs are packed in the background after a call, as gc.auto and "
     "gc.packRefs say. Default: true.",
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
+    "relay.to": "The peer that 'req' asks if none is named.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
     "relay.signTimeout": "How long the program that signs may take. Default: 25s, on a terminal 2m.",

@@ -53,3 +53,10 @@ def cancelled_by_ctrl_c(ledger: Ledger, addresses: Sequence[Address]) -> Iterato
             raise Interrupted("interrupted", hint=f"git relay status; git relay cancel {addresses[0]}") from None
         states = ", ".join(f"{e.address} is recorded as {e.reason or e.status}" for e in found)
         raise Interrupted(f"interrupted: {states}", hint=f"git relay show {addresses[0]}") from None
+
+
+def goes_on(what: str) -> Interrupted:
+    """For Ctrl-C in who only waits: nothing was stopped."""
+    return Interrupted(
+        f"interrupted: {what} still goes on", hint=f"git relay wait {what}, or git relay cancel {what.split()[0]}"
+    )

@@ -60,10 +60,13 @@ def find(repo: Repository, name: str) -> Peer:
     }
     if lines:
         return Program(name, Settings(lines, repo.flag(f"relay.{name}.plain") is True, _verdict(repo, name)))
-    known = ", ".join(sorted({*BUILT_IN, *configured(repo)}))
+    import difflib
+
+    there = sorted({*BUILT_IN, *configured(repo)})
+    near = difflib.get_close_matches(name, there, n=1)
     raise UsageError(
-        f"unknown peer {quote(name)}",
-        hint=f'known here: {known}; any program: git config relay.{name}.command "PROGRAM ...", '
+        f"unknown peer {quote(name)}" + (f"; did you mean {near[0]}?" if near else ""),
+        hint=f'known here: {", ".join(there)}; any program: git config relay.{name}.command "PROGRAM ...", '
         f'any ACP agent: git config relay.{name}.acp "PROGRAM ..."',
         code=Code.UNKNOWN_PEER,
     )

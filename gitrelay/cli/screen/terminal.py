@@ -47,14 +47,14 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def opened(repo: Repository | None = None) -> Iterator[Terminal]:
-    """The terminal, through the person's pager; a pager that is quit early ends the block without an error."""
+def opened(repo: Repository | None = None, *, paged: bool = True) -> Iterator[Terminal]:
+    """The terminal, if `paged` through the person's pager; one that is quit early ends the block without an error."""
     width = max(_NARROWEST, shutil.get_terminal_size().columns)
     colours = has_colours(os.environ, _own(repo, "color.ui"))
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.flush()
     with contextlib.ExitStack() as stack:
-        command = pager(os.environ, repo) if sys.stdout.isatty() else None
+        command = pager(os.environ, repo) if paged and sys.stdout.isatty() else None
         process = _started(command) if command else None
         if process is None or process.stdin is None:
             yield Terminal(width, colours, sys.stdout.buffer, encoding)

@@ -36,7 +36,7 @@ def command(words: tuple[str, ...], option: int | None, wait: str | None, detach
     limit = None if wait is None else duration.parse(wait, "--wait")
 
     from gitrelay.calls import answering, inflight
-    from gitrelay.cli import addressing, asking, output
+    from gitrelay.cli import addressing, answers, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.ledger.ledger import open_ledger
 
@@ -58,5 +58,5 @@ def command(words: tuple[str, ...], option: int | None, wait: str | None, detach
         sys.stderr.flush()
         (found,) = until_answered(ledger, [asked.address], limit)
     replayed = {asked.address: asked.replayed}
-    code = output.print_exchanges("answer", [found], as_json=as_json, single=True, replayed=replayed)
+    code = answers.print_exchanges("answer", [found], as_json=as_json, single=True, replayed=replayed, ledger=ledger)
     return code if as_json else asking.until_answered(ledger, found, code)

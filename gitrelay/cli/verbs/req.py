@@ -27,12 +27,11 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
 )
 @click.option(
     "--to",
-    required=True,
     multiple=True,
     metavar="PEER",
     shell_complete=candidates.peers,
     help="The peer to ask: claude, codex, gemini, opencode, shell, or one from git config. Given twice, both are "
-    "asked side by side.",
+    "asked side by side. Default: the first word, if it is one; else relay.to.",
 )
 @click.option(
     "--from",
@@ -119,7 +118,7 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
 @json_option
-@click.argument("task", nargs=-1)
+@click.argument("words", nargs=-1, metavar="[PEER] [TASK]")
 def command(
     to: tuple[str, ...],
     from_: str | None,
@@ -150,7 +149,7 @@ def command(
     detach: bool,
     no_invoke: bool,
     as_json: bool,
-    task: tuple[str, ...],
+    words: tuple[str, ...],
 ) -> int:
     """Ask a peer: record the request, run the peer, print its answer.
 
@@ -170,6 +169,7 @@ def command(
     peer, session, access or check it is refused.
 
     \b
+      git relay req codex "Fix the issues and add tests."
       git relay req --to shell --session smoke "pytest -q"
       git relay req --to codex --session auth-refactor "Fix the issues and add tests."
       git relay req --to claude --access read --name review "Review src/auth.py."
@@ -181,13 +181,17 @@ def command(
     if no_invoke and wait is not None:
         raise click.UsageError("--no-invoke and --wait exclude each other: nobody is started")
     limit = None if wait is None else duration.parse(wait, "--wait")
+
+    from gitrelay.cli import addressee
+
+    to, task = addressee.split(to, words)
     text = read_text(task, "TASK")
 
     from gitrelay.calls import ask
     from gitrelay.calls.group import Wish
     from gitrelay.calls.order import Order
     from gitrelay.calls.settings import Given
-    from gitrelay.cli import asking, output
+    from gitrelay.cli import answers, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
 
     if apply and (detach or no_invoke or isolate is False):
@@ -242,5 +246,5 @@ def command(
 
         applying.at_once(ledger, found, set(addresses) - {one.address for one in asked if one.replayed})
     replayed = {one.address: one.replayed for one in asked}
-    code = output.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed)
+    code = answers.print_exchanges("req", found, as_json=as_json, single=len(to) == 1, replayed=replayed, ledger=ledger)
     return asking.until_answered(ledger, found[0], code) if len(to) == 1 and not as_json else code

@@ -66,7 +66,7 @@ def command(
 
     from gitrelay.calls import inflight
     from gitrelay.calls.settings import Given
-    from gitrelay.cli import gatewords, looping, output
+    from gitrelay.cli import answers, gatewords, looping, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.errors import VERIFY_FAILED, UsageError
     from gitrelay.gate import content, notes, record, review, scope, settings, verdict
@@ -113,9 +113,9 @@ def command(
         content.remove_patch(ledger.repo, wanted.session)
     if fixer is not None and found.exit_code == VERIFY_FAILED:
         if not as_json:
-            output.print_exchanges("review", [found], as_json=False, single=True)
+            answers.print_exchanges("review", [found], as_json=False, single=True)
         from gitrelay.loops.rules import Terms
 
         terms = Terms(fixer, checks, reviewer, rounds or 2, budget, True, None, timeout)
         return looping.fix(ledger, wanted, address, terms, from_, limit, as_json)
-    return output.print_exchanges("review", [found], as_json=as_json, single=True)
+    return answers.print_exchanges("review", [found], as_json=as_json, single=True)

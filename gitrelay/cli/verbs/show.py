@@ -58,13 +58,15 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     if output.is_drawn() and not raw:
         import time
 
-        from gitrelay.cli.screen import conversation, terminal
+        from gitrelay.cli.screen import conversation, ending, terminal
 
         with terminal.opened(ledger.repo) as seen:
             now = time.time()
             for i, e in enumerate(found):
                 seen.print([""] if i else [])
                 seen.print(conversation.lines(e, seen.width, colours=seen.colours, only=only, now=now))
+                if len(found) == 1 and only != "req":
+                    seen.print(["", *ending.lines(ledger, e, seen.width, colours=seen.colours)])
                 if e.response is None and only is None:
                     seen.print(["", f"{e.address} is not answered yet"])
         return 0

@@ -26,8 +26,8 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
-    from gitrelay.cli import addressing, output
-    from gitrelay.cli.waiting import until_answered
+    from gitrelay.cli import addressing, answers
+    from gitrelay.cli.waiting import goes_on, until_answered
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
@@ -43,7 +43,13 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
         from gitrelay.cli import looping
 
         if looping.named(ledger, addresses[0]) is not None:
-            return looping.follow(ledger, addresses[0], limit, as_json, verb="wait")
+            try:
+                return looping.follow(ledger, addresses[0], limit, as_json, verb="wait")
+            except KeyboardInterrupt:
+                raise goes_on(addresses[0]) from None
     wanted = [addressing.meant(ledger, word) for word in addresses or (None,)]
-    found = until_answered(ledger, wanted, limit, own=False)
-    return output.print_exchanges("wait", found, as_json=as_json, single=False)
+    try:
+        found = until_answered(ledger, wanted, limit, own=False)
+    except KeyboardInterrupt:
+        raise goes_on(" ".join(map(str, wanted))) from None
+    return answers.print_exchanges("wait", found, as_json=as_json, single=False, ledger=ledger)
