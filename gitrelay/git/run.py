@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -97,7 +100,7 @@ def _run(
         process = started.proc
         assert process is not None
         try:
-            out, err = process.communicate(timeout=limit)
+            out, err = _heard(process, limit)
         except subprocess.TimeoutExpired:
             from gitrelay.process import kill
 
@@ -111,6 +114,40 @@ def _run(
     if process.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
     return process.returncode, out, err.decode("utf-8", "replace").removesuffix("\n")
+
+
+def _heard(process: subprocess.Popen[bytes], limit: float) -> tuple[bytes, bytes]:
+    """As `communicate`, which with a limit sleeps 1 ms and more until it looks whether a program has ended.
+
+    Raises TimeoutExpired.
+    """
+    assert process.stdout is not None and process.stderr is not None
+    by_fd: dict[int, list[bytes]] = {process.stdout.fileno(): [], process.stderr.fileno(): []}
+    out, err = by_fd.values()
+    end = time.monotonic() + limit
+    with contextlib.ExitStack() as stack:
+        waiting = select.poll()
+        left = set(by_fd)
+        if hasattr(os, "pidfd_open"):  # readable as soon as the program has ended
+            with contextlib.suppress(OSError):
+                ended = os.pidfd_open(process.pid)
+                stack.callback(os.close, ended)
+                left.add(ended)
+        for fd in left:
+            waiting.register(fd, select.POLLIN)
+        while left:
+            found = waiting.poll(max(0.0, end - time.monotonic()) * 1000)
+            if not found:
+                raise subprocess.TimeoutExpired(process.args, limit)
+            for fd, _ in found:
+                data = os.read(fd, 1 << 16) if fd in by_fd else b""
+                if data:
+                    by_fd[fd].append(data)
+                else:
+                    left.discard(fd)
+                    waiting.unregister(fd)
+    process.wait(timeout=max(0.0, end - time.monotonic()))
+    return b"".join(out), b"".join(err)
 
 
 def program() -> str:
