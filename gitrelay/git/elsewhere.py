@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from gitrelay.errors import RelayError
+from gitrelay.git import listing
 from gitrelay.git.repository import Repository
 
 
@@ -29,6 +30,10 @@ class Elsewhere(Repository):
     @property
     def index(self) -> Path:
         return self._index
+
+    @property
+    def listed_config(self) -> list[listing.Setting]:
+        return self.origin.listed_config
 
     @property
     def home(self) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, IntegrityError, UsageError
-from gitrelay.git import limits, version
+from gitrelay.git import limits, listing, version
 from gitrelay.git.faults import GitError, Hangs, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree, tree_entries
 from gitrelay.git.opening import no_repository, refuse_other
@@ -132,19 +132,21 @@ class Repository:
     # -- configuration ----------------------------------------------------------------------------
 
     @cached_property
+    def listed_config(self) -> list[listing.Setting]:
+        """Every setting that git knows of, in its order."""
+        return listing.settings(self.run("config", "--null", "--show-origin", "--list"), origins=True)
+
+    @cached_property
     def config(self) -> dict[str, list[tuple[str, str]]]:
         """Every setting: lower-cased section and key (the subsection as written) -> [(value, the file it is in)]."""
-        settings: dict[str, list[tuple[str, str]]] = {}
-        fields = iter(self.run("config", "--null", "--show-origin", "--list").split(b"\0"))
-        for origin in fields:
-            item = next(fields, None)
-            if item is None:
-                break
-            name, newline, value = item.decode("utf-8", "replace").partition("\n")
-            where = origin.decode("utf-8", "replace").removeprefix("file:")
-            # `[a] b` without '=' means true
-            settings.setdefault(name, []).append((value if newline else "true", where))
-        return settings
+        return listing.by_name(self.listed_config)
+
+    def config_of(self, path: Path) -> list[listing.Setting]:
+        """What the file `path` says, without what it includes."""
+        found = listing.of_file(self.listed_config, path, self.home)
+        if found:
+            return found  # else git names it in another way, or nothing is in it
+        return listing.settings(self.run("config", "--file", str(path), "--null", "--list"), origins=False)
 
     def setting(self, name: str) -> str | None:
         values = self.config.get(name)

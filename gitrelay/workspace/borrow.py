@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from gitrelay.git.listing import Setting
 from gitrelay.git.repository import Repository
 from gitrelay.workspace.looking import Facts, Ref
 
@@ -41,11 +42,9 @@ def make(repo: Repository, place: Path, facts: Facts, *, under_way: bool = True)
     (git / "objects/info/alternates").write_bytes(lines)
     _write_refs(repo, git, facts)
     top = repo.top or repo.git_dir
-    _write_config(facts.config, repo.common_dir / "config", git / "config", top)
+    _write_config(repo, repo.common_dir / "config", git / "config", top)
     if repo.flag("extensions.worktreeconfig") and (repo.git_dir / "config.worktree").exists():
-        source = repo.git_dir / "config.worktree"
-        items = repo.run("config", "--file", str(source), "--null", "--list").decode("utf-8", "surrogateescape")
-        _write_config(items, source, git / "config.worktree", top)
+        _write_config(repo, repo.git_dir / "config.worktree", git / "config.worktree", top)
     for folder, names in ((repo.common_dir, _COMMON), (repo.git_dir, _OWN if under_way else _OWN[:1])):
         for name in names:
             _copy_plain(folder / name, git / name)
@@ -141,10 +140,10 @@ def _write_reflog(repo: Repository, git: Path) -> None:
 # -- configuration --------------------------------------------------------------------------------
 
 
-def _write_config(items: str, source: Path, target: Path, top: Path) -> None:
+def _write_config(repo: Repository, source: Path, target: Path, top: Path) -> None:
     """The settings of one file, less what would point the workspace at the caller; relative paths made absolute."""
     lines = ["[core]\n\tbare = false\n"] if source.name == "config" else []
-    for name, value in _entries(items.split("\0")[:-1]):
+    for name, value in _entries(repo.config_of(source)):
         if name in _DROPPED:
             continue
         section, _, rest = name.partition(".")
@@ -158,10 +157,10 @@ def _write_config(items: str, source: Path, target: Path, top: Path) -> None:
     target.write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def _entries(items: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-    for item in items:
-        name, newline, value = item.partition("\n")
-        yield name, value if newline else None  # `[a] b` without '=' means true
+def _entries(found: Iterable[Setting]) -> Iterator[tuple[str, str | None]]:
+    for one in found:
+        value = None if one.value is None else one.value.decode("utf-8", "surrogateescape")
+        yield one.name.decode("utf-8", "surrogateescape"), value
 
 
 def _words(text: str) -> str:

@@ -35,13 +35,9 @@ class Ref:
 
 @dataclass(frozen=True)
 class Facts:
-    """The refs, the settings of the repository's own file (as `git config --list -z` says them), the listed paths.
-
-    `head` is what HEAD says: `ref: NAME`, or a commit.
-    """
+    """The refs, the listed paths, and `head`: what HEAD says, `ref: NAME` or a commit."""
 
     refs: tuple[Ref, ...]
-    config: str
     paths: tuple[bytes, ...]
     head: str
 
@@ -55,14 +51,13 @@ class Facts:
 def look(repo: Repository) -> Facts:
     """Raises RelayError, GitError."""
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    refs, config, listed, head = together(
+    refs, listed, head = together(
         lambda: _refs(repo),
-        lambda: repo.run("config", "--file", str(repo.common_dir / "config"), "--null", "--list"),
         lambda: repo.run(*words, users=True),
         lambda: repo.head(repo.git_dir, repo.home),
     )
     paths = dict.fromkeys(listed.split(b"\0")[:-1])
-    return Facts(tuple(refs), config.decode("utf-8", "surrogateescape"), tuple(paths), head)
+    return Facts(tuple(refs), tuple(paths), head)
 
 
 def _refs(repo: Repository) -> list[Ref]:

@@ -63,12 +63,12 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
         place.write_note(state.root, note)
         filling = _Filling(state.root, session, named)
         facts, tree = together(lambda: look(repo), lambda: committed.tree_of(repo, at) if at else keep.index_tree(repo))
-        if at:
-            facts = committed.facts_at(facts, at)
-            filling.fill_at(repo, facts, repo.top, note.path, at)
-        else:
-            filling.fill(repo, facts, repo.top, note.path, b"")
-        keep.keep(repo, session, place.line_of(note), facts, tree)
+        facts = committed.facts_at(facts, at) if at else facts
+        top, path, line = repo.top, note.path, place.line_of(note)
+        together(
+            lambda: filling.fill_at(repo, facts, top, path, at) if at else filling.fill(repo, facts, top, path, b""),
+            lambda: keep.keep(repo, session, line, facts, tree),
+        )
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
         note = replace(note, stage=Stage.READY, modules=modules)
         place.write_note(state.root, note)
