@@ -213,13 +213,13 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     trailers[Trailer.BUDGET] = holds.to_trailer()
     held.notes += [*fetching.told_once(ledger), *isolation.told_once(ledger, wanted.excess)]
     refused = outer is not None and not outer.access.covers(wanted.needs)
-    here, made = ledger, False
+    here, made, files = ledger, False, None
     if wanted.isolated and not refused:
-        here, made, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files, wanted.at)
+        here, made, files, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files, wanted.at)
         held.notes += told
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED
-    files = snapshot.take(here.repo, held.name)
+    files = files or snapshot.take(here.repo, held.name)
     if outer is not None and refused:
         return _refuse(held, tip, request, trailers, files, outer, wanted)
     if waiting is None:

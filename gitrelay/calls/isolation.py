@@ -26,9 +26,10 @@ from gitrelay.ledger.worktree import FOLDER, SessionWorktree
 from gitrelay.protocol import names
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
+from gitrelay.state.files import write_whole
 from gitrelay.text import quote
+from gitrelay.workspace import index, place, where, workspace
 from gitrelay.workspace import keep as keeping
-from gitrelay.workspace import place, where, workspace
 from gitrelay.workspace.place import Note, Stage
 
 ISOLATED: Final = "isolated"
@@ -37,6 +38,8 @@ FRESH: Final = "fresh"  # a new workspace
 SHARED: Final = "shared"
 _WHICH: Final = {"never": (), "read": (Access.READ,), "write": (Access.WRITE, Access.FULL), "always": tuple(Access)}
 _DEFAULT: Final = "read"
+_REREAD: Final = 2000  # files that git may have to read again at each look: about 50 ms
+_TICK: Final = 0.02  # seconds that the times of files may be behind the clock
 
 
 def wanted(repo: Repository, access: Access, given: bool | None, *, several: bool = False) -> tuple[bool, str]:
@@ -77,8 +80,8 @@ def told_once(ledger: Ledger, excess: str) -> list[str]:
 
 def prepared(
     ledger: Ledger, session: str, keep: str | None = None, named: Sequence[str] = (), at: str = ""
-) -> tuple[Ledger, bool, list[str]]:
-    """(the ledger as a call in the session's workspace sees it, whether that is new, what to tell).
+) -> tuple[Ledger, bool, Snapshot | None, list[str]]:
+    """(the ledger as a call in the session's workspace sees it, whether that is new, its files, what to tell).
 
     The files `named` in the request are in a new one even if git ignores them. The caller holds the session's lock.
     With `at` it is always a new one, of that commit.
@@ -94,18 +97,16 @@ def prepared(
     if not at and there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
         now = snapshot.take(there, session)
         if now is not None and now.tree != note.base:
-            return Ledger(there), False, _brought(ledger, there, note, keep)
+            told = _brought(ledger, there, note, keep)
+            return Ledger(there), False, snapshot.take(there, session), told
     made = workspace.make(repo, state, session, named, at)
     seen = workspace.seen_by(repo, state.root, made.note)
     set_up.run(ledger, made.note)
     first = snapshot.take(seen, session)
     if first is not None:
         place.write_note(state.root, replace(made.note, base=first.tree))
-    return (
-        Ledger(seen),
-        True,
-        [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]],
-    )
+    told = [f"not in its workspace: {path} ({why})" for path, why in list(made.left_out.items())[:5]]
+    return Ledger(seen), True, first, told
 
 
 def _brought(ledger: Ledger, there: Repository, note: Note, keep: str | None) -> list[str]:
@@ -189,19 +190,29 @@ def lay_out(ledger: Ledger, call: Call) -> None:
 
 
 def settle(ledger: Ledger, call: Call) -> None:
-    """Wait for the end of the second in which the workspace was made, if it may be written.
+    """Make sure that no change of the peer's can hide in the second in which the workspace was made.
 
     git compares times in whole seconds: a file that is changed in that second and keeps its size and mtime would look
-    unchanged afterwards.
+    unchanged afterwards. So git is to read the files of that second again; if they are too many, and may be written,
+    the second is waited for.
     """
-    if not call.workspace or call.access == Access.READ:
-        return
-    made = place.index_path(ledger.state.root, call.session).parent
-    with contextlib.suppress(OSError):
-        last = max((one.stat().st_mtime for one in made.iterdir()), default=0.0)
-        left = int(last) + 1 - time.time()
-        if 0 < left <= 1:
-            time.sleep(left)
+    note = place.read_note(ledger.state.root, call.session) if call.workspace else None
+    for number in range(len(note.modules) + 1 if note is not None else 0):
+        path = place.index_path(ledger.state.root, call.session, number)
+        with contextlib.suppress(OSError):
+            made = path.stat()
+            end = int(made.st_mtime) + 1 + _TICK
+            if time.time() >= end:
+                continue
+            try:
+                data = index.unsettled(path.read_bytes(), ledger.repo.object_format, int(made.st_mtime), _REREAD)
+            except index.Unknown:
+                data = None
+            if data is not None:
+                write_whole(path, data)
+                os.utime(path, ns=(made.st_atime_ns, made.st_mtime_ns))
+            elif call.access != Access.READ:
+                time.sleep(max(0.0, end - time.time()))
 
 
 def word(call: Call) -> str:

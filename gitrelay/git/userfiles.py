@@ -19,6 +19,8 @@ from gitrelay.value import dataclass
 
 _UNREAD = re.compile(r"^warning: could not open directory '(.*?)/?': (.*)$", re.MULTILINE)
 
+_STRICTLY = ("-c", "core.trustctime=true", "-c", "core.checkStat=default")
+
 
 @dataclass(frozen=True)
 class Change:
@@ -67,10 +69,13 @@ def changed(repo: Repository, index: Path | None = None) -> Status:
     # git would look into a submodule with the configuration that lies there
     submodules = "--ignore-submodules=dirty" if isinstance(repo, Elsewhere) else "--ignore-submodules=none"
     words = ("status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all", submodules)
+    # in a workspace git compares all that it can, whatever the user has told it for a tree of their own
+    strictly = _STRICTLY if isinstance(repo, Elsewhere) else ()
     env = {**repo.env, **({"GIT_INDEX_FILE": str(index)} if index is not None else {})}
-    status, out, err = execute(repo.place, words, env=env, users=True, limit=repo.users_limit)
+    status, out, err = execute(repo.place, [*strictly, *words], env=env, users=True, limit=repo.users_limit)
     if status:  # a filter that fails ends git; without filters the files that have one count as changed
-        status, out, err = execute(repo.place, [*repo.no_filters, *words], env=env, users=True, limit=repo.users_limit)
+        without = [*strictly, *repo.no_filters, *words]
+        status, out, err = execute(repo.place, without, env=env, users=True, limit=repo.users_limit)
     if status:
         raise classified(words, status, err)
     unread = {m[1].encode("utf-8", "surrogateescape"): m[2] for m in _UNREAD.finditer(err)}

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 _STAT: Final = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, gid, size
@@ -35,7 +35,52 @@ def restated(
 
     `stats` are path -> (the caller's file, the copy). Without `written` every copy has the bytes that its entry names.
     """
-    width = 20 if object_format == "sha1" else 32
+    width = _width(object_format)
+
+    def put(out: bytearray, at: int, name: bytes) -> None:
+        found = stats.get(name)
+        if found is None:
+            return
+        fields = _STAT.unpack_from(out, at)
+        there, copy = found
+        if written is None or (_same(fields, there) and fields[2] < int(written)):
+            _STAT.pack_into(out, at, *_fields(copy, fields[_MODE]))
+        else:
+            _forget(out, at)
+
+    return _rewritten(data, object_format, width, put)
+
+
+def unsettled(data: bytes, object_format: str, second: int, most: int) -> bytes | None:
+    """The index `data` in which git has to read every file again that was made in `second` or later.
+
+    None if they are more than `most`. Raises Unknown.
+    """
+    width = _width(object_format)
+    count = 0
+
+    def put(out: bytearray, at: int, name: bytes) -> None:
+        nonlocal count
+        if int.from_bytes(out[at : at + 4], "big") >= second & _WIDE:
+            count += 1
+            _forget(out, at)
+
+    out = _rewritten(data, object_format, width, put)
+    return out if count <= most else None
+
+
+def _width(object_format: str) -> int:
+    return 20 if object_format == "sha1" else 32
+
+
+def _forget(out: bytearray, at: int) -> None:
+    """Let the entry say nothing of how its file was; git reads it then."""
+    fields = _STAT.unpack_from(out, at)
+    _STAT.pack_into(out, at, 0, 0, 0, 0, 0, 0, fields[_MODE], 0, 0, fields[9])
+
+
+def _rewritten(data: bytes, object_format: str, width: int, put: Callable[[bytearray, int, bytes], None]) -> bytes:
+    """The index `data` after `put(index, where an entry begins, its path)` for each entry. Raises Unknown."""
     if len(data) < _HEAD.size + width:
         raise Unknown("too short")
     signature, version, count = _HEAD.unpack_from(data)
@@ -45,7 +90,11 @@ def restated(
     at = _HEAD.size
     try:
         for _ in range(count):
-            at = _entry(out, at, width, stats, written)
+            (flags,) = struct.unpack_from(">H", out, at + _STAT.size + width)
+            name_at = at + _STAT.size + width + (4 if flags & _EXTENDED else 2)
+            end = out.index(b"\0", name_at)
+            put(out, at, bytes(out[name_at:end]))
+            at += ((end - at) // 8 + 1) * 8
     except (struct.error, ValueError) as e:
         raise Unknown(str(e)) from None
     body = out[:at] + _extensions(bytes(out[at:]))
@@ -57,7 +106,7 @@ def extent(data: bytes, object_format: str) -> tuple[int, int]:
 
     Both are 0 for what is no index; the bytes are those of the entries that can be read.
     """
-    width, size, at = 20 if object_format == "sha1" else 32, 0, _HEAD.size
+    width, size, at = _width(object_format), 0, _HEAD.size
     if len(data) < _HEAD.size or data[:4] != b"DIRC":
         return 0, 0
     _, version, count = _HEAD.unpack_from(data)
@@ -74,30 +123,6 @@ def extent(data: bytes, object_format: str) -> tuple[int, int]:
             else:
                 at += ((data.index(b"\0", name_at) - at) // 8 + 1) * 8
     return count, size
-
-
-def _entry(
-    out: bytearray,
-    at: int,
-    width: int,
-    stats: Mapping[bytes, tuple[os.stat_result, os.stat_result]],
-    written: float | None,
-) -> int:
-    """Write the data of one entry in place; returns where the next one begins."""
-    flags_at = at + _STAT.size + width
-    (flags,) = struct.unpack_from(">H", out, flags_at)
-    name_at = flags_at + (4 if flags & _EXTENDED else 2)
-    end = out.index(b"\0", name_at)
-    name = bytes(out[name_at:end])
-    found = stats.get(name)
-    if found is not None:
-        fields = _STAT.unpack_from(out, at)
-        there, copy = found
-        if written is None or (_same(fields, there) and fields[2] < int(written)):
-            _STAT.pack_into(out, at, *_fields(copy, fields[_MODE]))
-        else:
-            _STAT.pack_into(out, at, 0, 0, 0, 0, 0, 0, fields[_MODE], 0, 0, fields[9])
-    return at + ((end - at) // 8 + 1) * 8
 
 
 def _same(fields: tuple[int, ...], there: os.stat_result) -> bool:

@@ -14,7 +14,7 @@ from gitrelay.errors import CannotRecord
 from gitrelay.git.repository import Repository
 from gitrelay.ledger import snapshot
 from gitrelay.state.folder import State
-from gitrelay.workspace import workspace
+from gitrelay.workspace import index, place, workspace
 from support.repo import Repo
 
 ALONE = ("req", "--from", "uma", "--to", "shell", "--isolate", "--session", "s")
@@ -30,14 +30,35 @@ def paths(repo: Repo, address: str) -> set[str]:
     return {one["path"] for one in repo.relay("diff", address, "--json").json["data"]["files"]}
 
 
-def test_a_file_that_keeps_its_size_and_time_is_seen(repo: Repo) -> None:
-    """Also by a peer that is faster than the second in which its workspace was made."""
+@pytest.mark.parametrize("setting", ["", "core.trustctime false", "core.checkStat minimal"])
+def test_a_file_that_keeps_its_size_and_time_is_seen(repo: Repo, setting: str) -> None:
+    """Also by a peer that is faster than the second in which its workspace was made, whatever git is told to trust."""
     os.utime(repo.path / "app.py", (1_600_000_000, 1_600_000_000))
-    repo.git("status")
+    repo.sh(f"git config {setting}; git status" if setting else "git status")
     trick = "cp -p app.py old; printf 'print(2)\\n' > app.py; touch -r old app.py; rm old; stat -c %Y app.py"
     done = repo.relay(*ALONE, "--", trick)
     assert done.code == 0 and "1600000000" in done.out, done.err
     assert paths(repo, "s/01") == {"app.py"}
+
+
+def test_git_reads_again_what_was_made_in_the_last_second(repo: Repo) -> None:
+    """Then nothing has to be waited for; of many files it would be slower than to wait."""
+    repo.sh(
+        "for i in 1 2 3; do echo $i > f$i.txt; done; git add .; git commit -qm f; touch -d @1600000000 *; git status"
+    )
+    found = Repository.open(repo.path)
+    state = State(found.common_dir)
+    workspace.make(found, state, "s")
+    kept = place.index_path(state.root, "s")
+    second = int((repo.path / ".relay/.work/s/f1.txt").stat().st_ctime)
+    data = kept.read_bytes()
+    assert index.unsettled(data, "sha1", second + 2, 0) == data
+    assert index.unsettled(data, "sha1", second, 2) is None
+    again = index.unsettled(data, "sha1", second, 4)
+    assert again is not None
+    kept.write_bytes(again)
+    assert repo.sh(f"GIT_INDEX_FILE={kept} git ls-files --debug | grep -c 'mtime: 0:0'") == "4\n"
+    assert repo.sh(f"GIT_INDEX_FILE={kept} GIT_WORK_TREE=.relay/.work/s GIT_DIR=.git git status --porcelain") == ""
 
 
 def test_the_caller_goes_on_to_another_branch_meanwhile(repo: Repo) -> None:
