@@ -15,6 +15,7 @@ from typing import Any
 from gitrelay.audit.findings import RULES
 from gitrelay.errors import Code, Reason
 from gitrelay.gate import verdict
+from support import zygote
 from support.waiting import patient
 
 GIT_RELAY = (sys.executable, "-P", "-m", "gitrelay")
@@ -81,15 +82,19 @@ class Repo:
         cwd: Path | None = None,
         timeout: float = 90,
     ) -> Done:
-        """Run git-relay to its end as a process of its own."""
-        done = subprocess.run(
-            [*GIT_RELAY, *args],
-            cwd=cwd or self.path,
-            env={**self.env, **(env or {})},
-            input=b"" if stdin is None else stdin,
-            capture_output=True,
-            timeout=patient(timeout),
-        )
+        """Run git-relay to its end as a process of its own, which may be a fork (`support.zygote`)."""
+        environment = {**self.env, **(env or {})}
+        if zygote.can_run(environment):
+            done = zygote.run(args, environment, cwd or self.path, stdin or b"", patient(timeout))
+        else:
+            done = subprocess.run(
+                [*GIT_RELAY, *args],
+                cwd=cwd or self.path,
+                env=environment,
+                input=stdin or b"",
+                capture_output=True,
+                timeout=patient(timeout),
+            )
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
     def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
