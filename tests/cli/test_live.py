@@ -57,10 +57,12 @@ def test_tail_follows_to_the_end(repo: Repo) -> None:
     assert repo.relay("req", "--to", "shell", "--session", "s", "-d", task).code == 0
     tail = repo.start("tail", "s/01")
     assert eventually(lambda: "one" in repo.relay("tail", "s/01", "--no-follow").out)
+    assert tail.stdout is not None
+    first = tail.stdout.readline()  # it follows by now
     (repo.path.parent / "go").touch()
     out, err = tail.communicate(timeout=patient(60))
     assert tail.returncode == 0, err
-    assert [line.split("] ")[1] for line in out.decode().splitlines()] == ["one", "two"]
+    assert [line.split("] ")[1] for line in (first + out).decode().splitlines()] == ["one", "two"]
     assert b"s/01: done, verify pass" in err
     later = repo.relay("tail", "s/01")
     assert later.out == "[ended] one\n[ended] two\n"

@@ -86,8 +86,10 @@ def go(repo: Repo) -> None:
 
 
 def test_one_line_an_event(repo: Repo) -> None:
-    assert repo.relay("req", "--to", "shell", "--session", "old", "true").code == 0
+    assert repo.relay("req", "--to", "shell", "--session", "old", "-d", "exec sleep 600").code == 0
     with watching(repo) as all_, watching(repo, "old") as one:
+        assert all_.sees("old/01", "running") and one.sees("old/01", "running")
+        assert repo.relay("cancel", "old/01").code == 0
         start(repo, "s", "--check", "exit 1")
         assert all_.sees("s", "opened")
         assert all_.sees("s/01", "request", "claude -> shell: echo begun")
@@ -146,7 +148,9 @@ def test_what_runs_as_json_and_wrong_words(repo: Repo, tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        assert repo.relay("req", "--to", "shell", "--session", "t", "true").code == 0
+        assert repo.relay("req", "--to", "shell", "--session", "t", "-d", "exec sleep 600").code == 0
+        assert eventually(lambda: other.seen != [])
+        assert repo.relay("cancel", "t/01").code == 0
         assert other.sees("t/01", "response")
         assert repo.relay("req", "--to", "shell", "--session", "t", "true").code == 0
         assert (pipe.communicate(timeout=patient(40))[1], pipe.returncode) == (b"", 0)
