@@ -55,7 +55,7 @@ VERBS: Final[dict[str, str]] = {
     "peers": "List the peers and what was found of them.",
     "doctor": "Check what calls need, and name the command that fixes what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
-    "uninstall": "Remove what 'install' wrote: skills, codex's rule, folders made for them.",
+    "uninstall": "Remove what 'install' wrote: skills, codex's rule, the server's entries, folders made for them.",
     "mcp": "Serve the verbs as tools on stdin and stdout, to an agent that may not run a shell.",
     "completion": "Print or install completion for bash, zsh or fish.",
     "demo": "Run a whole session in a throw-away repository and show its log.",

@@ -27,7 +27,7 @@ from gitrelay.ledger import fetching
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation, Peer
-from gitrelay.setup import hooks, skills
+from gitrelay.setup import hooks, hosts, skills
 from gitrelay.state import lock
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
@@ -76,6 +76,7 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         if "codex" in agents:
             rows += [_login_shell(environ, sorted(found)), _rule(environ)]
         rows += _skills(environ, repo.top, agents)
+        rows += _entries(environ)
         rows += _hooks(repo)
     return [*rows, _calls(rows, [name for name, works in found.items() if works and name != "shell"])]
 
@@ -316,6 +317,23 @@ def _rule(environ: Mapping[str, str]) -> Finding:
         what.get(state, f"{rule.path} is not as gitrelay wrote it"),
         "git relay install --agent codex --allow-codex" + ("" if state in what else " --force"),
     )
+
+
+def _entries(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """A row for each agent whose settings start the server, or have something else under its name."""
+    for agent in skills.AGENTS:
+        seen, where = hosts.look(agent, environ), hosts.place(agent, environ)
+        check, again = f"mcp for {agent}", f"git relay install --mcp --agent {agent}"
+        if seen.state == "absent":
+            continue
+        if seen.state == "unreadable":
+            yield Finding(check, "warn", f"{where} cannot be read: {seen.why}", f"look at {quote_path(where)}")
+        elif seen.state in ("edited", "foreign"):
+            yield Finding(check, "warn", f"the entry in {where} is not as gitrelay wrote it", f"{again} --force")
+        elif not os.access(seen.program, os.X_OK):
+            yield Finding(check, "warn", f"{where} starts {seen.program}, which is not there", again)
+        else:
+            yield Finding(check, "ok", str(where))
 
 
 def _skills(environ: Mapping[str, str], top: Path | None, agents: set[str]) -> Iterator[Finding]:

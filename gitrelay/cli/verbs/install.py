@@ -1,4 +1,4 @@
-"""`git relay install`: the skill for the agents, and codex's rule."""
+"""`git relay install`: the skill for the agents, codex's rule, the entry that starts the server."""
 
 from __future__ import annotations
 
@@ -22,9 +22,21 @@ _CLAUDE = "claude asks before it calls; to be asked no more, allow Skill(relay) 
 @agents_option
 @place_option
 @click.option("--allow-codex", is_flag=True, help="Also let codex run 'git relay' outside its sandbox.")
+@click.option("--mcp", is_flag=True, help="Instead: the entry that starts 'git relay mcp', in each --agent's settings.")
+@click.option(
+    "--max-access", "most", type=click.Choice(["read", "write", "full"]), help="With --mcp: what the server may give."
+)
 @click.option("--force", is_flag=True, help="Overwrite files that were edited or that are not gitrelay's.")
 @json_option
-def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bool, as_json: bool) -> int:
+def command(
+    agents: tuple[str, ...],
+    project: bool,
+    allow_codex: bool,
+    mcp: bool,
+    most: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
     """Put the skill where the agents look, so that they know how to call.
 
     Two files serve all: .claude/skills/relay for claude, .agents/skills/relay for codex, gemini and
@@ -32,7 +44,14 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
 
     With --allow-codex the rule is written to $CODEX_HOME/rules/gitrelay.rules; without, it is shown. It
     lets codex run the verbs that call and read unasked and outside its sandbox, the peer shell included.
+
+    With --mcp the agent gets the verbs as tools instead (docs/mcp.md): one entry in its own settings, with
+    codex's leave to call them unasked. 'uninstall' gives the file back as it was.
     """
+    if mcp and (project or allow_codex or not agents):
+        raise click.UsageError("--mcp goes with --agent, and not with --project or --allow-codex")
+    if most and not mcp:
+        raise click.UsageError("--max-access goes with --mcp")
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.protocol.words import Access
@@ -41,6 +60,8 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
     within.require(within.ledger_here(), Access.WRITE, "git relay install")
 
     wanted = wanted_agents(agents)
+    if mcp:
+        return _entries(wanted, most, force, as_json)
     if allow_codex and "codex" not in wanted:
         raise click.UsageError("--allow-codex is about codex: add --agent codex")
     targets = skills.skills(wanted, os.environ, top_of(project))
@@ -60,6 +81,22 @@ def command(agents: tuple[str, ...], project: bool, allow_codex: bool, force: bo
     if offered:
         output.say(f"{_ASK} This rule in {rule.path} lets it, every peer and access included:")
         output.say(f"    {skills.RULE}\n'git relay install --agent codex --allow-codex' writes it.")
+    return 0
+
+
+def _entries(agents: Sequence[str], most: str | None, force: bool, as_json: bool) -> int:
+    from gitrelay.cli import output
+    from gitrelay.setup import hosts
+
+    changes = hosts.install(agents, os.environ, most, force=force)
+    if as_json:
+        click.echo(output.envelope("install", 0, rows_of(changes)))
+        return 0
+    say_changes(changes)
+    if "codex" in agents:
+        output.say("codex may call the tools unasked; they run outside its sandbox, the peer shell included")
+    if "claude" in agents:
+        output.say("claude asks before it calls; to be asked no more, allow mcp__relay in /permissions")
     return 0
 
 

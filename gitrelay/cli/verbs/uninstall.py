@@ -16,14 +16,14 @@ from gitrelay.cli.verbs.install import rows_of, say_changes, top_of, wanted_agen
 @click.option("--force", is_flag=True, help="Remove files that were edited, too.")
 @json_option
 def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) -> int:
-    """Remove what 'install' wrote: skills, codex's rule, folders made for them.
+    """Remove what 'install' wrote: skills, codex's rule, the server's entries, folders made for them.
 
     A file that was edited since is kept unless --force is given. Your sessions are not touched.
     """
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.protocol.words import Access
-    from gitrelay.setup import skills
+    from gitrelay.setup import hosts, skills
 
     within.require(within.ledger_here(), Access.WRITE, "git relay uninstall")
 
@@ -32,6 +32,8 @@ def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) 
     if "codex" in wanted and not project:
         targets.append(skills.codex_rule(os.environ))
     changes = [change for change in skills.uninstall(targets, force=force) if change.action != "absent"]
+    if not project:
+        changes += hosts.uninstall(wanted, os.environ, force=force)
     if as_json:
         click.echo(output.envelope("uninstall", 0, rows_of(changes)))
     elif changes:
