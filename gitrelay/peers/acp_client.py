@@ -19,6 +19,7 @@ from gitrelay.peers.acp_agents import Known
 from gitrelay.peers.acp_messages import error_of, is_mode, numbers, offered, options_of, said_as_error, values
 from gitrelay.peers.acp_usage import Used
 from gitrelay.peers.acp_words import Words
+from gitrelay.peers.answers import form_of
 from gitrelay.peers.base import Answer, Invocation, Transcript
 from gitrelay.peers.events import EventReader, text_of
 from gitrelay.peers.responses import Address
@@ -33,7 +34,7 @@ _REQUESTS_MAX: Final = 2000  # requests of every other kind
 _BYTES_MAX: Final = 128 * 1024 * 1024  # of everything that the agent sends in a turn
 _NOT_ALLOWED: Final = (
     "That tool call was refused: you have {access} access. Go on without it, and end with the response that was asked "
-    "for above, in its form."
+    "for, in its form:\n\n{form}"
 )
 _STOPS: Final = {
     "max_tokens": ("bad-output", "the model's answer was cut off at its output limit"),
@@ -208,6 +209,8 @@ class Client(EventReader):
             return bool(text)
         if kind == "tool_call":
             self._words.use_tool()
+        elif kind == "tool_call_update":
+            self._words.pause()
         elif kind == "usage_update":
             self._used.cost(update.get("cost"))
             self.spent = self._used.usage
@@ -333,7 +336,7 @@ class Client(EventReader):
             self._lifts += 1
             if self._lifts <= _LIFT:
                 self._words.use_tool()
-                self._ask(_NOT_ALLOWED.format(access=self._call.access))
+                self._ask(_NOT_ALLOWED.format(access=self._call.access, form=form_of(self._call.prompt)))
                 return
         self._terminal = good or self._question is not None
         if not self._terminal:

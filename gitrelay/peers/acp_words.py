@@ -18,6 +18,7 @@ from gitrelay.value import dataclass
 _NOTICES_MAX: Final = 16 * 1024
 _TOO_MUCH: Final = 2 * MAX_BYTES
 _MESSAGES_MAX: Final = 10_000
+_PIECES: Final = 50
 
 
 @dataclass()
@@ -38,21 +39,29 @@ class Words:
         self._messages: list[_Message] = []  # since the last tool call
         self._before: list[list[_Message]] = []
         self._size = 0
+        self._paused = False
 
     @property
     def too_much(self) -> bool:
         return self._size > _TOO_MUCH or len(self._messages) > _MESSAGES_MAX
 
     def say(self, text: str, key: str | None) -> None:
-        """A chunk of the message `key`; without one, of whatever was said last without one."""
+        """A chunk of the message `key`; without one, of what was said last without one, unless there was a pause."""
         self._size += len(text)
+        paused, self._paused = self._paused and key is None, False
         last = self._messages[-1] if self._messages else None
-        if last is None or last.key != key:
+        if paused:
+            last = None
+        elif last is None or last.key != key:
             last = next((m for m in reversed(self._messages) if m.key == key), None) if key is not None else None
         if last is None:
             last = _Message(key)
             self._messages.append(last)
         last.parts.append(text)
+
+    def pause(self) -> None:
+        """Something else happened: what is said next in no message may be of another kind than what was said last."""
+        self._paused = True
 
     def use_tool(self) -> None:
         """What was said until now are not the final words."""
@@ -88,8 +97,10 @@ class Words:
         own = self._own
         found: list[Answer] = []
         faults: list[str] = []
-        for message in own:
-            answer, fault = answer_in(message.text.lstrip(), self._address, banners=True)
+        for text in self._candidates(own):
+            answer, fault = answer_in(text.lstrip(), self._address, banners=True)
+            if answer is not None and own[0].key is None:
+                return answer, ""
             if answer is not None:
                 found.append(answer)
             elif fault:
@@ -102,6 +113,13 @@ class Words:
             return found[-1], ""
         answer, fault = self._gathered().answer(in_words=False, banners=True)
         return answer, "" if answer is not None else next(iter(faults), fault)
+
+    @staticmethod
+    def _candidates(own: list[_Message]) -> list[str]:
+        """Each message; of pieces that belong to none all from the first on, from the second on, and so on."""
+        if own and own[0].key is not None:
+            return [message.text for message in own]
+        return ["".join(message.text for message in own[i:]) for i in range(min(len(own), _PIECES))]
 
     def _gathered(self) -> Said:
         """Everything, for the order that holds for all peers: also what was said before one more look at a file."""

@@ -53,13 +53,17 @@ ASKING_LINE: Final = f"reason: {question.NEEDS_INPUT}"
 _EARLIER_MAX: Final = 256 * 1024  # characters that are kept of what was said before the last tool call
 
 
+def form_of(prompt: str) -> str:
+    """The first lines that a request asks for in its response, from its Format block."""
+    return textwrap.dedent(prompt.rpartition("\nFormat:\n")[2]).strip()
+
+
 def written_lead(call: Invocation) -> str:
     """What a peer without a schema for its final message is told before the request: to end with a response file."""
-    form = textwrap.dedent(call.prompt.rpartition("\nFormat:\n")[2]).strip()
     return (
         "Answer the request below. Your final message is the answer; nothing has to be written to a file. It "
         "begins with these lines, with no words before them and no code fence around them, and where they say "
-        f"'a | b' you choose one:\n\n{form}\n\n"
+        f"'a | b' you choose one:\n\n{form_of(call.prompt)}\n\n"
         "verify is pass or fail only for what you ran yourself, else skip. If you cannot go on without an answer to "
         f"a question, say status: error, add the line '{ASKING_LINE}' after verify, and begin your response with the "
         f"question as one paragraph, then up to six options as a list.\n{call.continuing}"

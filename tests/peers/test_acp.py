@@ -71,6 +71,7 @@ def test_a_conversation_that_cannot_be_resumed_goes_on_from_files(repo: Repo, as
 ANSWERS = {
     "noise": "It is fine.",  # on stdout, before the protocol
     "notices": "It is fine.",  # as chunks of the answer
+    "glued": "It is fine.",  # with no messages at all
     "fs": "-32601 -32601",  # nothing was offered
     "stays": "It is fine.",  # it does not end
 }

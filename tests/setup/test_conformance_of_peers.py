@@ -15,8 +15,19 @@ from gitrelay.setup.conformance import CASES
 from support.markdown import section
 from support.model_server import Answer, ModelServer, Request, Shell, Step, Write
 from support.places import FAKE_PEER, ROOT
-from support.realcli import claude_env, codex_env, gemini_env, merged, opencode_env
+from support.realcli import (
+    claude_agent_acp_env,
+    claude_env,
+    codex_acp_env,
+    codex_env,
+    copilot_env,
+    gemini_env,
+    merged,
+    opencode_env,
+    qwen_env,
+)
 from support.repo import BIN, Done, Repo, sealed_environment
+from support.soak import SOAK
 from support.waiting import eventually, patient
 
 LIMIT = 170.0  # seconds for all cases; five calls, gemini and opencode take 2 to 6 for each
@@ -25,6 +36,14 @@ ENV: dict[str, Callable[[Path, str], dict[str, str]]] = {
     "codex": codex_env,
     "gemini": gemini_env,
     "opencode": opencode_env,
+}
+ACP: dict[str, tuple[str, Callable[[Path, str], dict[str, str]]]] = {
+    "gemini": ("gemini --acp --skip-trust", gemini_env),
+    "opencode": ("opencode acp", opencode_env),
+    "codex-acp": ("codex-acp", codex_acp_env),
+    "claude-agent-acp": ("claude-agent-acp", claude_agent_acp_env),
+    "qwen": ("qwen --acp", qwen_env),
+    "copilot": ("copilot --acp", copilot_env),
 }
 
 
@@ -186,4 +205,24 @@ def test_a_real_peer_passes(place: Repo, tmp_path: Path, peer: str) -> None:
         done = here.relay("peers", "test", peer, "--json", timeout=LIMIT)
     assert done.code == 0, done.json["data"]["cases"]
     assert outcomes(done) == {case.name: "pass" for case in CASES}
+    check_left(here)
+
+
+# the others take 30 seconds of a core each for their starts
+QUICK = tuple(ACP) if SOAK else ("codex-acp", "copilot")
+
+
+@pytest.mark.realcli
+@pytest.mark.parametrize("agent", QUICK)
+def test_a_real_agent_passes_over_its_protocol(place: Repo, tmp_path: Path, agent: str) -> None:
+    home = tmp_path / "home"
+    line, env = ACP[agent]
+    place.git("config", "relay.agent.acp", line)
+    with ModelServer(play) as server:
+        real = merged(env(home, server.url), sealed_environment(home))
+        path = os.pathsep.join([str(BIN), real["PATH"]])
+        here = Repo(place.path, {**place.env, **real, "PATH": path, "TMPDIR": place.env["TMPDIR"]})
+        done = here.relay("peers", "test", "agent", "--json", timeout=LIMIT)
+    assert done.code == 0, done.json["data"]["cases"]
+    assert outcomes(done) == {case.name: "pass" for case in CASES} | {"version": "skip"}
     check_left(here)

@@ -167,6 +167,17 @@ class Agent:
         self.say("Tip: there is a newer version.", "m9")
         return "end_turn"
 
+    def turn_glued(self) -> str:
+        """As copilot: a line of its own while a tool runs, and then the answer, in no message and without a newline."""
+        self.update(sessionUpdate="tool_call", toolCallId="t", title="Read app.py", kind="read")
+        self.say("Info: app.py", None)
+        self.update(sessionUpdate="tool_call_update", toolCallId="t", status="completed")
+        whole = self.response("It is fine.")
+        self.say(whole[:50], None)
+        self.update(sessionUpdate="tool_call_update", toolCallId="t", status="completed")
+        self.say(whole[50:], None)
+        return "end_turn"
+
     def turn_only_notices(self) -> str:
         self.say("Info: nothing to do", None)
         return "end_turn"

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 Json = dict[str, Any]
 
@@ -549,9 +549,15 @@ class GeminiContents:
 
 
 class OpenAIChat:
-    """OpenAI chat completions, streamed or as one document, as opencode speaks it to a compatible provider."""
+    """OpenAI chat completions, streamed or as one document, as opencode, qwen and copilot speak them."""
 
-    WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: ?(/[^\n]+)")
+    WORKING_DIRECTORY = re.compile(r"[Ww]orking (?:in the )?directory: ?(/[^\n]+)")
+    # the tool that writes a file -> the names of its path and its content, and the tool for commands next to it
+    WRITERS: ClassVar = {
+        "write": ("filePath", "content", "bash"),
+        "write_file": ("file_path", "content", "run_shell_command"),
+        "create": ("path", "file_text", "bash"),
+    }
 
     def accepts(self, path: str) -> bool:
         return path.endswith("/chat/completions")
@@ -594,11 +600,17 @@ class OpenAIChat:
         call: Json
         if isinstance(turn, Tool):
             call = {"name": turn.name, "arguments": turn.arguments}
-        elif isinstance(turn, Shell):
-            call = {"name": "bash", "arguments": {"command": turn.command, "description": "Run a scripted command"}}
         else:
-            path = PurePosixPath(self._folder(request.body)) / turn.path
-            call = {"name": "write", "arguments": {"filePath": str(path), "content": turn.content}}
+            offered = [text for tool in request.body.get("tools") or [] if (text := tool["function"]["name"])]
+            writer = next((name for name in self.WRITERS if name in offered), "write")
+            path_key, content_key, shell = self.WRITERS[writer]
+            if isinstance(turn, Shell):
+                arguments = {"command": turn.command, "description": "Run a scripted command"}
+                more = {"is_background": False} if shell == "run_shell_command" else {}
+                call = {"name": shell, "arguments": arguments | more}
+            else:
+                path = PurePosixPath(self._folder(request.body)) / turn.path
+                call = {"name": writer, "arguments": {path_key: str(path), content_key: turn.content}}
         function = {**call, "arguments": json.dumps(call["arguments"])}
         tool_call = {"index": 0, "id": _identity("call"), "type": "function", "function": function}
         return {"role": "assistant", "content": None, "tool_calls": [tool_call]}
@@ -613,7 +625,7 @@ class OpenAIChat:
         }
 
     def _folder(self, body: Json) -> str:
-        said = [_flat(m.get("content")) for m in body.get("messages") or [] if m.get("role") == "system"]
+        said = [_flat(m.get("content")) for m in body.get("messages") or [] if m.get("role") in ("system", "user")]
         found = self.WORKING_DIRECTORY.search("\n".join(said))
         return found.group(1).strip() if found else "."
 

@@ -25,7 +25,7 @@ from support.waiting import patient
 
 FETCH = TESTS / "fetch_clis.sh"
 # {"codex": "0.169.0", ...}: the lines `name) echo package@version ;;` of fetch_clis.sh
-PINS: dict[str, str] = dict(re.findall(r"^ +(\w+)\) echo \S+@([\d.]+) ;;$", FETCH.read_text(), re.MULTILINE))
+PINS: dict[str, str] = dict(re.findall(r"^ +([\w-]+)\) echo \S+@([\d.]+) ;;$", FETCH.read_text(), re.MULTILINE))
 
 
 def require(name: str) -> Path:
@@ -177,6 +177,45 @@ def opencode_env(home: Path, url: str) -> dict[str, str]:
         "OPENCODE_DISABLE_SHARE": "1",
         "npm_config_registry": "http://127.0.0.1:9/",  # it asks the registry at start
     }
+
+
+def qwen_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for qwen with the model at `url`; its settings are in `home`/.qwen."""
+    folder = home / ".qwen"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
+        "security": {"auth": {"selectedType": "openai"}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    model = {"OPENAI_BASE_URL": url + "/v1", "OPENAI_API_KEY": "sk-dummy", "OPENAI_MODEL": "scripted"}
+    return {**_base_env("qwen", home), **model, "NO_UPDATE_NOTIFIER": "1"}
+
+
+def copilot_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for copilot with the model at `url`, and no account: what it calls its offline mode."""
+    return {
+        **_base_env("copilot", home),
+        "COPILOT_PROVIDER_BASE_URL": url + "/v1",
+        "COPILOT_PROVIDER_API_KEY": "sk-dummy",
+        "COPILOT_MODEL": "scripted",
+        "COPILOT_OFFLINE": "true",
+        "COPILOT_AUTO_UPDATE": "false",
+    }
+
+
+def codex_acp_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for codex-acp, with the codex that is pinned here."""
+    adapter = {**_base_env("codex-acp", home), "CODEX_PATH": str(require("codex"))}
+    return merged(adapter, codex_env(home, url))
+
+
+def claude_agent_acp_env(home: Path, url: str) -> dict[str, str]:
+    """The environment for claude-agent-acp, with the claude that is pinned here."""
+    adapter = {**_base_env("claude-agent-acp", home), "CLAUDE_CODE_EXECUTABLE": str(require("claude"))}
+    return merged(adapter, claude_env(home, url))
 
 
 def merged(*envs: Mapping[str, str]) -> dict[str, str]:
