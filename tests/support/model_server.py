@@ -82,10 +82,14 @@ class Write:
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """Call a tool of the CLI by its own name, as `Skill` of Claude Code or `write_stdin` of codex."""
+    """Call a tool of the CLI by its own name, as `Skill` of Claude Code or `write_stdin` of codex.
+
+    `namespace` is the one that codex puts the tools of an MCP server into.
+    """
 
     name: str
     arguments: Json
+    namespace: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,7 +292,8 @@ class OpenAIResponses:
         if isinstance(turn, Text):
             return self._message(turn.text)
         if isinstance(turn, Tool):
-            return self._function(turn.name, turn.arguments)
+            space = {"namespace": turn.namespace} if turn.namespace else {}
+            return self._function(turn.name, turn.arguments) | space
         if isinstance(turn, Write) and "apply_patch" in tools:
             return self._custom("apply_patch", self._patch(turn))
         if "exec" in tools and "exec_command" not in tools:
