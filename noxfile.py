@@ -51,6 +51,12 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """The documents as a site in build/docs; every warning is an error."""
+    session.run(PYTHON, "-m", "sphinx", "-W", "--keep-going", "-n", "-c", ".ci/docs", "docs", "build/docs")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Lint and format."""
     session.run(PYTHON, "-m", "ruff", "check", ".")
@@ -60,6 +66,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The man page from the help, and the tests that hold README, help and docs to the program."""
+    Path("docs/verbs.md").write_text(str(session.run(PYTHON, "-m", "gitrelay.cli.verbspage", silent=True)))
     page = session.run(PYTHON, "-m", "gitrelay.cli.manpage", silent=True)
     Path("docs/git-relay.1").write_text(str(page))
     session.run(PYTHON, "-m", "pytest", "tests/cli/test_docs.py", "tests/cli/test_manpage.py", *session.posargs)

@@ -19,7 +19,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # what an installed gitrelay needs besides its modules: (in the checkout, in the wheel)
-SHIPPED = (("skills", "gitrelay/skills"), ("hooks", "gitrelay/hooks"), ("gitrelay/completions", "gitrelay/completions"))
+SHIPPED = (
+    ("skills", "gitrelay/skills"),
+    ("hooks", "gitrelay/hooks"),
+    ("docs", "gitrelay/docs"),
+    ("gitrelay/completions", "gitrelay/completions"),
+)
 
 
 def version() -> str:

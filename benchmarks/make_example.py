@@ -2,7 +2,7 @@
 
     python benchmarks/make_example.py FOLDER
 
-The same bytes every time. With it, `benchmarks/screenshots.py` makes the pictures in docs/screenshots.
+The same bytes every time. With it, `benchmarks/screenshots.py` makes the pictures in screenshots.
 """
 
 from __future__ import annotations

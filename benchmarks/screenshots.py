@@ -1,4 +1,4 @@
-"""The pictures in docs/screenshots, of the site that `make_example` gives.
+"""The pictures in screenshots, of the site that `make_example` gives.
 
     python benchmarks/screenshots.py [FOLDER]
 
@@ -50,7 +50,7 @@ def shoot(browser: Browser, site: Path, target: Path) -> None:
 
 
 def main() -> None:
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/screenshots"
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
     target.mkdir(parents=True, exist_ok=True)
     os.environ["TZ"] = "UTC"
     with tempfile.TemporaryDirectory() as folder:

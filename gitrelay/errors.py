@@ -153,6 +153,7 @@ class Code(StrEnum):
     NO_OPTION = "no-option", "the question has no such option"
     NO_QUESTION = "no-question", "nothing is asked there"
     NO_REASON = "no-reason", "an exception needs a reason"
+    NO_PAGE = "no-page", "there is no such page of the documents"
     NO_REVIEWER = "no-reviewer", "no reviewer is named"
     NO_SIGNATURES = "no-signatures", "signatures cannot be checked here"
     NO_TREE = "no-tree", "no files are recorded for the exchange, or they are not in this clone"

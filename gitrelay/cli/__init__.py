@@ -58,6 +58,7 @@ VERBS: Final[dict[str, str]] = {
     "uninstall": "Remove what 'install' wrote: skills, codex's rule, the server's entries, folders made for them.",
     "mcp": "Serve the verbs as tools on stdin and stdout, to an agent that may not run a shell.",
     "completion": "Print or install completion for bash, zsh or fish.",
+    "help": "Show a page of the documents, or the help of a verb.",
     "demo": "Run a whole session in a throw-away repository and show its log.",
 }
 
@@ -134,7 +135,7 @@ class Verbs(click.Group):
     no_args_is_help=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Words, exit codes and the JSON envelope: docs/words.md, docs/exit-codes.md, docs/json.md.",
+    epilog="The documents, also words, exit codes and the JSON envelope: git relay help [TOPIC].",
 )
 @click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
 @click.option("--no-pager", is_flag=True, help="Do not page what is read on a terminal.")

@@ -23,7 +23,7 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
     pre-push looks up, and what CI can look up once the branches relay/review-* are pushed. Exit code 0:
     passed, or an exception; 1: failed, missing, stale or refused; 2: nothing is new; 4: it ended without
     a verdict, the clone is shallow, or the verdicts are not fetched; 8: the review runs. With CI=true the
-    states in which nothing was judged exit with 1 (docs/gate.md).
+    states in which nothing was judged exit with 1 ('git relay help gate').
     """
     from gitrelay.calls import inflight
     from gitrelay.cli import gatewords, output

@@ -43,7 +43,7 @@ def command(
     """Hold the sessions to every rule of the protocol.
 
     All of them, archived ones too, unless some are named. A broken rule is one line: its code, where,
-    the commit, what is wrong and what to do; the codes are listed in docs/evidence.md. The exit code is
+    the commit, what is wrong and what to do; the codes are listed in 'git relay help evidence'. The exit code is
     1 if there is one. A note is what an honest record may have too. Nothing is changed.
 
     \b

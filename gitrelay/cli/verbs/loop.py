@@ -63,7 +63,7 @@ def command(
     tree. It stops when a round passes, at --rounds, at the budget, when a round changed nothing, when it is
     stuck, or when a peer gives no answer twice. Every call is an exchange of S or S-review; after any kill,
     --resume S goes on and makes no paid call again. Exit 0 passed, 1 not, else the code of the call that
-    ended it. See docs/loops.md.
+    ended it. See 'git relay help loops'.
 
     \b
       git relay loop --session port --build codex --check "pytest -q" --review claude "Port the parser."

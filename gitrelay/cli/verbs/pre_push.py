@@ -21,7 +21,7 @@ def command(remote: str, url: str | None, as_json: bool) -> int:
 
     REMOTE and URL are the hook's arguments, stdin is its stdin (githooks(5)); without lines there, what
     pre-commit says in its environment is taken. What has no verdict is reviewed now, for at most
-    relay.gateBudget. Exit code 0 lets the push go. All settings: docs/gate.md.
+    relay.gateBudget. Exit code 0 lets the push go. All settings: 'git relay help gate'.
     """
     from gitrelay.calls import inflight
     from gitrelay.cli import gatewords, output

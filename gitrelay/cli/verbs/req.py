@@ -154,7 +154,7 @@ def command(
     """Ask a peer: record the request, run the peer, print its answer.
 
     TASK '-', or none with piped stdin, is read from stdin. The answer is printed with its front
-    matter; the exit code says how it went (docs/exit-codes.md). With several --to the exit code is the
+    matter; the exit code says how it went ('git relay help exit-codes'). With several --to the exit code is the
     worst, and each peer answers in a session of its own, S-PEER.
 
     With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
