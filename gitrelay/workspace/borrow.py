@@ -30,6 +30,7 @@ _NOT_LENT: Final = (
 # files of the git directory that `git status` and `git diff` read, besides config, refs and index
 _COMMON: Final = ("info/exclude", "info/attributes", "shallow")
 _OWN: Final = ("info/sparse-checkout", "MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+_UNDER_WAY: Final = ("rebase-merge", "rebase-apply", "sequencer")  # folders; of what has stopped, for `git status`
 _DROPPED: Final = ("core.worktree", "core.bare", "core.hookspath", "core.fsmonitor", "extensions.refstorage")
 
 
@@ -48,6 +49,10 @@ def make(repo: Repository, place: Path, facts: Facts, *, under_way: bool = True)
     for folder, names in ((repo.common_dir, _COMMON), (repo.git_dir, _OWN if under_way else _OWN[:1])):
         for name in names:
             _copy_plain(folder / name, git / name)
+    for name in _UNDER_WAY if under_way else ():
+        for path in (repo.git_dir / name).glob("*"):
+            (git / name).mkdir(exist_ok=True)
+            _copy_plain(path, git / name / path.name)
     for shared in repo.git_dir.glob("sharedindex.*"):
         _copy_plain(shared, git / shared.name)
 

@@ -72,6 +72,18 @@ KINDS = {
         git checkout -qb other; echo theirs > app.py; git commit -qam t; git checkout -q main; echo ours > app.py
         git commit -qam o; git merge other || true
     """,
+    "a rebase that has stopped": """
+        git checkout -qb other; echo theirs > app.py; git commit -qam t; git checkout -q main; echo ours > app.py
+        git commit -qam o; git commit -q --allow-empty -m p; git rebase other || true
+    """,
+    "patches that have stopped": """
+        git checkout -qb other; echo theirs > app.py; git commit -qam t; git format-patch -q -1 -o ..
+        git checkout -q main; echo ours > app.py; git commit -qam o; git am ../0001* || true
+    """,
+    "commits picked that have stopped": """
+        git checkout -qb other; for i in 1 2 3; do echo $i > app.py; git commit -qam $i; done; git checkout -q main
+        echo ours > app.py; git commit -qam o; git cherry-pick main~1..other || true
+    """,
     "detached": "git checkout -q --detach; echo 2 >> app.py",
     "no commit yet": "rm -rf .git; git init -q; git add app.py; echo 2 >> app.py; echo n > n.txt",
     "empty": "rm -rf .git app.py; git init -q",
