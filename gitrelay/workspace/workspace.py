@@ -7,7 +7,9 @@ what it does with git stays there. gitrelay looks at its files as `seen` gives t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +18,7 @@ from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, RelayError
 from gitrelay.git.elsewhere import Elsewhere, module_at
+from gitrelay.git.faults import Damaged, GitError, last_line
 from gitrelay.git.repository import Repository
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
@@ -56,7 +59,7 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
         place.write_note(state.root, note)
         make_folder(place.index_path(state.root, session).parent)
         ignore = repo.top / ".relay/.gitignore"
-        note = place.make_folder(note)
+        note = _folder(state, note)
         where.point_back(note)
         if not note.outside and not ignore.exists():
             write_whole(ignore, b"*\n")
@@ -75,10 +78,39 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
     except OSError as e:
         _give_up(repo, state, session)
         raise cannot_write(note.path, e) from e
+    except GitError as e:
+        _give_up(repo, state, session)
+        raise _unreadable(e) from e
     except BaseException:
         _give_up(repo, state, session)
         raise
     return Workspace(note, {os.fsdecode(name): why for name, why in filling.left_out.items()})
+
+
+def _folder(state: State, note: Note) -> Note:
+    """Make the folder of a new workspace. Raises CannotRecord if something that is not gitrelay's is in the way."""
+    try:
+        return place.make_folder(note)
+    except OSError as e:
+        if e.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
+            raise
+        place.forget(state.root, note.session)  # nothing was made
+        raise CannotRecord(
+            f"no workspace can be made at {quote_path(note.path)}: something else is there, or above it",
+            hint=f"ls -ld {shlex.quote(str(note.path.parent))}; move what is not gitrelay's away",
+            code=Code.BAD_FOLDER,
+        ) from e
+
+
+def _unreadable(error: GitError) -> RelayError:
+    """What is told if git cannot read the caller's repository; what is damaged has an error of its own."""
+    if isinstance(error, Damaged):
+        return error
+    return CannotRecord(
+        f"no workspace can be made, git cannot read your files: {last_line(error.stderr)}",
+        hint="'git status' shows what is wrong; --shared works in your tree",
+        code=Code.GIT,
+    )
 
 
 def seen(repo: Repository, state: State, session: str) -> Elsewhere | None:
@@ -118,7 +150,7 @@ def remove(repo: Repository, state: State, session: str) -> None:
     try:
         if note is not None:
             place.write_note(state.root, replace(note, stage=Stage.REMOVING))
-            if not place.remove_folder(note):
+            if not place.remove_folder(note) and note.inode:  # without an inode, nothing of ours was there yet
                 raise CannotRecord(
                     f"{quote_path(note.path)} is not the folder that gitrelay made",
                     hint="move it away, then try again",

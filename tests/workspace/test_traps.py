@@ -132,3 +132,28 @@ def test_another_file_system_and_one_that_is_full(repo: Repo, small: Path) -> No
     assert list(small.iterdir()) == [] and repo.git("for-each-ref", "refs/relay/workspaces") == ""
     assert list((repo.path / ".git/relay/workspaces").iterdir()) == []
     assert repo.git("status", "--porcelain") == "?? large.bin"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo precious > .relay", "something else is there"),
+        ("mkdir ../else; ln -s ../else .relay", "something else is there"),
+        ("mkdir -p ../else/s .relay; ln -s ../../else .relay/.work", "something else is there"),
+        ("mkdir .relay; echo precious > .relay/.work", "something else is there"),
+        ("mkdir -p .relay/.work/s; echo precious > .relay/.work/s/x", "something else is there"),
+        ("ln -s nowhere .relay", "something else is there"),
+        ("echo junk > .git/index", "index file smaller than expected"),
+        ("printf 'DIRC%080d' 0 > .git/index", "index file"),
+    ],
+)
+def test_what_is_in_the_way_is_named_and_stays(repo: Repo, script: str, words: str) -> None:
+    repo.sh(script)
+    done = repo.relay(*ALONE, "true")
+    assert done.code == 4 and words in done.err and ".git writable" not in done.err, (done.code, done.err)
+    assert repo.sh("cat .relay .relay/.work .relay/.work/s/x 2>/dev/null || true").count("precious") == script.count(
+        "precious >"
+    )
+    assert list((repo.path / ".git/relay/workspaces").iterdir()) == [], "a note of a workspace that is not there"
+    assert repo.git("for-each-ref", "refs/relay", "refs/heads/relay") == ""
+    assert repo.relay("status").code == 0
