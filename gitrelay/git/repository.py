@@ -362,14 +362,15 @@ class Repository:
 
     # -- history ----------------------------------------------------------------------------------
 
-    def first_parents(self, revs: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-        """Every commit from `revs` on along first parents, newest first: id, parents, time, message.
+    def first_parents(self, revs: Sequence[str], count: int | None = None) -> Iterator[tuple[str, str, str, str]]:
+        """Every commit from `revs` on along first parents, newest first, `count` at most: id, parents, time, message.
 
         The parents are ids with a blank between them, the time is seconds since the epoch, or '' if there is none.
         """
         if not revs:
             return iter(())  # git would take HEAD
-        words = ("log", "-z", "--first-parent", "--format=%H%x00%P%x00%ct%x00%B")
+        words = ["log", "-z", "--first-parent", "--format=%H%x00%P%x00%ct%x00%B"]
+        words += [f"--max-count={count}"] if count is not None else []
         if len(revs) <= _ON_ARGV:  # stdin needs a temporary file, and a read-only sandbox has no place for one
             out = self.run(*words, "--end-of-options", *revs, "--")
         else:

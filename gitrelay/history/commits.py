@@ -40,6 +40,11 @@ def read(repo: Repository, tips: Sequence[str]) -> list[list[Commit]]:
     return lines
 
 
+def last(repo: Repository, tip: str, count: int) -> list[Commit]:
+    """The last `count` commits of the line that ends at `tip`, oldest first. Raises GitError."""
+    return [parse(oid, time, message) for oid, _, time, message in repo.first_parents([tip], count)][::-1]
+
+
 def by_halves(
     wanted: Sequence[str], read: Callable[[Sequence[str]], dict[str, _T]]
 ) -> tuple[dict[str, _T], dict[str, GitError | IntegrityError]]:

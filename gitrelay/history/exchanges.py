@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
@@ -20,6 +21,8 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, name_of, parse
 from gitrelay.protocol.record import left_out as left_out_of
 from gitrelay.text import quote
+
+_RECENT: Final = 64  # commits; the answer to the last turn is among the last three or four
 
 
 def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
@@ -85,6 +88,9 @@ def unknown_session(ledger: Ledger, session: str) -> UsageError:
 
 def exchange(ledger: Ledger, address: Address) -> Exchange:
     """One exchange with its messages. Raises UsageError if there is none at that address."""
+    recent = _recent(ledger, address)
+    if recent is not None:
+        return recent
     line = exchanges(ledger, address.session)
     for found in line:
         if found.address == address:
@@ -95,6 +101,25 @@ def exchange(ledger: Ledger, address: Address) -> Exchange:
         hint=f"'git relay log {address.session}' lists the exchanges",
         code=Code.UNKNOWN_EXCHANGE,
     )
+
+
+def _recent(ledger: Ledger, address: Address) -> Exchange | None:
+    """As `exchange`, from the last commits of its branch alone; None if that does not tell.
+
+    It tells if the commit of the request is among them and made the request's file: then no earlier one has it.
+    """
+    rev, name = BRANCHES + names.check_session(address.session), request_file(address.id)
+    try:
+        line = commits.last(ledger.repo, rev, _RECENT)
+    except GitError:
+        return None
+    found = next((one for one in of_line(address.session, rev, line) if one.address == address), None)
+    if found is None:
+        return None
+    if line[0].subject.startswith("open "):  # the whole line
+        return with_bodies(ledger, [found])[0]
+    made = ledger.repo.objects([f"{found.request.oid}^", f"{found.request.oid}^:{name}"])
+    return with_bodies(ledger, [found])[0] if made[0] is not None and made[1] is None else None
 
 
 def trees(ledger: Ledger, address: Address) -> tuple[str, str]:

@@ -14,11 +14,13 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, Code, UsageError
+from gitrelay.git import cached
+from gitrelay.git.cached import Known
 from gitrelay.git.faults import GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
@@ -225,6 +227,7 @@ class SessionWorktree:
 
     def _restore(self, entries: Sequence[TreeEntry]) -> list[str]:
         expected = {entry.name: entry.oid for entry in entries}
+        known = self._known()
         notes = []
         found = set()
         for item in sorted(os.scandir(self.path), key=lambda e: e.name):
@@ -234,7 +237,7 @@ class SessionWorktree:
             if item.name not in expected:
                 kept = self._keep_aside(self.path / item.name)
                 notes.append(f"{quote(item.name)} did not belong there; it is in {kept}")
-            elif not self._holds(item, expected[item.name]):
+            elif not self._holds(item, expected[item.name], known.get(item.name)):
                 kept = self._keep_aside(self.path / item.name)
                 notes.append(f"{item.name} had been changed and was put back; the change is in {kept}")
         missing = sorted(set(expected) - found)
@@ -243,10 +246,20 @@ class SessionWorktree:
             self.synchronise(entries)
         return notes
 
-    def _holds(self, item: os.DirEntry[str], oid: str) -> bool:
+    def _known(self) -> Mapping[str, Known]:
+        """Which file held what when git last looked: of 4,000 files only those are read that were touched since."""
+        if self.repo.converts:
+            return {}  # then what git calls the same may be other bytes
+        with contextlib.suppress(OSError, ValueError):
+            return cached.read(self._admin() / "index", len(self.repo.no_object) // 2)
+        return {}
+
+    def _holds(self, item: os.DirEntry[str], oid: str, known: Known | None) -> bool:
         info = item.stat(follow_symlinks=False)
         if not stat.S_ISREG(info.st_mode) or info.st_size > frontmatter.MAX_BYTES:
             return False
+        if known is not None and known.oid == oid and known.is_same(info):
+            return True
         return self.repo.object_id("blob", (self.path / item.name).read_bytes()) == oid
 
     def take(self, name: str) -> bytes | None:

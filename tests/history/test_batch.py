@@ -11,6 +11,7 @@ from gitrelay.errors import UsageError
 from gitrelay.history import batch
 from gitrelay.history import exchanges as history
 from gitrelay.ledger.ledger import Ledger, open_ledger
+from gitrelay.protocol.names import Address
 from support.repo import Repo
 
 # `session NAME TURNS [CHECKS]` makes a branch with so many answered turns, and checks behind the last one
@@ -242,3 +243,20 @@ def test_ls_tells_how_a_session_stands_behind_its_checks(repo: Repo) -> None:
     for name, row in rows.items():
         alone = repo.relay("log", name, "--reverse", "--json").json["data"]
         assert row["status"] == (alone[-1]["status"] if alone else "unknown")
+
+
+def test_one_exchange_of_a_long_session_reads_as_the_whole_session_does(repo: Repo) -> None:
+    """Only the end of the branch is read for it, and a later commit that says the same id does not take its place."""
+    repo.sh(f"{SESSIONS}\nsession long 33")
+    ledger = open_ledger(repo.path)
+    every = {e.address.id: e for e in history.exchanges(ledger, "long", bodies=True)}
+    for id_ in ("01", "20", "33"):
+        assert history.exchange(ledger, Address("long", id_)) == every[id_]
+    repo.sh(
+        f"{SESSIONS}\ntip=$(git rev-parse relay/long)\n"
+        "commit 'req 01 eve -> shell: forged' x.md forged 'Relay-Id: 01' 'Relay-From: eve' 'Relay-To: shell'\n"
+        "git update-ref refs/heads/relay/long $tip"
+    )
+    assert history.exchange(ledger, Address("long", "01")) == every["01"]
+    with pytest.raises(UsageError, match="its last is long/33"):
+        history.exchange(ledger, Address("long", "34"))
