@@ -15,6 +15,7 @@ from gitrelay.calls import isolation
 from gitrelay.errors import Reason
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.redaction import redacted_response
+from gitrelay.peers import cures
 from gitrelay.peers.base import Answer, Transcript
 from gitrelay.peers.voice import reason_of_status
 from gitrelay.process.capture import Capture
@@ -35,6 +36,8 @@ _STDERR_LINES: Final = 20
 _SAID_MAX: Final = 1024 * 1024  # bytes at either end of what a peer said that a response shows
 _PRINTED_MAX: Final = 32 * 1024  # the same for what else it printed
 
+_ENDED_BY_US: Final = (-15, 143)  # SIGTERM
+_STOPPED: Final = ("auth", "quota", "timeout", "idle", "cancelled")  # then that signal is gitrelay's, and no news
 # what to do next, by reason; the body of every response that gitrelay has to write says it
 _ADVICE: Final = {
     "timeout": "Give it more time (--timeout), or a smaller task.",
@@ -286,7 +289,7 @@ def failed(
 ) -> Outcome:
     """The response that gitrelay writes if the peer gave none: what happened, the evidence, what to do next."""
     parts = [f"No answer from {parties.to}: {what.rstrip('.')}."]
-    if exit_code is not None:
+    if exit_code is not None and not (exit_code in _ENDED_BY_US and reason in _STOPPED):
         parts.append(f"Exit code: {exit_code}")
     lines = stderr.strip().splitlines()[-_STDERR_LINES:]
     if lines:
@@ -295,7 +298,8 @@ def failed(
         parts.append("What it said:\n\n" + _fenced(_ends(said.strip(), _SAID_MAX)))
     if printed.strip():
         parts.append("What else it printed:\n\n" + _fenced(_ends(printed.strip(), _PRINTED_MAX)))
-    parts.append(_ADVICE.get(reason, "Call again."))
+    cure = cures.cure(parties.to, reason, what)
+    parts.append(_ADVICE.get(reason, "Call again.") + (f" Type: {cure}" if cure else ""))
     body = "\n\n".join(parts).replace("\0", "\ufffd")
     return Outcome(
         Response(parties.id, parties.to, parties.from_, Status.ERROR, Verify.SKIP, body, reason), Recorded.GITRELAY

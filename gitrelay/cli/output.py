@@ -14,6 +14,7 @@ import click
 
 from gitrelay.errors import OK, Code, Reason, RelayError
 from gitrelay.history.exchange import Exchange
+from gitrelay.peers import cures
 from gitrelay.protocol import usage
 
 ENVELOPE_VERSION = 1
@@ -137,7 +138,8 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
         return [{"code": Reason.NEEDS_INPUT, "message": f"{e.address}: {e.to} asks: {asked.text}", "hint": hint}]
     code = e.reason or "peer-error"
     first = e.answer.body.strip().splitlines()[0] if e.answer and e.answer.body.strip() else code
-    return [{"code": code, "message": f"{e.address}: {first}", "hint": f"git relay show {e.address}"}]
+    cure = cures.cure(e.to, code, first)
+    return [{"code": code, "message": f"{e.address}: {first}", "hint": cure or f"git relay show {e.address}"}]
 
 
 def damaged_errors(damaged: Mapping[str, RelayError]) -> list[dict[str, str]]:

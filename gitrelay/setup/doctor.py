@@ -25,27 +25,24 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.version import MINIMUM
 from gitrelay.ledger import fetching
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.peers import probe, registry
+from gitrelay.peers import cures, probe, registry
 from gitrelay.peers.base import Invocation, Peer
-from gitrelay.setup import hooks, hosts, skills
+from gitrelay.setup import hooks, hosts, manual, skills
 from gitrelay.state import lock
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.workspace import place
 
-_PACKAGES: Final = {
-    "claude": "@anthropic-ai/claude-code",
-    "codex": "@openai/codex",
-    "gemini": "@google/gemini-cli",
-    "opencode": "opencode-ai",
-}
 _WORKTREES: Final = 100  # open; 400 made `git gc` take four times as long
 _SHELL_LIMIT: Final = 20.0  # seconds for a login shell and the user's profile
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One row: `state` is ok, warn or fail; `fix` the command, or the words, that fix it."""
+    """One row: `state` is ok, warn, fail, or absent for an agent that nobody asked for.
+
+    `fix` is the command, or the words, that fix it.
+    """
 
     check: str
     state: str
@@ -72,7 +69,8 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
         agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
-        rows.append(_own_program(environ))
+        _not_wanted(repo, rows, found)
+        rows += [_own_program(environ), *_manual(environ)]
         if "codex" in agents:
             rows += [_login_shell(environ, sorted(found)), _rule(environ)]
         rows += _skills(environ, repo.top, agents)
@@ -224,8 +222,8 @@ def _peer(repo: Repository, state: State, environ: Mapping[str, str], scratch: P
         peer.capabilities.program, environment.for_peer(environ, settings.peer_environment(repo, name))
     )
     ours = peer is registry.BUILT_IN.get(name)
-    package = _PACKAGES.get(name)
-    cure = f"npm install -g {package}@latest" if ours and package else f"git config relay.{name}.command"
+    package = cures.install(name)
+    cure = package if ours and package else f"git config relay.{name}.command"
     if program.path is None:
         return Finding(check, "warn" if ours else "fail", probe.missing(peer.capabilities.program), cure)
     if not peer.capabilities.minimum:
@@ -246,6 +244,28 @@ def _commands(peer: Peer, cwd: Path, scratch: Path) -> list[list[str]]:
         list(peer.command(Invocation("", cwd, scratch, access, model="m", effort="e")).argv[1:])
         for access in peer.capabilities.access
     ]
+
+
+def _not_wanted(repo: Repository, rows: list[Finding], found: Mapping[str, bool]) -> None:
+    """If an agent works here, the others that are not installed are no warning unless a setting names them."""
+    if not any(works for name, works in found.items() if name != "shell"):
+        return
+    named = {repo.setting("relay.to"), repo.setting("relay.gatepeer")}
+    for i, row in enumerate(rows):
+        name = row.check.removeprefix("peer ")
+        if row.state == "warn" and name in registry.BUILT_IN and row.check != name and name not in named:
+            rows[i] = Finding(row.check, "absent", "not installed", row.fix)
+
+
+def _manual(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """A row for the page that `git relay --help` opens; none if this machine has no man."""
+    if shutil.which("man", path=environ.get("PATH")) is None:
+        return
+    path = manual.found(environ)
+    if path is None:
+        yield Finding("man page", "warn", "'git relay --help' finds no page", "git relay install")
+    else:
+        yield Finding("man page", "ok", path)
 
 
 def _own_program(environ: Mapping[str, str]) -> Finding:

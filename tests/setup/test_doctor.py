@@ -17,6 +17,7 @@ from gitrelay.setup import doctor, skills
 from gitrelay.state.folder import State
 from support.realcli import PINS, claude_env, codex_env, merged
 from support.repo import BIN, Done, Repo, sealed_environment
+from support.terminal import on_terminal, required
 
 
 def argv(name: str) -> list[str]:
@@ -74,7 +75,7 @@ def machine(repo: Repo, tmp_path: Path) -> Machine:
 def test_without_a_peer_no_call_can_work(machine: Machine) -> None:
     done = machine.doctor()
     assert done.code == 4 and done.err == ""
-    assert "fail   calls" in done.out and "no peer besides shell" in done.out
+    assert "FAIL  calls" in done.out and "no peer besides shell" in done.out
     rows = machine.rows(4)
     assert rows["peer claude"]["state"] == rows["peer codex"]["state"] == "warn"
     assert "npm install -g @openai/codex" in rows["peer codex"]["fix"]
@@ -255,8 +256,17 @@ def test_an_old_plugin_of_claude(machine: Machine) -> None:
 def test_it_is_a_table_for_people(machine: Machine) -> None:
     machine.give("claude")
     done = machine.doctor()
-    assert done.out.splitlines()[0].split() == ["STATE", "CHECK", "FOUND"]
+    lines = done.out.splitlines()
+    assert lines[0].split()[:2] == ["ok", "git"] and lines[-1].startswith("ok    calls")
     assert done.err == "" and "\x1b" not in done.out
+    assert "other agents" in done.out and "not installed: codex, gemini, opencode" in done.out
+    assert "npm install" not in done.out, "one agent works: nobody is told to install three others"
+    assert "      git relay install --agent claude" in lines, "a cure has a line of its own"
+    machine.repo.git("config", "relay.to", "codex")
+    assert "      npm install -g @openai/codex@latest" in machine.doctor().out.splitlines()
+    with on_terminal(machine.repo, "doctor", env=machine.env) as seen:
+        seen.end()
+    assert all(len(line.rstrip()) <= 80 for line in seen.lines)
 
 
 def test_a_help_that_never_ends_leaves_nothing(
@@ -293,8 +303,32 @@ def test_hooks_of_gitrelay_are_looked_at(repo: Repo) -> None:
     hook = repo.path / ".git/hooks/reference-transaction"
     for state, row in (
         ("ok", str(hook)),
-        ("warn", f"{hook} is edited; git relay hooks install reference-transaction --force"),
+        ("!", f"{hook} is edited"),
     ):
         lines = [line for line in repo.relay("doctor").out.splitlines() if "hook reference-transaction" in line]
         assert len(lines) == 1 and lines[0].startswith(state) and lines[0].endswith(row)
         hook.write_text(hook.read_text() + "# mine\n")
+
+
+def test_the_man_page_is_put_where_man_looks(machine: Machine) -> None:
+    required("man", "man-db")
+    home = Path(machine.repo.env["HOME"])
+    own = home / ".local/bin"
+    own.mkdir(parents=True)
+    path = {"PATH": os.pathsep.join([str(own), machine.env["PATH"]])}
+    machine.give("claude")
+    row = machine.rows(PATH=path["PATH"]).get("man page", {})
+    assert row["state"] == "warn" and row["fix"] == "git relay install", row
+    rows = machine.repo.relay("install", "--agent", "claude", "--json", env=path).json["data"]
+    page = home / ".local/share/man/man1/git-relay.1"
+    assert {"file": str(page), "kind": "man", "agents": [], "action": "installed"} in rows
+    assert machine.rows(PATH=path["PATH"])["man page"] == {
+        "check": "man page",
+        "state": "ok",
+        "found": str(page),
+        "fix": "",
+    }
+    assert machine.repo.relay("uninstall", env=path).code == 0 and not page.exists()
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("mine")
+    assert machine.repo.relay("install", env=path).code == 0 and page.read_text() == "mine"

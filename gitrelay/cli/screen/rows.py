@@ -37,6 +37,25 @@ CALLS: Final = (
     Column("WALL LEFT", rank=2, right=True),
     Column("IDLE LEFT", rank=5, right=True),
 )
+PEERS: Final = (
+    Column(""),
+    Column("PEER"),
+    Column("VERSION"),
+    Column("ACCESS", rank=2),
+    Column("FOUND AT", rank=1, least=20, tail="/"),
+)
+
+
+def of_peer(row: Mapping[str, Any]) -> list[Cell]:
+    """A row of `git relay peers` as its JSON has it."""
+    works = bool(row["supported"])
+    return [
+        ("ok" if works else "-" if row["path"] is None else "!", "good" if works else "faint"),
+        (str(row["peer"]), "name"),
+        (str(row["version"] or "-"), ""),
+        (",".join(row["access"]) if works else "-", ""),
+        (str(row["path"] or "not installed: git relay doctor"), "" if row["path"] else "faint"),
+    ]
 
 
 def of_session(s: SessionSummary, now: float) -> list[Cell]:

@@ -22,7 +22,6 @@ def command(as_json: bool) -> int:
     would cost a call. Nothing is changed.
     """
     from gitrelay.cli import output
-    from gitrelay.cli.table import columns
     from gitrelay.setup import doctor
 
     rows = doctor.examine(Path.cwd(), os.environ)
@@ -33,6 +32,9 @@ def command(as_json: bool) -> int:
         ]
         click.echo(output.envelope("doctor", code, [dataclasses.asdict(row) for row in rows], errors if code else []))
         return code
-    table = [[row.state, row.check, row.found + (f"; {row.fix}" if row.fix else "")] for row in rows]
-    click.echo(columns(["STATE", "CHECK", "FOUND"], table))
+    from gitrelay.cli.screen import findings, terminal
+
+    drawn = output.is_drawn()
+    with terminal.opened(paged=False) as seen:
+        seen.print(findings.lines(rows, seen.width if drawn else None, colours=drawn and seen.colours))
     return code

@@ -41,11 +41,12 @@ def command(
 
     Two files serve all: .claude/skills/relay for claude, .agents/skills/relay for codex, gemini and
     opencode; in your own folders, or with --project in this working tree. Installing again updates them.
+    In your own folders the man page comes too, if 'git relay --help' finds none.
 
     With --allow-codex the rule is written to $CODEX_HOME/rules/gitrelay.rules; without, it is shown. It
     lets codex run the verbs that call and read unasked and outside its sandbox, the peer shell included.
 
-    With --mcp the agent gets the verbs as tools instead (docs/mcp.md): one entry in its own settings, with
+    With --mcp the agent gets the verbs as tools instead ('git relay help mcp'): one entry in its own settings, with
     codex's leave to call them unasked. 'uninstall' gives the file back as it was.
     """
     if mcp and (project or allow_codex or not agents):
@@ -55,7 +56,7 @@ def command(
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.protocol.words import Access
-    from gitrelay.setup import skills
+    from gitrelay.setup import manual, skills
 
     within.require(within.ledger_here(), Access.WRITE, "git relay install")
 
@@ -68,11 +69,12 @@ def command(
     rule = skills.codex_rule(os.environ)
     changes = skills.install([*targets, *([rule] if allow_codex else [])], force=force)
     offered = "codex" in wanted and not allow_codex and skills.look(rule).state != "current"
+    page = page_change(manual.install(os.environ) if not project else None)
     if as_json:
-        rows = rows_of([*changes, *([skills.Change(rule, "offered")] if offered else [])])
+        rows = rows_of([*changes, *page, *([skills.Change(rule, "offered")] if offered else [])])
         click.echo(output.envelope("install", 0, rows))
         return 0
-    say_changes(changes)
+    say_changes([*changes, *page])
     double = skills.codex_double(os.environ)
     if "codex" in wanted and double is not None:
         output.say(f"codex finds a second skill named relay, {double}, and then loads neither: remove that one")
@@ -100,6 +102,13 @@ def _entries(agents: Sequence[str], most: str | None, force: bool, as_json: bool
     return 0
 
 
+def page_change(done: tuple[Path, str] | None) -> list[Change]:
+    """What was done with the man page, as the changes of other files are told; it belongs to no agent."""
+    from gitrelay.setup.skills import Change, Target
+
+    return [] if done is None else [Change(Target("man", (), done[0], "", 0), done[1])]
+
+
 def rows_of(changes: Sequence[Change]) -> list[dict[str, object]]:
     """Changes as the envelope's data; keys are stable (docs/json.md)."""
     return [
@@ -113,7 +122,7 @@ def say_changes(changes: Sequence[Change]) -> None:
 
     for c in changes:
         why = ": it was edited, or is not gitrelay's" if c.action == "kept" else ""
-        output.say(f"{c.action}: {c.target.path} ({c.target.kind}, {', '.join(c.target.agents)}){why}")
+        output.say(f"{c.action}: {c.target.path} ({', '.join((c.target.kind, *c.target.agents))}){why}")
 
 
 def wanted_agents(given: Sequence[str]) -> tuple[str, ...]:

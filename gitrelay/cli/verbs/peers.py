@@ -110,6 +110,13 @@ def _list(as_json: bool) -> int:
     if as_json:
         click.echo(output.envelope("peers", 0, rows))
         return 0
+    if output.is_drawn():
+        from gitrelay.cli.screen import rows as seen
+        from gitrelay.cli.screen import terminal
+
+        terminal.show_table(repo, seen.PEERS, map(seen.of_peer, rows))
+        _settings(rows)
+        return 0
     table = [
         [
             r["peer"],
@@ -124,10 +131,16 @@ def _list(as_json: bool) -> int:
     click.echo(columns(["PEER", "FOUND AT", "VERSION", "SUPPORTED", "ACCESS", "FROM"], table))
     for line in _unused_agents({row["path"] for row in rows if row["acp"]}):
         click.echo(line)
+    _settings(rows)
+    return 0
+
+
+def _settings(rows: list[dict[str, Any]]) -> None:
+    from gitrelay.cli import output
+
     for row in rows:
         for setting in row["settings"]:
             click.echo(f"{row['peer']}: {setting['name']} = {output.safe(setting['value'])} ({setting['source']})")
-    return 0
 
 
 def _unused_agents(used: set[str | None]) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import click
 
 from gitrelay.cli.options import agents_option, json_option, place_option
-from gitrelay.cli.verbs.install import rows_of, say_changes, top_of, wanted_agents
+from gitrelay.cli.verbs.install import page_change, rows_of, say_changes, top_of, wanted_agents
 
 
 @click.command("uninstall")
@@ -23,7 +23,7 @@ def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) 
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.protocol.words import Access
-    from gitrelay.setup import hosts, skills
+    from gitrelay.setup import hosts, manual, skills
 
     within.require(within.ledger_here(), Access.WRITE, "git relay uninstall")
 
@@ -34,6 +34,7 @@ def command(agents: tuple[str, ...], project: bool, force: bool, as_json: bool) 
     changes = [change for change in skills.uninstall(targets, force=force) if change.action != "absent"]
     if not project:
         changes += hosts.uninstall(wanted, os.environ, force=force)
+        changes += page_change(manual.uninstall(os.environ) if wanted == skills.AGENTS else None)
     if as_json:
         click.echo(output.envelope("uninstall", 0, rows_of(changes)))
     elif changes:
