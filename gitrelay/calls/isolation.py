@@ -93,7 +93,7 @@ def prepared(
     heal(ledger, but=session)
     repo, state = ledger.repo, ledger.state
     there = workspace.seen(repo, state, session)
-    note = place.read_note(state.root, session)
+    note = workspace.note_of(repo, state, session)
     if not at and there is not None and note is not None and note.base and keep != FRESH and note.top == str(repo.top):
         now = snapshot.take(there, session)
         if now is not None and now.tree != note.base:
@@ -173,7 +173,7 @@ def replies(ledger: Ledger, call: Call) -> SessionWorktree | None:
 
 def lay_out(ledger: Ledger, call: Call) -> None:
     """Put the session's messages where the request names them: below `.relay/` in the workspace."""
-    note = place.read_note(ledger.state.root, call.session)
+    note = workspace.note_of(ledger.repo, ledger.state, call.session)
     if not call.workspace or note is None or call.request_commit is None:
         return
     tip: Tip | None = ledger.tips([call.request_commit])[0]

@@ -48,10 +48,19 @@ def run(ledger: Ledger, note: Note) -> None:
         kill.end_family(started.pid)
         out, _ = started.communicate()
         failed = "it took longer than relay.checkTimeout"
+    except BaseException:  # Ctrl-C
+        kill.end_family(started.pid)
+        started.wait()
+        _remove(ledger, note)
+        raise
     log = Log(path, ledger.redactor)
     log.write(out)
     log.close()
     if failed:
-        with contextlib.suppress(RelayError):
-            workspace.remove(ledger.repo, ledger.state, note.session)
+        _remove(ledger, note)
         raise CannotRecord(f"relay.setup failed in the workspace: {failed}", hint=f"its output: {quote_path(path)}")
+
+
+def _remove(ledger: Ledger, note: Note) -> None:
+    with contextlib.suppress(RelayError):
+        workspace.remove(ledger.repo, ledger.state, note.session)

@@ -21,6 +21,7 @@ from typing import Final
 
 from gitrelay.protocol.names import is_object_id
 from gitrelay.state import files
+from gitrelay.state.calls import identity_of
 from gitrelay.value import dataclass
 
 VERSION: Final = 1
@@ -50,6 +51,7 @@ class Note:
     modules: tuple[str, ...] = ()  # the submodules in it; the n-th has the n-th index, that of the top is number 0
     base: str = ""  # the tree of the caller's files that it was made from
     outside: str = ""  # a folder that is not in the caller's tree
+    repository: str = ""  # as `identity_of` says: a copy of the repository has the note, and not the workspace
 
     @property
     def path(self) -> Path:
@@ -83,15 +85,15 @@ def line_of(note: Note) -> str:
 
 
 def read_note(root: Path, session: str) -> Note | None:
-    """The note, None if there is none or it cannot be read."""
+    """The note, None if there is none, if it cannot be read, or is that of a repository of which this is a copy."""
     try:
-        return parse_note(note_path(root, session).read_bytes(), session)
+        return parse_note(note_path(root, session).read_bytes(), session, identity_of(root.parent))
     except OSError:
         return None
 
 
-def parse_note(data: bytes, session: str) -> Note | None:
-    """The note that `line_of` gave, None if `data` is none of this session."""
+def parse_note(data: bytes, session: str, repository: str) -> Note | None:
+    """The note that `line_of` gave, None if `data` is none of this session in this repository."""
     try:
         value = json.loads(data)
         if value.pop("version") != VERSION:
@@ -99,12 +101,12 @@ def parse_note(data: bytes, session: str) -> Note | None:
         note = Note(**{**value, "stage": Stage(value["stage"]), "modules": tuple(value.get("modules", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return note if note.session == session and _is_ours(note) else None
+    return note if note.session == session and note.repository in ("", repository) and _is_ours(note) else None
 
 
 def _is_ours(note: Note) -> bool:
     """Whether a note says what gitrelay writes: it decides what is removed, and is a file like any other."""
-    paths = (note.top, note.outside or "/", note.name, note.base, *note.modules)
+    paths = (note.top, note.outside or "/", note.name, note.base, note.repository, *note.modules)
     if not all(isinstance(one, str) and ".." not in one.split("/") for one in paths):
         return False
     if not all(type(number) is int for number in (note.device, note.inode)):
@@ -121,8 +123,18 @@ def _is_ours(note: Note) -> bool:
 
 def is_sound(note: Note) -> bool:
     """Whether the folder of the note is there, is the one that was made, and is finished."""
-    if note.stage != Stage.READY:
-        return False
+    return note.stage == Stage.READY and _is_there(note)
+
+
+def followed(note: Note, top: Path | None) -> Note:
+    """The note with `top` as the caller's tree, if the workspace has been moved with that."""
+    if top is None or note.outside or not note.inode or note.top == str(top) or _is_there(note):
+        return note
+    moved = replace(note, top=str(top))
+    return moved if _is_there(moved) else note
+
+
+def _is_there(note: Note) -> bool:
     try:
         parent = _open(note.home, Path(note.name).parent.parts, make=False)
     except OSError:

@@ -16,6 +16,7 @@ from typing import Final
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol import names
+from gitrelay.state.calls import identity_of
 from gitrelay.text import quote_path
 from gitrelay.workspace.place import FOLDER, Note, Stage
 
@@ -58,13 +59,13 @@ def _fault(repo: Repository, path: str) -> str:
 
 def note_for(repo: Repository, session: str) -> Note:
     """The note of a workspace that is to be made. Raises UsageError for a bad setting."""
-    outside, top = folder(repo), str(repo.top)
+    outside, top, repository = folder(repo), str(repo.top), identity_of(repo.common_dir)
     if not outside:
-        return Note(session, top, f"{FOLDER}/{session}", Stage.MAKING)
+        return Note(session, top, f"{FOLDER}/{session}", Stage.MAKING, repository=repository)
     common = os.path.realpath(repo.common_dir)
     name = names.slugify(os.path.basename(top), default="repository", limit=40)
     key = f"{name}-{hashlib.sha256(os.fsencode(common)).hexdigest()[:16]}"
-    return Note(session, top, f"{key}/{session}", Stage.MAKING, outside=outside)
+    return Note(session, top, f"{key}/{session}", Stage.MAKING, outside=outside, repository=repository)
 
 
 def point_back(note: Note) -> None:

@@ -20,6 +20,7 @@ from gitrelay.errors import CannotRecord, Code, RelayError
 from gitrelay.git.elsewhere import Elsewhere, module_at
 from gitrelay.git.faults import Damaged, GitError, last_line
 from gitrelay.git.repository import Repository
+from gitrelay.state.calls import identity_of
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
@@ -92,6 +93,13 @@ def _folder(state: State, note: Note) -> Note:
     try:
         return place.make_folder(note)
     except OSError as e:
+        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            place.forget(state.root, note.session)
+            raise CannotRecord(
+                f"no workspace can be made at {quote_path(note.path)}: {e.strerror}",
+                hint="git config relay.workspaces names another folder; --shared works in your tree",
+                code=Code.BAD_FOLDER,
+            ) from e
         if e.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
             raise
         place.forget(state.root, note.session)  # nothing was made
@@ -115,8 +123,14 @@ def _unreadable(error: GitError) -> RelayError:
 
 def seen(repo: Repository, state: State, session: str) -> Elsewhere | None:
     """The repository with the files of the session's workspace; None if there is no finished one."""
-    note = place.read_note(state.root, session)
+    note = note_of(repo, state, session)
     return None if note is None or not place.is_sound(note) else seen_by(repo, state.root, note)
+
+
+def note_of(repo: Repository, state: State, session: str) -> Note | None:
+    """The note of the session's workspace, wherever the repository has been moved since; None if there is none."""
+    note = place.read_note(state.root, session)
+    return None if note is None else place.followed(note, repo.top)
 
 
 def seen_by(repo: Repository, root: Path, note: Note) -> Elsewhere:
@@ -143,10 +157,11 @@ def remove(repo: Repository, state: State, session: str) -> None:
 
     Raises CannotRecord if something that gitrelay did not make is there.
     """
-    note = place.read_note(state.root, session)
+    note = note_of(repo, state, session)
     if note is None and not _may_be_there(repo, session):
         return
-    note = note or place.parse_note(keep.kept_note(repo, session), session)
+    if note is None:
+        note = place.parse_note(keep.kept_note(repo, session), session, identity_of(repo.common_dir))
     try:
         if note is not None:
             place.write_note(state.root, replace(note, stage=Stage.REMOVING))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+
+import psutil
 
 from support.repo import Repo
+from support.waiting import eventually, patient
 
 ALONE = ("req", "--from", "uma", "--to", "shell", "--isolate")
 
@@ -29,6 +33,19 @@ def test_ignored_files_are_included_as_the_settings_say(repo: Repo) -> None:
     assert failed.code != 0 and "relay.setup failed in the workspace: exit 3" in failed.err
     assert "no\n" in (repo.path / ".git/relay/logs/t.setup").read_text()
     assert not (repo.path / ".relay/.work/t").exists() and repo.git("branch", "--list", "relay/t") == ""
+
+
+def test_ctrl_c_ends_the_set_up_and_leaves_no_workspace(repo: Repo) -> None:
+    pid = repo.path.parent / "pid"
+    repo.git("config", "relay.setup", f"sleep 600 & echo $! > {pid}; wait")
+    started = repo.start(*ALONE, "--session", "s", "true")
+    assert eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    started.send_signal(signal.SIGINT)
+    assert started.wait(patient(60)) == 130
+    started.communicate()
+    assert eventually(lambda: not psutil.pid_exists(int(pid.read_text())))
+    assert not (repo.path / ".relay/.work/s").exists() and list((repo.path / ".git/relay/workspaces").iterdir()) == []
+    assert repo.git("for-each-ref", "refs/relay", "refs/heads/relay") == ""
 
 
 def test_what_leads_back_to_the_callers_tree_is_dropped_or_named(repo: Repo) -> None:

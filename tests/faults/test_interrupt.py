@@ -19,7 +19,11 @@ from support.soak import rounds
 
 MOMENTS = rounds(5, 400)
 PARTS = rounds(1, 4)  # tests that share them
-VERBS = {"ls": ("ls", "--json"), "req": ("req", "--json", "--to", "shell", "--name", "shot", "true")}
+VERBS = {
+    "ls": ("ls", "--json"),
+    "req": ("req", "--json", "--to", "shell", "--name", "shot", "true"),
+    "isolated": ("req", "--json", "--to", "shell", "--isolate", "--name", "shot", "true"),
+}
 
 
 def interrupted(repo: Repo, log: Path, verb: str, where: str) -> tuple[Done, dict[str, Any]]:

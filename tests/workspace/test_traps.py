@@ -157,3 +157,21 @@ def test_what_is_in_the_way_is_named_and_stays(repo: Repo, script: str, words: s
     assert list((repo.path / ".git/relay/workspaces").iterdir()) == [], "a note of a workspace that is not there"
     assert repo.git("for-each-ref", "refs/relay", "refs/heads/relay") == ""
     assert repo.relay("status").code == 0
+
+
+def test_a_copy_of_the_repository_has_no_workspaces_and_one_that_was_moved_has_its_own(repo: Repo) -> None:
+    assert repo.relay(*ALONE, "echo x > x.txt").code == 0
+    copy = repo.path.parent / "copy"
+    repo.sh("cp -a . ../copy")
+    refused = repo.relay(*ALONE, "true", cwd=copy)
+    assert refused.code == 4 and "copy/.relay/.work/s" in refused.err, refused.err
+    for words in (("status",), ("close", "s")):
+        assert repo.relay(*words, cwd=copy).code == 0
+    assert (repo.path / ".relay/.work/s/x.txt").exists(), "it is of the repository that was copied"
+    assert (copy / ".relay/.work/s/x.txt").exists()
+    moved = repo.path.parent / "moved"
+    repo.path.rename(moved)
+    again = repo.relay(*ALONE, "pwd; cat x.txt", cwd=moved)
+    assert again.code == 0 and f"{moved}/.relay/.work/s\nx\n" in again.out, again.out + again.err
+    assert repo.relay("close", "s", cwd=moved).code == 0
+    assert list((moved / ".relay/.work").iterdir()) == [] and list((moved / ".git/relay/workspaces").iterdir()) == []
