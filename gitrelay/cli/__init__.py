@@ -59,7 +59,7 @@ VERBS: Final[dict[str, str]] = {
     "mcp": "Serve the verbs as tools on stdin and stdout, to an agent that may not run a shell.",
     "completion": "Print or install completion for bash, zsh or fish.",
     "help": "Show a page of the documents, or the help of a verb.",
-    "demo": "Run a whole session in a throw-away repository and show its log.",
+    "demo": "Show in a throw-away repository what gitrelay is for.",
 }
 
 # the first verb of each group of VERBS -> the group's heading

@@ -103,3 +103,21 @@ def test_help_shows_the_pages_anywhere(repo: Repo) -> None:
     wrong = repo.relay("help", "tutorail")
     assert wrong.code == 2 and "did you mean tutorial?" in wrong.err
     assert set(repo.relay("help", "words", "--json").json["data"]) == {"topic", "topics", "text"}
+
+
+def test_the_demo_shows_the_point_in_a_screen(repo: Repo) -> None:
+    done = repo.relay("demo", "--keep", "../kept")
+    lines = done.out.splitlines()
+    assert done.code == 0 and len(lines) <= 20 and max(map(len, lines)) <= 80
+    said = [line.strip() for line in lines]
+    claim, check = (
+        said.index("shell: Fixed, all tests pass.  (claims verify: pass)"),
+        said.index("gitrelay: check fail (exit 1): sh test.sh"),
+    )
+    assert claim < check < said.index("gitrelay: check pass: sh test.sh") < said.index("+5")
+    kept = Repo(repo.path.parent / "kept", repo.env)
+    assert [e["outcome"] for e in kept.relay("show", "demo", "--json").json["data"]] == ["check-failed", "pass"]
+    assert kept.relay("fsck").code == 0
+    commands = "".join(lines[i] + "\n" + lines[i + 1] + "\n" for i, line in enumerate(lines) if line.endswith("\\"))
+    kept.sh(commands.replace("$ git relay", "git relay").replace(" &&", "") + "true", check=True)
+    assert "exists and is not an empty folder" in repo.relay("demo", "--keep", "../kept").err

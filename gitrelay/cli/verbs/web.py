@@ -27,6 +27,11 @@ def command(port: int, answer: bool, open_: bool, as_json: bool) -> int:
     Nothing can be changed through it; with --answer the page questions.html shows what peers ask back,
     and takes an answer. Ctrl-C ends it, with exit code 130; SIGTERM with 143.
     """
+    return serve(port, answer=answer, open_=open_, as_json=as_json)
+
+
+def serve(port: int, *, answer: bool, open_: bool, as_json: bool) -> int:
+    """Serve the repository of the current folder until a signal ends it; the exit code."""
     import secrets
 
     from gitrelay.cli import output
