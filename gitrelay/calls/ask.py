@@ -198,7 +198,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     repo = ledger.repo
     outer = within.enclosing(ledger)
     id_ = held.name if wanted.one_shot else tip.next_id
-    request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name)
+    request = Request(id_, wanted.from_, wanted.to, wanted.task, held.name, wanted.form)
     chosen = wanted.chosen
     trailers = {
         Trailer.ACCESS: chosen.access,

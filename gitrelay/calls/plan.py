@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import budget, isolation, settings
+from gitrelay.calls import budget, isolation, settings, wording
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
@@ -20,6 +20,7 @@ from gitrelay.peers.shell import Shell
 from gitrelay.process.values import Limits
 from gitrelay.protocol import frontmatter, names
 from gitrelay.protocol.budget import Amount, Held
+from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.words import Access
 from gitrelay.text import plain, quote, quote_path
@@ -29,7 +30,6 @@ KEY_MAX: Final = 200
 NO_QUESTIONS: Final = (
     "Ask nothing back: nobody can answer. Decide by yourself what is open, and write into your answer what you assumed."
 )
-CHECK_MAX: Final = 1000  # it is in a trailer
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Plan:
     at: str = ""
     excess: str = ""  # why it is not isolated although the settings say so
     hand_back: bool = False
+    form: Form = field(default_factory=Form)
 
     @property
     def needs(self) -> Access:
@@ -86,7 +87,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     _check_key(repo, order.key)
     task = _task(order.task, _references(repo, order.to, order.files), _no_questions(order))
     from_ = settings.caller(repo, order.from_)
-    checks = tuple(checked(check) for check in order.given.checks)
+    checks = _checks(repo, order.given.checks)
     limit = settings.check_limit(repo) if checks else None
     several = len(order.to) > 1
     name = order.name or ""
@@ -115,6 +116,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             files=order.files,
             at=order.at,
             hand_back=order.given.hand_back,
+            form=wording.form(repo, peer),
         )
         plans.append(_invoking(repo, plan, order, several) if order.invoke else plan)
     return plans
@@ -179,15 +181,18 @@ def _check_key(repo: Repository, key: str | None) -> None:
         )
 
 
-def checked(command: str) -> str:
-    """A check's command. Raises UsageError for what cannot be recorded as one."""
-    if not command.strip() or "\0" in command or not command.isprintable() or len(command) > CHECK_MAX:
+def _checks(repo: Repository, given: Sequence[str]) -> tuple[str, ...]:
+    """The commands of --check; one without a value is those of `relay.verify`. Raises UsageError."""
+    found: list[str] = []
+    for check in given:
+        found += wording.verify(repo) if check == wording.VERIFY else [wording.checked(check)]
+    if wording.VERIFY in given and not wording.verify(repo):
         raise UsageError(
-            f"--check {quote(command)} is not a command",
-            hint=f"one line of at most {CHECK_MAX} characters; put more into a script",
+            "--check without a command, and relay.verify names none",
+            hint="git config --add relay.verify 'pytest -q'",
             code=Code.BAD_CHECK,
         )
-    return command
+    return tuple(dict.fromkeys(found))
 
 
 def _references(repo: Repository, to: Sequence[str], files: Sequence[str]) -> list[str]:

@@ -56,6 +56,7 @@ VERBS: Final[dict[str, str]] = {
     "doctor": "Check what calls need, and name the command that fixes what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
     "uninstall": "Remove what 'install' wrote: skills, codex's rule, the server's entries, folders made for them.",
+    "template": "Print the request that would be sent, and send nothing.",
     "mcp": "Serve the verbs as tools on stdin and stdout, to an agent that may not run a shell.",
     "completion": "Print or install completion for bash, zsh or fish.",
     "help": "Show a page of the documents, or the help of a verb.",

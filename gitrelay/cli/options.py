@@ -12,6 +12,7 @@ import click
 from gitrelay.errors import Code, UsageError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON envelope.")
+VERIFY = "\0verify"  # --check without a value, as calls.wording has it, which is not loaded for the help alone
 agents_option = click.option(
     "--agent",
     "agents",

@@ -45,6 +45,12 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.maxDepth": "How deep agents may call agents. Default: 2.",
     "relay.to": "The peer that 'req' asks if none is named.",
     "relay.from": "The caller's name if no agent calls. Default: your name.",
+    "relay.pattern": "A pattern for the body of answers, in place of '{your response}' in the request, or the absolute "
+    "path of a file that has it. Recommended to the peer, not enforced. Also relay.PEER.pattern.",
+    "relay.footer": "A template of the block that requests end with, or the absolute path of a file that has it; "
+    "'git relay template' shows what becomes of it.",
+    "relay.verify": "A command that verifies this repository's work, as 'pytest -q': requests name it, and --check "
+    "without a value runs it. May be given often.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",
     "relay.signTimeout": "How long the program that signs may take. Default: 25s, on a terminal 2m.",
     "relay.filterTimeout": "How long a look at your files may take if a program of yours filters them "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response
 from gitrelay.text import quote
@@ -56,7 +57,7 @@ def redacted_request(
                 hint="put the material into a file and refer to it with --file",
                 code=Code.TASK_TOO_LARGE,
             ) from None
-    clean = replace(request, task=redactor.redact(request.task).text)
+    clean = replace(request, task=redactor.redact(request.task).text, form=Form())  # a secret may be in its form
     return clean, clean.render(), found.counts
 
 

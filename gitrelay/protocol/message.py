@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import field
 from typing import Final
 
-from gitrelay.protocol import names, question
+from gitrelay.protocol import footer, names, question
+from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import BadMessage, cut_header, decode, expect, split_header
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.text import quote
@@ -23,7 +25,6 @@ STATUSES: Final = tuple(Status)
 VERDICTS: Final = tuple(Verify)
 # the files of a session: <id>.req.md, <id>.res.md, <id>.check.md, <id>.check-2.md
 FILE: Final = re.compile(r"(.+)\.(req|res|(?:check|apply)(?:-[1-9][0-9]*)?)\.md")
-_FOOTER = re.compile(r"^---\nReply:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ class Parties:
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asks: `<id>.req.md`. `session` decides the Reply path and whether there is a Context line."""
+    """What a caller asks: `<id>.req.md`. `session` decides the Reply path and whether there is a Context line.
+
+    `form` is how it ends, which is no part of what it asks.
+    """
 
     id: str
     from_: str
     to: str
     task: str
     session: str
+    form: Form = field(default_factory=Form, compare=False)
 
     @property
     def file(self) -> str:
@@ -51,15 +56,17 @@ class Request:
 
     @property
     def footer(self) -> str:
-        reply = f".relay/{self.session}/{response_file(self.id)}"
-        context = (
-            "" if self.id == self.session else f"Context: read all .md files in .relay/{self.session}/ in order first\n"
-        )
-        return (
-            f"---\nReply: {reply}\n{context}Format:\n"
-            f"  ---\n  relay: {PROTOCOL}\n  re: {self.id}\n  from: {self.to}\n  to: {self.from_}\n"
-            "  status: done | error\n  verify: pass | fail | skip\n  ---\n  {your response}\n"
-        )
+        folder = f".relay/{self.session}"
+        context = "" if self.id == self.session else f"Context: read all .md files in {folder}/ in order first\n"
+        values = {
+            "id": self.id,
+            "session": self.session,
+            "from": self.from_,
+            "to": self.to,
+            "reply": f"{folder}/{response_file(self.id)}",
+            "context": context,
+        }
+        return footer.filled(self.form, values)
 
     def render(self) -> bytes:
         head = f"---\nrelay: {PROTOCOL}\nid: {self.id}\nfrom: {self.from_}\nto: {self.to}\n---\n\n"
@@ -127,7 +134,7 @@ def task_of(data: bytes) -> str:
 
 def _task(body: str, line: int) -> str:
     """What is before the last Reply block; earlier ones are the task's own."""
-    starts = [footer.start() for footer in _FOOTER.finditer(body)]
+    starts = [block.start() for block in footer.BEGINS.finditer(body)]
     if not starts:
         raise BadMessage(line, "no '---' line followed by 'Reply:' after the task")
     task = body[: starts[-1]]

@@ -21,7 +21,7 @@ def command(address: str | None, checks: tuple[str, ...], as_json: bool) -> int:
     ran them. Exit code 1 if one does not pass.
     """
     from gitrelay.calls import checks as core
-    from gitrelay.calls import plan, settings, within
+    from gitrelay.calls import settings, within, wording
     from gitrelay.calls.within import By
     from gitrelay.cli import addressing, output
     from gitrelay.errors import OK, VERIFY_FAILED
@@ -31,7 +31,7 @@ def command(address: str | None, checks: tuple[str, ...], as_json: bool) -> int:
     ledger = open_ledger(Path.cwd())
     wanted = addressing.meant(ledger, address)
     by = By.here(ledger.repo, within.require(ledger, Access.WRITE, "git relay check-again"))
-    commands = [plan.checked(c) for c in checks]
+    commands = [wording.checked(c) for c in checks]
     results = core.again(ledger, wanted, commands, settings.check_limit(ledger.repo), by)
     code = OK if all(r.word == "pass" for r in results) else VERIFY_FAILED
     if as_json:

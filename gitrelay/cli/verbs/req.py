@@ -9,7 +9,7 @@ import click
 
 from gitrelay import duration
 from gitrelay.cli import candidates
-from gitrelay.cli.options import GroupedCommand, json_option, read_text
+from gitrelay.cli.options import VERIFY, GroupedCommand, json_option, read_text
 
 
 @click.command(
@@ -95,8 +95,11 @@ from gitrelay.cli.options import GroupedCommand, json_option, read_text
     "--check",
     "checks",
     multiple=True,
+    is_flag=False,
+    flag_value=VERIFY,
     metavar="CMD",
-    help="Run CMD after the answer, and let its result decide the exit code; repeatable.",
+    help="Run CMD after the answer, and let its result decide the exit code; repeatable. Without CMD: what "
+    "relay.verify names.",
 )
 @click.option("--apply", is_flag=True, help="With --isolate: if it passes, bring its changes into this tree at once.")
 @click.option("--key", metavar="K", help="Never pay twice: the exchange recorded under this key, if there is one.")
