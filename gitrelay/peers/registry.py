@@ -1,40 +1,67 @@
-"""The registry of peers: the built-in ones in a plain dict, and any program from git config."""
+"""The registry of peers: the built-in ones by their names, and any program from git config."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.peers import acp_messages, claude, codex, gemini, opencode
-from gitrelay.peers.acp import Agent
 from gitrelay.peers.base import Peer
-from gitrelay.peers.claude import Claude
-from gitrelay.peers.codex import Codex
-from gitrelay.peers.command import Program, Settings
-from gitrelay.peers.gemini import Gemini
-from gitrelay.peers.opencode import OpenCode
-from gitrelay.peers.shell import Shell
 from gitrelay.protocol import names
 from gitrelay.text import quote
 
-BUILT_IN: dict[str, Peer] = {peer.name: peer for peer in (Claude(), Codex(), Gemini(), OpenCode(), Shell())}
-_LINES = ("command", "read", "write", "full")  # the settings that are command lines
-# how one structured event reads as a short line, for the peers that have events
-_DESCRIBE: dict[str, Callable[[dict[str, Any]], str | None]] = {
-    "claude": claude.describe,
-    "codex": codex.describe,
-    "gemini": gemini.describe,
-    "opencode": opencode.describe,
+if TYPE_CHECKING:
+    from gitrelay.peers.acp import Agent
+
+_CLASSES: Final = {  # peer -> its module and its class there
+    "claude": "Claude",
+    "codex": "Codex",
+    "gemini": "Gemini",
+    "opencode": "OpenCode",
+    "shell": "Shell",
 }
+_LINES = ("command", "read", "write", "full")  # the settings that are command lines
+
+
+class _BuiltIn(Mapping[str, Peer]):
+    """The built-in peers by name. The module of one is imported when it is asked for: a call needs one of five."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Peer] = {}
+
+    def __getitem__(self, name: str) -> Peer:
+        if name not in self._made:
+            made: Peer = getattr(_module(name), _CLASSES[name])()
+            self._made[name] = made
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _CLASSES
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"gitrelay.peers.{name}")
+
+
+BUILT_IN: Final[Mapping[str, Peer]] = _BuiltIn()
 
 
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
     """How the events of the peer of that name read, None if it prints plain lines."""
     if _has_acp(repo, name):
+        from gitrelay.peers import acp_messages
+
         return acp_messages.describe
-    return None if _has_command(repo, name) else _DESCRIBE.get(name)
+    return None if _has_command(repo, name) or name not in BUILT_IN else getattr(_module(name), "describe", None)
 
 
 def configured(repo: Repository) -> list[str]:
@@ -59,6 +86,8 @@ def find(repo: Repository, name: str) -> Peer:
         if (values := repo.config.get(f"relay.{name}.{key}"))
     }
     if lines:
+        from gitrelay.peers.command import Program, Settings
+
         return Program(name, Settings(lines, repo.flag(f"relay.{name}.plain") is True, _verdict(repo, name)))
     import difflib
 
@@ -73,6 +102,8 @@ def find(repo: Repository, name: str) -> Peer:
 
 
 def _agent(repo: Repository, name: str) -> Agent:
+    from gitrelay.peers.acp import Agent
+
     line, where = repo.config[f"relay.{name}.acp"][-1]
     if _has_command(repo, name):
         raise UsageError(

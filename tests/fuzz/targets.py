@@ -148,7 +148,7 @@ def _call(peer: str) -> Invocation:
 
 def _events(peer: str) -> Callable[[bytes], None]:
     call = _call(peer)
-    describe = registry._DESCRIBE[peer]
+    describe = registry._module(peer).describe
 
     def read(data: bytes) -> None:
         """What the peer prints, in two pieces; each event also as the line that is shown of it."""
