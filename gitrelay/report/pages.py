@@ -27,6 +27,7 @@ from gitrelay.protocol.record import Trailer
 from gitrelay.report import listing
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
+from gitrelay.report.sides import Side
 from gitrelay.report.turns import Conversation, Turn
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class State:
     words: str
 
 
-def state_of(turn: Turn) -> State:
+def state_of(turn: Turn | Side) -> State:
     e = turn.exchange
     words = one_line(shown(e.outcome, e.checked), 60)
     if turn.contradicted:
@@ -220,7 +221,7 @@ def _time(seconds: int) -> Markup:
     )
 
 
-def _seconds(turn: Turn) -> float | None:
+def _seconds(turn: Turn | Side) -> float | None:
     response = turn.exchange.response
     amount = usage.amount(response.duration) if response else None
     return None if amount is None else float(amount)
@@ -244,7 +245,7 @@ _TRAILERS: Final = (
 _USAGE: Final = {"input": "input tokens", "cached": "of them cached", "output": "output tokens", "cost_usd": "cost"}
 
 
-def _facts(turn: Turn) -> list[tuple[str, str]]:
+def _facts(turn: Turn | Side) -> list[tuple[str, str]]:
     """What the trailers say besides the outcome: (label, value)."""
     request = turn.exchange.request.trailers
     response = turn.exchange.response.trailers if turn.exchange.response else {}

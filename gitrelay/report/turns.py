@@ -7,7 +7,7 @@ files are read by a fixed number of git processes, and a few more if changes are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gitrelay.errors import RelayError
@@ -15,12 +15,13 @@ from gitrelay.git.faults import GitError
 from gitrelay.history import batch
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.protocol import message, names
+from gitrelay.protocol import message
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE
-from gitrelay.report import changes
+from gitrelay.report import changes, sides
 from gitrelay.report.changes import Changes
+from gitrelay.report.sides import Side
 
 _NO_TREES: Final = ("", "")
 
@@ -49,6 +50,7 @@ class Turn:
     fault: str
     checks: tuple[CheckRun, ...]
     changes: Changes | None
+    attempts: tuple[Side, ...] = ()  # of a group that this is the request of
 
     @property
     def address(self) -> Address:
@@ -106,8 +108,9 @@ def read(
     found = batch.read(ledger, sessions, bodies=True)
     exchanges = found.exchanges
     outputs = _outputs(ledger, exchanges)
-    trees = {e.address: pair for e in exchanges if (pair := _trees(e)) is not None} if with_changes else {}
+    trees = {e.address: pair for e in exchanges if (pair := sides.trees(e)) is not None} if with_changes else {}
     changed = changes.read(ledger.repo, list(trees.values()))
+    attempts = sides.read(ledger, exchanges) if with_changes else {}
     conversations = []
     for name in list(dict.fromkeys(sessions)) or [*found.sessions, *found.damaged]:
         archived = name in found.archived
@@ -115,6 +118,7 @@ def read(
             conversations.append(Conversation(name, archived, fault=str(found.damaged[name])))
             continue
         turns = [_turn(e, outputs, changed.get(trees.get(e.address, _NO_TREES))) for e in found.sessions[name]]
+        turns = [replace(t, attempts=attempts.get(t.address, ())) for t in turns]
         conversations.append(Conversation(name, archived, tuple(turns)))
     return conversations, found.damaged
 
@@ -135,13 +139,6 @@ def _turn(e: Exchange, outputs: Mapping[str, str], changed: Changes | None) -> T
             body = e.response_data.decode("utf-8", "replace")
     checks = tuple(CheckRun(c.command, c.word, c.commit.oid, outputs.get(c.commit.oid, "")) for c in e.checks)
     return Turn(e, task, body, "; ".join(faults), checks, changed)
-
-
-def _trees(e: Exchange) -> tuple[str, str] | None:
-    if e.response is None:
-        return None
-    before, after = (commit.tree or "" for commit in (e.request, e.response))
-    return (before, after) if names.is_object_id(before) and names.is_object_id(after) else None
 
 
 def _outputs(ledger: Ledger, exchanges: Sequence[Exchange]) -> dict[str, str]:

@@ -41,6 +41,16 @@ def test_the_best_of_three_is_picked_and_applied(repo: Repo) -> None:
     assert "= faster-shell-2/01" in shown[3]
     diff = repo.relay("compare", "faster", "--diff", "1", "faster-shell-2").out
     assert "-x" in diff and "+5" in diff
+    page = repo.path.parent / "page.html"
+    assert repo.relay("export", "faster", "-o", str(page)).code == 0
+    sides = page.read_text().split('<article class="side"')[1:]
+    assert [side.partition('aria-label="')[2].partition('"')[0] for side in sides] == [
+        "faster-shell-1/01",
+        "faster-shell-2/01",
+        "faster-shell-3/01",
+    ]
+    assert "+x" in sides[0] and "+5" in sides[1] and "The same files as faster-shell-2/01" in sides[2]
+    assert ["Picked: smallest" in side or "picked</span>" in side for side in sides] == [False, True, False]
     again = repo.relay(*asked, "--pick", "smallest", does)
     assert again.code == 0 and again.raw == done.raw and count(repo) == 3
     assert repo.relay("apply", "faster").code == 0 and repo.sh("cat f.txt") == "1\n2\n3\n4\n5\n"
