@@ -70,7 +70,9 @@ class Tool:
         }
 
 
-_TO: Final = Argument("string", "The peer: claude, codex, gemini, opencode, shell, or one of git config.", True)
+_TO: Final = Argument(
+    "string", "The peer: claude, codex, copilot, gemini, opencode, qwen, shell, or one of git config.", True
+)
 _WAIT: Final = Argument("string", "How long to wait here, as 90s or 4m; the server may wait less. 0s does not wait.")
 _AT: Final = Argument("string", _ADDRESS, True)
 _IN: Final = Argument("string", _FOLDER)

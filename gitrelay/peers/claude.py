@@ -1,6 +1,6 @@
 """`claude`: Claude Code, run as `claude -p` with the prompt on stdin and a JSON schema for its answer.
 
-Seen with 2.1.329: the schema becomes a tool that the model calls once, so a question costs one round
+Seen with 2.1.332: the schema becomes a tool that the model calls once, so a question costs one round
 trip in every permission mode. Exit 0 proves nothing: an API error comes as `subtype: success` with
 `is_error: true`, an aborted start as `num_turns: 0` with an empty result.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gitrelay.peers import moved, voice
 from gitrelay.peers.answers import ANSWER_SCHEMA, STRUCTURED_LEAD, Said
@@ -62,11 +62,10 @@ class Claude:
             argv += ["--session-id", str(uuid.uuid4())]
         return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
 
-    def reader(self, call: Invocation) -> _Events:
-        return _Events(call)
+    def reader(self, call: Invocation) -> Events:
+        return Events(call)
 
 
-_ANSWER_TOOL: Final = "StructuredOutput"
 # words for a subtype that comes without any
 _ENDINGS: Final = {
     "error_max_turns": "the maximum number of turns was reached",
@@ -75,8 +74,14 @@ _ENDINGS: Final = {
 _COMMAND: Final = re.compile(r"<local-command-std(?:err|out)>(.*?)</local-command-std(?:err|out)>", re.DOTALL)
 
 
-class _Events(EventReader):
-    """Everything is kept until the end: a later result that is an error or blank takes nothing back."""
+class Events(EventReader):
+    """Everything is kept until the end: a later result that is an error or blank takes nothing back.
+
+    The class variables and `tokens` are what differs in qwen, whose events are of the same kind.
+    """
+
+    answer_tool: ClassVar = "StructuredOutput"
+    answer_key: ClassVar = "structured_output"  # in a result
 
     def __init__(self, call: Invocation) -> None:
         super().__init__()
@@ -114,9 +119,9 @@ class _Events(EventReader):
         if kind == "result":
             self._results.append(event)
             self._session = text_of(event, "session_id") or self._session
-            self.spent = _usage(event) or self.spent
+            self.spent = self._usage(event) or self.spent
             if _is_success(event):
-                self._said.end(event.get("structured_output"), text_of(event, "result"))
+                self._said.end(event.get(self.answer_key), text_of(event, "result"))
                 self.finished = True
             return True
         return False
@@ -147,7 +152,7 @@ class _Events(EventReader):
         key = text_of(message, "id") or object()
         self._count(message, key)
         for block in blocks:
-            if text_of(block, "name") == _ANSWER_TOOL:
+            if text_of(block, "name") == self.answer_tool:
                 self._said.calls.append(block.get("input"))
             elif text_of(block, "type") == "tool_use":
                 self._said.use_tool()
@@ -158,7 +163,7 @@ class _Events(EventReader):
     def _count(self, message: object, key: object) -> None:
         """A message comes once for each of its blocks, with the same usage; what it says last counts."""
         usage = message.get("usage") if isinstance(message, dict) else None
-        counts = _tokens(usage)
+        counts = self.tokens(usage)
         if not counts:
             return
         self._calls[key] = counts
@@ -171,7 +176,7 @@ class _Events(EventReader):
         self._message = text_of(event, "message", "id") or self._message
         if text := text_of(event, "delta", "text"):
             self._said.stream(text, self._message)
-        elif kind == "content_block_start" and text_of(event, "content_block", "name") == _ANSWER_TOOL:
+        elif kind == "content_block_start" and text_of(event, "content_block", "name") == self.answer_tool:
             self._partial[index] = []
         elif index in self._partial:
             self._partial[index].append(text_of(event, "delta", "partial_json") or "")
@@ -197,7 +202,7 @@ class _Events(EventReader):
             model=self._model,
             peer_session=self._session,
             version=self._version,
-            usage=_usage(good[-1] if good else self._results[-1] if self._results else None) or self.spent,
+            usage=self._usage(good[-1] if good else self._results[-1] if self._results else None) or self.spent,
         )
 
     def _error(self, good: list[dict[str, Any]]) -> tuple[str, str] | None:
@@ -225,9 +230,35 @@ class _Events(EventReader):
             return reason, f"the API did not answer: {status or 'no connection'} {words}"
         return None
 
+    @staticmethod
+    def tokens(usage: object) -> dict[str, int]:
+        """The tokens that a `usage` tells. Its `input_tokens` are those beside the cache, read and written."""
+        counts = {
+            name: count
+            for name, key in (
+                ("input", "input_tokens"),
+                ("cached", "cache_read_input_tokens"),
+                ("written", "cache_creation_input_tokens"),
+                ("output", "output_tokens"),
+            )
+            if (count := count_of(usage, key)) is not None
+        }
+        written = counts.pop("written", 0)
+        if "input" in counts:
+            counts["input"] += counts.get("cached", 0) + written
+        return counts
+
+    def _usage(self, result: dict[str, Any] | None) -> dict[str, str]:
+        usage = {name: str(count) for name, count in self.tokens(result.get("usage") if result else None).items()}
+        cost = result.get("total_cost_usd") if result else None
+        if isinstance(cost, int | float) and not isinstance(cost, bool):
+            usage["cost_usd"] = f"{cost:.6f}"
+        return usage
+
     def _failure(self, result: dict[str, Any]) -> tuple[str, str]:
         subtype = text_of(result, "subtype") or ""
-        words = text_of(result, "result") or " ".join(_words(result.get("errors"))) or _ENDINGS.get(subtype) or subtype
+        words = text_of(result, "result") or text_of(result, "error", "message")
+        words = words or " ".join(_words(result.get("errors"))) or _ENDINGS.get(subtype) or subtype
         if subtype == "error_max_structured_output_retries":
             return "bad-output", words
         if subtype == "error_max_budget_usd":
@@ -262,32 +293,6 @@ def _denied(results: list[dict[str, Any]]) -> tuple[str, ...]:
 
 def _words(errors: object) -> list[str]:
     return [e for e in errors if isinstance(e, str)] if isinstance(errors, list) else []
-
-
-def _tokens(usage: object) -> dict[str, int]:
-    """The tokens that a `usage` of claude's tells. Its `input_tokens` are those beside the cache, read and written."""
-    counts = {
-        name: count
-        for name, key in (
-            ("input", "input_tokens"),
-            ("cached", "cache_read_input_tokens"),
-            ("written", "cache_creation_input_tokens"),
-            ("output", "output_tokens"),
-        )
-        if (count := count_of(usage, key)) is not None
-    }
-    written = counts.pop("written", 0)
-    if "input" in counts:
-        counts["input"] += counts.get("cached", 0) + written
-    return counts
-
-
-def _usage(result: dict[str, Any] | None) -> dict[str, str]:
-    usage = {name: str(count) for name, count in _tokens(result.get("usage") if result else None).items()}
-    cost = result.get("total_cost_usd") if result else None
-    if isinstance(cost, int | float) and not isinstance(cost, bool):
-        usage["cost_usd"] = f"{cost:.6f}"
-    return usage
 
 
 def describe(event: dict[str, Any]) -> str | None:

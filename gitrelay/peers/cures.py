@@ -8,15 +8,19 @@ from typing import Final
 PACKAGES: Final = {
     "claude": "@anthropic-ai/claude-code",
     "codex": "@openai/codex",
+    "copilot": "@github/copilot",
     "gemini": "@google/gemini-cli",
     "opencode": "opencode-ai",
+    "qwen": "@qwen-code/qwen-code",
 }
 # peer -> how a person logs in to it
 LOGINS: Final = {
     "claude": "claude, then /login",
     "codex": "codex login",
+    "copilot": "copilot login",
     "gemini": "gemini, and follow what it says",
     "opencode": "opencode auth login",
+    "qwen": "qwen, then /auth",
 }
 
 

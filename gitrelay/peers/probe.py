@@ -24,9 +24,11 @@ _LIMIT: Final = (
 )
 _VERSION_BYTES: Final = 16 * 1024  # warnings may come before the version
 _HELP_BYTES: Final = 256 * 1024  # claude prints 20 kB
-# a line that says a version and nothing else: `0.61.0`, `codex-cli 0.170.0-alpha.3`, `2.1.329 (Claude Code)`
+# a line that says a version and nothing else: `0.61.0`, `codex-cli 0.170.0-alpha.3`, `2.1.329 (Claude Code)`,
+# `GitHub Copilot CLI 1.0.102.`
 _VERSION_LINE: Final = (
-    r"(?:{name}(?:[-_ ]?(?:cli|code))?[ :,@/]*)?(?:version:?[ ]*)?v?(\d+(?:\.\d+)+)([-+.][\w.+-]+)?(?:\s+\([^()]*\))?"
+    r"(?:(?:github )?{name}(?:[-_ ]?(?:cli|code))?[ :,@/]*)?(?:version:?[ ]*)?v?(\d+(?:\.\d+)+)([-+.][\w.+-]*\w)?"
+    r"(?:\s+\([^()]*\))?\.?"
 )
 _FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 _CLASSES: Final = {  # peer -> its module and its class there
     "claude": "Claude",
     "codex": "Codex",
+    "copilot": "Copilot",
     "gemini": "Gemini",
     "opencode": "OpenCode",
+    "qwen": "Qwen",
     "shell": "Shell",
 }
 _LINES = ("command", "read", "write", "full")  # the settings that are command lines
 
 
 class _BuiltIn(Mapping[str, Peer]):
-    """The built-in peers by name. The module of one is imported when it is asked for: a call needs one of five."""
+    """The built-in peers by name. The module of one is imported when it is asked for: a call needs one of seven."""
 
     def __init__(self) -> None:
         self._made: dict[str, Peer] = {}

@@ -254,9 +254,9 @@ def test_a_limit_tells_what_the_peer_was_retrying(place: Place, peer: str, statu
     """Both wait longer and longer between tries; none of it counts as output."""
     with ModelServer([Status(status)]) as server:
         repo = place(server.url)
-        done = ask(repo, peer, "--first-output=3s")
+        done = ask(repo, peer, "--first-output=6s")
     check_recorded(repo, done, peer, "no-output", 4)
-    said = done.out.partition("first-output limit of 3 s; its last error: ")[2]
+    said = done.out.partition("first-output limit of 6 s; its last error: ")[2]
     assert str(status) in said, done.out
     assert server.model_calls > 1
 

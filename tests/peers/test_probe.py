@@ -15,6 +15,7 @@ from support.repo import Repo
     [
         ("codex", "codex-cli 0.169.0\n", "0.169.0"),
         ("claude", "2.1.329 (Claude Code)", "2.1.329"),
+        ("copilot", "GitHub Copilot CLI 1.0.102.\nRun 'copilot update' to check for updates.", "1.0.102"),
         ("gemini", "0.61.0", "0.61.0"),
         ("opencode", "v1.18.33\r\n", "1.18.33"),
         ("codex", "\x1b[1mcodex-cli 0.169.0\x1b[0m", "0.169.0"),

@@ -34,8 +34,10 @@ LIMIT = 170.0  # seconds for all cases; five calls, gemini and opencode take 2 t
 ENV: dict[str, Callable[[Path, str], dict[str, str]]] = {
     "claude": claude_env,
     "codex": codex_env,
+    "copilot": copilot_env,
     "gemini": gemini_env,
     "opencode": opencode_env,
+    "qwen": qwen_env,
 }
 ACP: dict[str, tuple[str, Callable[[Path, str], dict[str, str]]]] = {
     "gemini": ("gemini --acp --skip-trust", gemini_env),
@@ -50,13 +52,13 @@ ACP: dict[str, tuple[str, Callable[[Path, str], dict[str, str]]]] = {
 def play(request: Request) -> Step:
     """The model of a peer that does what the cases ask for, told from the prompt."""
     if not request.tool_results:
-        if "forbidden.txt" in request.prompt:
-            return Write("forbidden.txt", "x\n")
-        if "written.txt" in request.prompt:
-            return Write("written.txt", "written\n")
         command = re.search(r"^Run this shell command.*: (touch begun\.txt; .*)$", request.prompt, re.MULTILINE)
         if command:
             return Shell(command[1])
+        if "forbidden.txt" in request.prompt:
+            return Write("forbidden.txt", "x\n")
+        if "written.txt" in request.prompt:  # qwen names what is new in the tree in later prompts too
+            return Write("written.txt", "written\n")
     return Answer(body="ready")
 
 

@@ -259,7 +259,7 @@ def test_it_is_a_table_for_people(machine: Machine) -> None:
     lines = done.out.splitlines()
     assert lines[0].split()[:2] == ["ok", "git"] and lines[-1].startswith("ok    calls")
     assert done.err == "" and "\x1b" not in done.out
-    assert "other agents" in done.out and "not installed: codex, gemini, opencode" in done.out
+    assert "other agents" in done.out and "not installed: codex, copilot, gemini, opencode, qwen" in done.out
     assert "npm install" not in done.out, "one agent works: nobody is told to install three others"
     assert "      git relay install --agent claude" in lines, "a cure has a line of its own"
     machine.repo.git("config", "relay.to", "codex")

@@ -599,6 +599,9 @@ class OpenAIChat:
         return OpenAIResponses().error(status)
 
     def _message(self, request: Request, turn: Turn) -> Json:
+        offered = [text for tool in request.body.get("tools") or [] if (text := tool["function"]["name"])]
+        if isinstance(turn, Answer) and "structured_output" in offered:  # qwen was given a schema
+            turn = Tool("structured_output", turn.value())
         if isinstance(turn, Answer | Text):
             text = response_file(turn, request.prompt) if isinstance(turn, Answer) else turn.text
             return {"role": "assistant", "content": text}
@@ -606,7 +609,6 @@ class OpenAIChat:
         if isinstance(turn, Tool):
             call = {"name": turn.name, "arguments": turn.arguments}
         else:
-            offered = [text for tool in request.body.get("tools") or [] if (text := tool["function"]["name"])]
             writer = next((name for name in self.WRITERS if name in offered), "write")
             path_key, content_key, shell = self.WRITERS[writer]
             if isinstance(turn, Shell):

@@ -21,7 +21,7 @@ from gitrelay.errors import Code
 def command(words: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
     """List the peers and what was found of them.
 
-    Built in are claude, codex, gemini, opencode and shell; any other program becomes a peer with
+    Built in are claude, codex, copilot, gemini, opencode, qwen and shell; any other program becomes a peer with
     'git config relay.NAME.command "PROGRAM ..."', any agent that speaks the Agent Client Protocol with
     'git config relay.NAME.acp "PROGRAM ..."'; those that are on PATH are named below the list.
 

@@ -30,8 +30,8 @@ from gitrelay.cli.options import VERIFY, GroupedCommand, json_option, read_text
     multiple=True,
     metavar="PEER",
     shell_complete=candidates.peers,
-    help="The peer to ask: claude, codex, gemini, opencode, shell, or one from git config. Given twice, both are "
-    "asked side by side. Default: the first word, if it is one; else relay.to.",
+    help="The peer to ask: claude, codex, copilot, gemini, opencode, qwen, shell, or one from git config. Given twice, "
+    "both are asked side by side. Default: the first word, if it is one; else relay.to.",
 )
 @click.option(
     "--from",
