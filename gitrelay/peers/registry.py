@@ -35,8 +35,9 @@ class _BuiltIn(Mapping[str, Peer]):
         self._made: dict[str, Peer] = {}
 
     def __getitem__(self, name: str) -> Peer:
+        class_ = _CLASSES[name]  # KeyError for any other name
         if name not in self._made:
-            made: Peer = getattr(_module(name), _CLASSES[name])()
+            made: Peer = getattr(_module(name), class_)()
             self._made[name] = made
         return self._made[name]
 
