@@ -78,6 +78,15 @@ def ci(session: nox.Session) -> None:
     session.run("bash", ".ci/run", external=True)
 
 
+@nox.session
+def drift(session: nox.Session) -> None:
+    """What the newest versions of the agents in npm change: `peers test` on each that is not the pinned one.
+
+    `nox -s drift -- qwen copilot` looks at these only. It needs the network, and a gigabyte for what is new.
+    """
+    session.run(PYTHON, "tests/drift.py", *session.posargs)
+
+
 @nox.session(name="release-check")
 def release_check(session: nox.Session) -> None:
     """Whether tag, version, plugin manifest, skills, man page, changelog and wheel fit together."""
