@@ -226,7 +226,12 @@ def heal(ledger: Ledger, *, but: str = "") -> None:
     Never fails; one that is busy is left to the next command. An apply that was killed is finished too.
     """
     applying.finish(ledger.repo)
-    for note in place.notes(ledger.state.root):
+    notes = place.notes(ledger.state.root)
+    if not but and ledger.repo.top is not None:  # not before a set-up
+        own = (ledger.repo.top, place.FOLDER)
+        for home, name in {own, *((note.home, os.path.dirname(note.name)) for note in notes)}:
+            place.sweep(home, name)
+    for note in notes:
         if note.session == but or ledger.state.call(note.session).is_alive():
             continue
         with contextlib.suppress(RelayError, OSError):
@@ -244,6 +249,13 @@ def _is_wanted_again(ledger: Ledger, note: Note) -> bool:
         return True  # a call runs in it, or has died and is recorded first
     tip = ledger.tip(note.session) if note.stage == Stage.READY else None
     return tip is not None and not (names.is_one_shot(note.session) and len(tip.ids) < 2 and tip.pending is None)
+
+
+def swept(ledger: Ledger, session: str) -> None:
+    """Remove what has given way to the session's workspace, if it has one. Never raises."""
+    note = place.read_note(ledger.state.root, session)
+    if note is not None:
+        workspace.sweep(note)
 
 
 def done(ledger: Ledger, session: str) -> None:

@@ -170,6 +170,8 @@ def end(session: Session, folder: CallFolder, call: Call, ended: float | None = 
     if call.passing:
         with contextlib.suppress(RelayError):
             isolation.done(session.ledger, call.session)
+    elif call.workspace:
+        isolation.swept(session.ledger, call.session)
     writers.note_end(session.ledger.state, call, time.time() if ended is None else ended)
     folder.end(call.address)
 

@@ -170,10 +170,11 @@ def make_folder(note: Note) -> Note:
     return replace(note, device=made.st_dev, inode=made.st_ino)
 
 
-def remove_folder(note: Note) -> bool:
+def remove_folder(note: Note, *, later: bool = False) -> bool:
     """Remove the workspace's folder with all that is in it. False if what is there is not the one of the note.
 
-    It first gets another name, so that a half-removed one is never taken for a sound one.
+    It first gets another name, so that a half-removed one is never taken for a sound one; `later` leaves the rest to
+    `sweep`.
     """
     name = Path(note.name).name
     try:
@@ -194,7 +195,8 @@ def remove_folder(note: Note) -> bool:
             return False  # made by somebody else: ours was empty when the note was written
         gone = f".gone-{secrets.token_hex(8)}"
         os.rename(name, gone, src_dir_fd=parent, dst_dir_fd=parent)
-        _remove(gone, parent)
+        if not later:
+            _remove(gone, parent)
         return True
     finally:
         os.close(parent)
@@ -233,13 +235,14 @@ def put_files(note: Note, folder: str, files_: Mapping[str, bytes]) -> None:
 
 
 def sweep(top: Path, name: str) -> None:
-    """Remove what removals that were interrupted have left in the folder `name` below `top`. Never raises."""
+    """Remove what was renamed to be removed in the folder `name` below `top`. Never raises."""
     with contextlib.suppress(OSError):
         parent = _open(top, Path(name).parts, make=False)
         try:
             for left in os.listdir(parent):
                 if left.startswith(".gone-"):
-                    _remove(left, parent)
+                    with contextlib.suppress(OSError):  # another process may be at it
+                        _remove(left, parent)
         finally:
             os.close(parent)
 

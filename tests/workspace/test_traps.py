@@ -175,3 +175,19 @@ def test_a_copy_of_the_repository_has_no_workspaces_and_one_that_was_moved_has_i
     assert again.code == 0 and f"{moved}/.relay/.work/s\nx\n" in again.out, again.out + again.err
     assert repo.relay("close", "s", cwd=moved).code == 0
     assert list((moved / ".relay/.work").iterdir()) == [] and list((moved / ".git/relay/workspaces").iterdir()) == []
+
+
+def test_files_are_not_removed_just_before_a_set_up(repo: Repo, small: Path) -> None:
+    """ext4 makes new files five times as slowly then; only a disk that is full has them removed at once."""
+    repo.sh("printf '*\\n' > .relay/.gitignore; head -c 20000 /dev/urandom > some.bin; git add .; git commit -qm 20k")
+    repo.git("config", "relay.setup", "ls -A .. | sed s/-.*// | tr '\\n' ' ' >> ../../../../listed")
+    for _ in range(3):
+        assert repo.relay(*ALONE, "--fresh", "true").code == 0
+        assert [path.name for path in small.iterdir()] == ["s"]
+    assert (repo.path.parent / "listed").read_text() == "s .gone s .gone s "
+    (small / ".gone-0123").mkdir()
+    assert repo.relay("status").code == 0 and [path.name for path in small.iterdir()] == ["s"]
+    repo.sh("head -c 150000 /dev/urandom > large.bin")
+    for _ in range(2):  # two of them do not fit
+        assert repo.relay(*ALONE, "--fresh", "true").code == 0
+        assert [path.name for path in small.iterdir()] == ["s"]
