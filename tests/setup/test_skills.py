@@ -45,7 +45,9 @@ def sections(name: str) -> dict[str, str]:
 
 
 def commands(name: str) -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", text_of(name), re.M | re.S)
+    """The commands of a skill, or of the page that it refers to."""
+    text = (ROOT / "docs/agents.md").read_text() if name == "agents.md" else text_of(name)
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
     return [line for block in blocks for line in block.splitlines()]
 
 
@@ -59,7 +61,7 @@ def test_the_format_is_what_every_agent_loads(name: str) -> None:
     assert value["name"] == "relay"  # and the folder's
     assert 1 <= len(value["description"]) <= 1024 and "<" not in value["description"]
     assert all(isinstance(v, str) for v in value["metadata"].values())
-    assert len(text_of(name).splitlines()) < 120
+    assert len(text_of(name).splitlines()) <= 130
 
 
 def test_claude_may_run_it_unasked() -> None:
@@ -76,7 +78,10 @@ def test_what_the_skills_share_is_the_same() -> None:
     assert list(claude) == list(others)
     own = {"Calls that take long", "When it does not run"}
     for heading in set(claude) - own:
-        assert claude[heading].replace("--to codex", "--to claude") == others[heading], heading
+        assert (
+            claude[heading].replace("--to codex", "--to claude").replace("--build codex", "--build claude")
+            == others[heading]
+        ), heading
     for heading in own:
         assert claude[heading] != others[heading]
 
@@ -118,7 +123,7 @@ def place(repo: Repo) -> Repo:
         echo 'def login(): ...' > src/auth.py; echo 'Port the parser.' > notes/task.md
         echo 'def test_it(): pass' > test_it.py
         git add -A; git commit -qm 'files'
-        for peer in codex claude; do
+        for peer in codex claude gemini; do
           git config relay.$peer.command "sh -c 'cat >/dev/null; echo fine'"
           git config relay.$peer.plain true
         done
@@ -148,12 +153,19 @@ def test_every_command_runs(place: Repo, name: str) -> None:
     assert asked == [f"req 01 uma-user -> {peer}", f"req 02 uma-user -> {peer}", "req 03 uma-user -> shell"]
 
 
+def test_every_command_of_the_second_page_runs(place: Repo) -> None:
+    for line in commands("agents.md"):
+        found = place.relay(*words_of(line))
+        assert found.code == 0, f"{line}\n{found.out}\n{found.err}"
+    assert all("git relay help agents" in text_of(name) for name in NAMES)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_repeating_a_call_with_its_key_pays_once(place: Repo, name: str) -> None:
     line = next(line for line in commands(name) if "--key" in line)
     first, second = place.relay(*words_of(line)), place.relay(*words_of(line))
     assert (first.code, first.raw) == (second.code, second.raw)
-    assert len(place.subjects("auth-refactor")) == 3
+    assert len([s for s in place.subjects("auth-refactor") if s.startswith("req")]) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,7 +175,7 @@ def test_a_call_that_outlasts_the_tool(place: Repo, name: str) -> None:
         "config", "relay.codex.command", "sh -c 'cat >/dev/null; until test -e go; do sleep 0.1; done; echo over'"
     )
     place.git("config", "relay.claude.command", place.git("config", "relay.codex.command"))
-    line = next(line for line in commands(name) if "--wait 540s" in line and "--session" in line)
+    line = next(line for line in commands(name) if "--session auth-refactor" in line)
     asked = place.relay(*words_of(line.replace("540s", "1s")))
     assert asked.code == 8 and asked.out == ""
     assert asked.err.splitlines()[0] == "auth-refactor/01" and "git relay wait auth-refactor/01" in asked.err
