@@ -32,8 +32,6 @@ SEEN = {
 def record(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     repo = with_one_commit(tmp_path_factory.mktemp("tasks"))
     asking = '{"status": "error", "verify": "skip", "reason": "needs-input", "body": "Which one?"}'
-        '{"status": "error", "verify": "skip", "reason": "needs-input", "question": "Which one?", "body": "Which one?"}'
-    )
     repo.sh(
         "git config relay.one.command 'false'; git config relay.two.command 'touch done'; "
         "git config relay.two.verdict exit; git config relay.one.verdict exit; "
