@@ -6,6 +6,7 @@ for each turn that is too large to be shown whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -136,6 +137,25 @@ def _lines(patch: bytes) -> Iterator[tuple[str, str]]:
             yield _KINDS.get(line[0], "same"), _shown(line.removesuffix("\r"))
         elif line.startswith(_HEADS) and not line.startswith(("new file mode 100644", "deleted file mode 100644")):
             yield "note", line
+
+
+_HUNK: Final = re.compile(r"@@ -(\d{1,9})(?:,\d+)? \+(\d{1,9})")
+
+
+def numbered(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
+    """(kind, text, line number) of each line: that in the new file, of a removed line that in the old one; 0: none."""
+    old = new = 0
+    for kind, text in lines:
+        at = 0
+        if kind == "hunk":
+            found = _HUNK.match(text)
+            old, new = (int(found[1]), int(found[2])) if found else (0, 0)
+        elif kind == "del":
+            at, old = old, old + 1
+        elif kind in ("add", "same"):
+            at, new = new, new + 1
+            old += kind == "same"
+        yield kind, text, at
 
 
 def _shown(line: str) -> str:

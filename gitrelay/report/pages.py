@@ -25,6 +25,7 @@ from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
 from gitrelay.report import listing
+from gitrelay.report.changes import numbered
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
 from gitrelay.report.sides import Side
@@ -45,6 +46,7 @@ _STATES: Final = {  # outcome -> tone, sign; errors have a look of their own
     outcome.CHECK_FAILED: ("bad", "✗"),
     outcome.UNVERIFIED: ("calm", "\u2013"),
 }
+CLAIMED: Final = ("claim", "\u25cb")  # a pass that only the peer claims: a ring, and no tick
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def state_of(turn: Turn | Side) -> State:
     if turn.contradicted:
         words += ", claimed pass"
     tone, sign = _STATES.get(e.outcome, ("bad", "!"))
+    if e.outcome == outcome.PASS and not e.checked:
+        tone, sign = CLAIMED
     return State(tone, sign, words)
 
 
@@ -193,6 +197,7 @@ def _environment() -> Environment:
         "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
         "inline": inline,
         "markdown": render,
+        "numbered": numbered,
         "one_line": one_line,
         "plain": plain,
         "seconds": _seconds,

@@ -6,8 +6,9 @@ files are read by a fixed number of git processes, and a few more if changes are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from gitrelay.errors import RelayError
@@ -15,7 +16,7 @@ from gitrelay.git.faults import GitError
 from gitrelay.history import batch
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.protocol import message
+from gitrelay.protocol import message, usage
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE
@@ -74,6 +75,37 @@ class Conversation:
     archived: bool
     turns: tuple[Turn, ...] = ()
     fault: str = ""
+    net: Changes | None = None  # over all turns, None if it is not known
+
+    @property
+    def seconds(self) -> float | None:
+        """How long all calls took together, None if none says it."""
+        return _sum(usage.amount(t.exchange.response.duration) if t.exchange.response else None for t in self.turns)
+
+    @property
+    def tokens(self) -> float | None:
+        return _sum(figures.get(name) for figures in self._usage for name in ("input", "output"))
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars."""
+        return _sum(figures.get("cost_usd") for figures in self._usage)
+
+    @property
+    def _usage(self) -> list[dict[str, Decimal]]:
+        return [usage.parse((t.exchange.response.usage if t.exchange.response else None) or "") for t in self.turns]
+
+    @property
+    def open_question(self) -> Turn | None:
+        """The last turn if the peer asks something there, and nobody has answered."""
+        last = self.turns[-1] if self.turns and not self.archived else None
+        return last if last is not None and last.exchange.asks_back else None
+
+    @property
+    def check_counts(self) -> tuple[int, int]:
+        """(checks that passed, all of them)."""
+        runs = [run for t in self.turns for run in t.checks]
+        return sum(run.passed for run in runs), len(runs)
 
     @property
     def ref(self) -> str:
@@ -109,7 +141,8 @@ def read(
     exchanges = found.exchanges
     outputs = _outputs(ledger, exchanges)
     trees = {e.address: pair for e in exchanges if (pair := sides.trees(e)) is not None} if with_changes else {}
-    changed = changes.read(ledger.repo, list(trees.values()))
+    whole = {name: pair for name, line in found.sessions.items() if (pair := _whole(line, trees)) is not None}
+    changed = changes.read(ledger.repo, [*trees.values(), *whole.values()])
     attempts = sides.read(ledger, exchanges) if with_changes else {}
     conversations = []
     for name in list(dict.fromkeys(sessions)) or [*found.sessions, *found.damaged]:
@@ -119,7 +152,8 @@ def read(
             continue
         turns = [_turn(e, outputs, changed.get(trees.get(e.address, _NO_TREES))) for e in found.sessions[name]]
         turns = [replace(t, attempts=attempts.get(t.address, ())) for t in turns]
-        conversations.append(Conversation(name, archived, tuple(turns)))
+        net = changed.get(whole[name]) if name in whole else None
+        conversations.append(Conversation(name, archived, tuple(turns), net=net))
     return conversations, found.damaged
 
 
@@ -139,6 +173,17 @@ def _turn(e: Exchange, outputs: Mapping[str, str], changed: Changes | None) -> T
             body = e.response_data.decode("utf-8", "replace")
     checks = tuple(CheckRun(c.command, c.word, c.commit.oid, outputs.get(c.commit.oid, "")) for c in e.checks)
     return Turn(e, task, body, "; ".join(faults), checks, changed)
+
+
+def _whole(line: Sequence[Exchange], trees: Mapping[Address, tuple[str, str]]) -> tuple[str, str] | None:
+    """The trees before the first and after the last turn of a session of several, None for any other."""
+    pairs = [trees[e.address] for e in line if e.address in trees]
+    return (pairs[0][0], pairs[-1][1]) if len(pairs) > 1 else None
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> float | None:
+    known = [amount for amount in amounts if amount is not None]
+    return float(sum(known)) if known else None
 
 
 def _outputs(ledger: Ledger, exchanges: Sequence[Exchange]) -> dict[str, str]:

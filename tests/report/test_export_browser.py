@@ -185,6 +185,7 @@ def test_search_and_filters(site: Site, browser: Browser) -> None:
 
     for box, value, sessions in (
         ("#status", "error", {"lock-review", "hostile"}),
+        ("#status", "attention", {"lock-review", "hostile"}),
         ("#verify", "refuted", {"parser-port", "hostile"}),
         ("#verify", "check", {"parser-port", "hostile"}),
         ("#verify", "fail", {"parser-port"}),

@@ -67,7 +67,7 @@ const index = (() => {
     const narrow = terms.length || peer || status || verify || since !== null || until !== null;
     const match = (session, row) =>
       (!peer || row.from === peer || row.to === peer)
-      && (!status || row.status === status)
+      && (!status || (status === "attention" ? row === session.rows.at(-1) && attention(session, row) : row.status === status))
       && (!verify || (verify === "check" ? row.failed : verify === "refuted" ? row.failed && row.verify === "pass" : row.verify === verify))
       && (since === null || row.asked >= since)
       && (until === null || row.asked <= until)
@@ -127,8 +127,13 @@ const index = (() => {
     if (row.failed) return ["bad", "✗", row.verify === "pass" ? "check-failed, claimed pass" : "check-failed"];
     if (row.verify === "fail") return ["bad", "✗", "fail"];
     if (row.checked) return ["good", "✓", "pass (checked)"];
-    if (row.verify === "pass") return ["good", "✓", "pass"];
+    if (row.verify === "pass") return ["claim", "○", "pass"];
     return ["calm", "–", "unverified"];
+  }
+
+  // the last turn of a session that is not put away: it failed, asks something, or waits for an answer
+  function attention(session, row) {
+    return !session.archived && ["bad", "warn"].includes(state(row)[0]);
   }
 
   const link = (session, row) => `sessions/${encodeURIComponent(session.name)}.html${row ? `#t-${encodeURIComponent(row.id)}` : ""}`;
@@ -151,7 +156,7 @@ const index = (() => {
       session.archived ? "archived" : "", last ? page.localTime(last.asked) : ""].filter(Boolean).join(" · "));
     row.append(head, when);
     if (session.fault) row.append(element("div", "line note bad", `cannot be read: ${session.fault}`));
-    if (!hits && last) row.append(said("line", last.line));
+    if (!hits && last) row.append(said("line", session.rows[0].line));
     const strip = element("div", "strip");
     const drawn = session.rows.slice(-STRIP);
     if (drawn.length < session.rows.length) strip.append(element("span", "more", `${session.rows.length - drawn.length} before`));

@@ -1,7 +1,7 @@
 "use strict";
-// `git relay web`: asks every two seconds whether anything was recorded, and brings what is new into this page.
+// `git relay web`: asks every 400 ms, while somebody looks, whether anything was recorded, and brings what is new into this page.
 (() => {
-  const EVERY = 2000; // ms
+  const EVERY = 400; // ms: what is new is seen within half a second; an answer is one git process
   const NOTES = ".conversation > .note, .turns > .note"; // that it cannot be read, that nothing was asked yet
   const sign = document.querySelector(".live");
   const state = new URL(`${document.body.dataset.root}state.json`, location.href);
@@ -56,6 +56,10 @@
   }
 
   async function ask() {
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", ask, { once: true });
+      return;
+    }
     try {
       const answer = await fetch(state, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);

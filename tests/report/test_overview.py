@@ -1,0 +1,40 @@
+"""What a reader is told of a session before its turns, and the marks by which a claim is told from what was seen."""
+
+from __future__ import annotations
+
+import re
+
+from gitrelay.report.changes import numbered
+from support.repo import Repo
+
+WHO = ("req", "--from", "uma", "--to", "shell", "--session")
+
+
+def test_a_session_begins_with_an_overview(repo: Repo) -> None:
+    for words, code in (
+        (("s", "printf 'a\\nb\\n' > new.txt"), 0),
+        (("s", "--check", "test -e new.txt", "printf 'c\\n' >> new.txt; rm app.py"), 0),
+        (("s", "--check", "false", "sed -i 1d new.txt"), 1),
+        (("claimed", "true"), 0),
+    ):
+        assert repo.relay(*WHO, *words).code == code
+    assert repo.relay("export", "-o", "../site").code == 0
+    site = repo.path.parent / "site"
+    page = (site / "sessions/s.html").read_text()
+    overview = re.sub(r"<[^>]+>|\s+", " ", page.partition('<dl class="overview">')[2].partition("</dl>")[0])
+    overview = " ".join(overview.split())
+    assert overview.startswith("asked first printf")
+    assert "check-failed, claimed pass" in overview and "1 of 2 passed" in overview
+    assert "changed over all turns 2 files +2 -1" in overview.replace("&minus;", "-"), overview
+    assert re.findall(r'<span class="dot (\w+)"', page) == ["claim", "good", "bad"]
+    assert "○" in page and "✓" in page
+    assert 'class="badge claim"' in (site / "sessions/claimed.html").read_text()
+    assert '<span class="add" data-n="1">+a' in page and '<span class="del" data-n="1">-a' in page
+    index = (site / "index.html").read_text()
+    assert '<option value="attention">needs attention</option>' in index
+
+
+def test_lines_are_numbered_as_in_their_files() -> None:
+    lines = [("hunk", "@@ -10,2 +12,3 @@ def f"), ("same", " a"), ("del", "-b"), ("add", "+c"), ("add", "+d")]
+    lines += [("note", "\\ No newline"), ("hunk", "@@ -1 +1 @@"), ("del", "-x"), ("add", "+x"), ("hunk", "@@ odd")]
+    assert [n for _, _, n in numbered(lines)] == [0, 12, 11, 13, 14, 0, 0, 1, 1, 0]
