@@ -66,7 +66,7 @@ def test_every_git_relay_command_in_the_readme_and_docs_parses() -> None:
             verb, rest = line[0], line[1].partition(" | ")[0]
             assert verb in VERBS, f"{path.name}: git relay {verb}"
             options = {o for p in command_of(verb).params for o in (*p.opts, *p.secondary_opts)}
-            for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"\"[^\"]*\"", "", rest)):
+            for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest)):
                 assert word in options, f"{path.name}: git relay {verb} has no {word}"
 
 
