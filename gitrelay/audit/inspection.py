@@ -44,6 +44,7 @@ from gitrelay.text import quote
 # a push is not refused for these: a wrong clock must not stop work, and the code ref is pushed by itself
 _NOT_OF_A_PUSH: Final = (*NOTES, "dates", "code-ref", "code-gone")
 _MANY: Final = 100  # sessions; fewer are read before a second process has started
+_PART: Final = 250  # sessions that are read at once: what is held in memory is theirs, however many there are
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def inspect(
     redactor = redaction.redactor(repo)
     around = Around(aside=read_aside(store, aside), hidden=read_hidden(repo), now=time.time())
     signers = Signers(allowed_signers) if require_signed else None
-    parts = _side_by_side(functools.partial(_audit, store, redactor, code, signers, around), refs)
+    audit = functools.partial(_audit, store, redactor, code, signers, around, there is not None)
+    parts = _side_by_side(audit, refs)
     found = sorted((one for part in parts for one in part.findings), key=lambda one: one.address)
     notes = [one for one in (*findings, *found) if one.code in NOTES]
     findings = [one for one in (*findings, *found) if one.code not in NOTES]
@@ -110,7 +112,7 @@ def inspect(
 def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
     """What is wrong with the commits that a push brings to a session; what was there before is not judged."""
     store, ref = ObjectStore(repo, pushed.objects), Ref(BRANCHES + session, session, pushed.new)
-    part = _audit(store, redaction.redactor(repo), (), None, Around(), [ref])
+    part = _audit(store, redaction.redactor(repo), (), None, Around(), True, [ref])
     before = witness.reached(pushed.old, part.parents)
     told = [found for found in part.findings if found.commit not in before and found.code not in _NOT_OF_A_PUSH]
     return Report(1, part.exchanges, tuple(told))
@@ -118,7 +120,10 @@ def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
 
 @dataclass(frozen=True)
 class _Part:
-    """What was found in some of the sessions. `absent` are trees that are named, and neither kept nor there."""
+    """What was found in some of the sessions. `absent` are trees that are named, and neither kept nor there.
+
+    `parents` of every commit, empty unless they are asked for: of a long history they are the most.
+    """
 
     parents: Mapping[str, Sequence[str]]
     sessions: int
@@ -130,7 +135,8 @@ class _Part:
 def _side_by_side(audit_part: Callable[[Sequence[Ref]], _Part], refs: Sequence[Ref]) -> list[_Part]:
     """The sessions, each processor its part of them: the rules cost twice as much time as reading."""
     count = pool.workers(len(refs)) if len(refs) >= _MANY else 1
-    return list(pool.each(audit_part, [refs[i::count] for i in range(count)], count, collect=False))
+    cut = max(count, -(-len(refs) // _PART))
+    return list(pool.each(audit_part, [refs[i::cut] for i in range(cut)], count, collect=False))
 
 
 def _audit(
@@ -139,6 +145,7 @@ def _audit(
     code: Sequence[Ref],
     signers: Signers | None,
     around: Around,
+    with_parents: bool,
     refs: Sequence[Ref],
 ) -> _Part:
     sessions = {ref.session for ref in refs}
@@ -154,7 +161,7 @@ def _audit(
     if signers is not None:
         findings += check_signatures(store, histories, signers.allowed)
     asked = sum(step.commit.subject.startswith("req ") for history in histories for step in history.steps)
-    return _Part(commits.parents, len(refs) - len(foreign), asked, findings, absent)
+    return _Part(commits.parents if with_parents else {}, len(refs) - len(foreign), asked, findings, absent)
 
 
 def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[Ref], list[Ref], list[Finding]]:

@@ -1,13 +1,14 @@
 """Finds secrets in what is already recorded: by an older version, by hand, or before a rule was added.
 
-Two git processes read everything, however many sessions there are: one lists the files that each commit added, one
-prints them all.
+Two git processes read some hundred sessions at a time: one lists the files that each commit added, one prints them
+all. So no more is held in memory than those, however many sessions there are.
 """
 
 from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,11 +17,13 @@ from gitrelay.errors import UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
+from gitrelay.process import pool
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
 from gitrelay.protocol.record import ARCHIVE, BRANCHES
 from gitrelay.redact import Redactor
 
+_PART: Final = 250  # sessions
 _BETWEEN: Final = "\n\0\n"  # no rule matches across it
 
 MESSAGE: Final = "commit message"  # in place of a file's name
@@ -49,21 +52,31 @@ def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
         if name not in refs:
             names.check_session(name)
             raise exchanges.unknown_session(ledger, name)
-    wanted = list(_additions(ledger.repo, [refs[name] for name in dict.fromkeys(sessions)] if sessions else there))
+    refs_of = [refs[name] for name in dict.fromkeys(sessions)] if sessions else there
+    cut = -(-len(refs_of) // _PART)
+    parts = [refs_of[i::cut] for i in range(cut)]
+    work = functools.partial(_in_part, ledger.repo, redactor)
+    count = pool.workers(cut) if cut > 1 else 1
+    found = [one for part in pool.each(work, parts, count, collect=False) for one in part]
+    return list(dict.fromkeys(leak for _, leak in sorted(found, key=lambda one: one[0])))
+
+
+def _in_part(repo: Repository, redactor: Redactor, refs: Sequence[str]) -> list[tuple[int, Leak]]:
+    """(when its commit was made, the secret) of each secret in some sessions."""
     places = []
-    for commit, ref, files in wanted:
+    for commit, time, ref, files in _additions(repo, refs):
         session = _session(ref)
         address = next((_address(session, path) for _, path in files), session)
-        places.append((commit, address, commit, MESSAGE))
-        places += [(blob, _address(session, path), commit, path) for blob, path in files]
+        places.append((commit, time, address, commit, MESSAGE))
+        places += [(blob, time, _address(session, path), commit, path) for blob, path in files]
     texts = []
-    for place, found in zip(places, ledger.repo.objects([place[0] for place in places]), strict=True):
-        data = found.data if found is not None else b""
-        texts.append(text_of_commit(data) if place[3] == MESSAGE else data.decode("utf-8", "replace"))
+    for place, read in zip(places, repo.objects([place[0] for place in places]), strict=True):
+        data = read.data if read is not None else b""
+        texts.append(text_of_commit(data) if place[4] == MESSAGE else data.decode("utf-8", "replace"))
     return [
-        Leak(address, commit, file, line, rule)
+        (time, Leak(address, commit, file, line, rule))
         for number, line, rule in search(redactor, texts)
-        for _, address, commit, file in (places[number],)
+        for _, time, address, commit, file in (places[number],)
     ]
 
 
@@ -109,15 +122,28 @@ def _address(session: str, path: str) -> str:
     return session
 
 
-def _additions(repo: Repository, refs: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
-    """(commit, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
+def _additions(repo: Repository, refs: Sequence[str]) -> Iterator[tuple[str, int, str, list[tuple[str, str]]]]:
+    """(commit, its time, the one of `refs` it was reached from, (blob, path) of every file it added), oldest first."""
     if not refs:
         return  # git would take HEAD
-    words = ("--root", "--raw", "--no-abbrev", "--no-renames", "--diff-filter=d", "-z", "--format=%x02%H%x03%S%x04")
+    words = (
+        "--root",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--diff-filter=d",
+        "-z",
+        "--format=%x02%H%x03%ct%x03%S%x04",
+    )
     out = repo.run("log", "--stdin", "--reverse", *words, stdin="".join(f"{ref}\n" for ref in refs).encode())
     for record in out.decode("utf-8", "surrogateescape").split("\x02")[1:]:
         head, _, rest = record.partition("\x04")
-        commit, _, ref = head.partition("\x03")
+        commit, time, ref = head.split("\x03", 2)
         fields = rest.split("\0")
         changes = [i for i, text in enumerate(fields) if text.lstrip("\n").startswith(":")]
-        yield commit, ref, [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)]
+        yield (
+            commit,
+            int(time) if time.isdecimal() else 0,
+            ref,
+            [(fields[i].split(" ")[3], fields[i + 1]) for i in changes if i + 1 < len(fields)],
+        )
