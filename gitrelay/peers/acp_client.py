@@ -5,6 +5,9 @@ The order is initialize, session/new (or resume, or load), the mode, the model, 
 is read with care: unknown notifications count for nothing, unknown requests get an error, noise between the messages is
 kept as noise, and there is a limit to each thing that can be repeated. `_end_of_turn` alone says when a turn is over,
 and is what version 2 of the protocol changes.
+
+The official SDK for Python is not used: its import takes 0.8 s of processor time for each call, and it has an error and
+a traceback for everything that it does not know (tests/peers/test_acp_sdk.py). The protocol is one JSON message a line.
 """
 
 from __future__ import annotations
