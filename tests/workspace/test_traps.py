@@ -191,3 +191,19 @@ def test_files_are_not_removed_just_before_a_set_up(repo: Repo, small: Path) -> 
     for _ in range(2):  # two of them do not fit
         assert repo.relay(*ALONE, "--fresh", "true").code == 0
         assert [path.name for path in small.iterdir()] == ["s"]
+
+
+def test_no_filter_runs_in_a_set_up(repo: Repo) -> None:
+    """Neither that of a file whose content is not fetched (as with LFS), nor one that takes its time."""
+    repo.sh(
+        "echo pointer > a.bin; echo x > b.bin; git add .; git commit -qm 2; echo '*.bin filter=lfs' > .gitattributes"
+    )
+    repo.sh("git add .; git commit -qm 3; git status")
+    for kind in ("clean", "smudge", "process"):
+        repo.git("config", f"filter.lfs.{kind}", f"echo run >> {repo.path.parent}/runs; sleep 600; false")
+    repo.git("config", "filter.lfs.required", "true")
+    (repo.path / "b.bin").write_text("y\n")
+    found = Repository.open(repo.path)
+    work = workspace.make(found, State(found.common_dir), "s").path
+    assert (work / "a.bin").read_text() == "pointer\n" and (work / "b.bin").read_text() == "y\n"
+    assert not (repo.path.parent / "runs").exists()
