@@ -73,6 +73,12 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks in pairs, as one table; -- --quick, --json FILE, --compare FILE, --docs."""
+    session.run(PYTHON, "benchmarks/bench.py", *session.posargs)
+
+
+@nox.session
 def ci(session: nox.Session) -> None:
     """The gate: everything that must hold before a change lands. It installs Debian packages, so it needs root."""
     session.run("bash", ".ci/run", external=True)

@@ -15,10 +15,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from spending import Spent, adopt_orphans, report, spent
+from paired import Figure, Spent, adopt_orphans, figures, spent, table
 
 IMPORTS = [sys.executable, "-c", "import click, git, frontmatter"]
 CLICK = [sys.executable, "-c", "import click"]
@@ -100,23 +100,26 @@ def against_other(repo: Path, other: str) -> Callable[[str, int], tuple[Spent, S
     return pair
 
 
-def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    other = sys.argv[2] if len(sys.argv) > 2 else ""
-    adopt_orphans()
+def measured(runs: int, other: str = "", names: Sequence[str] = ()) -> list[Figure]:
+    """The rows of each command, or of those that `names` gives."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     os.environ.update(GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@e", GIT_COMMITTER_NAME="b", GIT_COMMITTER_EMAIL="b@e")
     with tempfile.TemporaryDirectory() as folder:
         repo = Path(folder)
         script = repository(repo)
         pair = against_other(repo, other) if other else against_floor(repo, script)
-        found: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in commands(0)}
+        found: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in commands(0) if not names or name in names}
         for i in range(runs + 1):
             for name, pairs in found.items():
                 pairs.append(pair(name, i))
-        for name, pairs in found.items():
-            # the first round warms the caches
-            report(f"{name} / {other or 'floor'}", pairs[1:], None if other else AIMS[name])
+    # the first round warms the caches
+    return [row for name, pairs in found.items() for row in figures(name, pairs[1:], *(() if other else AIMS[name]))]
+
+
+def main() -> None:
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    adopt_orphans()
+    print(table(measured(runs, sys.argv[2] if len(sys.argv) > 2 else "")))
 
 
 if __name__ == "__main__":

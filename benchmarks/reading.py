@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import make_history
+from paired import Figure, Spent, figures, in_pairs
 
 from gitrelay.cli import VERBS
 
@@ -145,6 +146,27 @@ def measure(folder: Path, runs: int) -> None:
         print(f"{what + ', ms':32}{'verb':>7}{'git':>7}{'start':>7}{'whole':>9}{'work':>7}{'floor':>7}")
         for name, triples in rows.items():
             print(row(name, [(ours[side], git[side], start[side]) for ours, git, start in triples]))
+
+
+def measured(runs: int) -> list[Figure]:
+    """Each verb beside a program that starts with the same imports and fetches the same data."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_history.make(folder, sessions=500, exchanges=20)
+        rows: list[Figure] = []
+        for case in cases(folder):
+            ours, floor = [Command([GIT_RELAY, *case.verb])], [Command(IMPORTS), *case.git]
+
+            def verb(_: int, commands: Sequence[Command] = ours) -> Spent:
+                return Spent(*run(commands, folder))
+
+            def fetch(_: int, commands: Sequence[Command] = floor) -> Spent:
+                return Spent(*run(commands, folder))
+
+            words = " ".join(case.verb).replace(str(folder), "").removesuffix(" -o /.git/relay-export")
+            pairs = in_pairs(verb, fetch, runs)
+            rows += figures(f"{words}, 10,000 exchanges", pairs, *((None,) * 2 if words == "export" else (1.5,) * 2))
+    return rows
 
 
 def row(name: str, triples: Sequence[tuple[float, float, float]]) -> str:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spending import Spent, adopt_orphans, report, spent
+from paired import Figure, Spent, adopt_orphans, figures, in_pairs, spent, table
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
 _AIMS = (1.2, 1.2)  # wall and processor time
@@ -62,18 +62,21 @@ def by_hand(repo: Path, i: int) -> Spent:
     return spent(["sh", "-ec", _BY_HAND, GIT_RELAY, f"hand{i}"], repo)
 
 
-def main() -> None:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    adopt_orphans()
+def measured(runs: int, rounds: int = 3) -> list[Figure]:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     os.environ.update(GIT_AUTHOR_NAME="b", GIT_AUTHOR_EMAIL="b@e", GIT_COMMITTER_NAME="b", GIT_COMMITTER_EMAIL="b@e")
     os.environ["ROUNDS"] = str(rounds)
     with tempfile.TemporaryDirectory() as folder:
         repo = Path(folder)
         repository(repo)
-        found = [(by_loop(repo, i, rounds), by_hand(repo, i)) for i in range(pairs + 1)]
-    report(f"{rounds} rounds of a loop / by hand", found[1:], _AIMS)  # the first pair warms the caches
+        found = in_pairs(lambda i: by_loop(repo, i, rounds), lambda i: by_hand(repo, i), runs)
+    return figures(f"{rounds} rounds of loop / by hand", found, *_AIMS)
+
+
+def main() -> None:
+    adopt_orphans()
+    runs, rounds = (int(word) for word in (*sys.argv[1:], *("7", "3")[len(sys.argv) - 1 :]))
+    print(table(measured(runs, rounds)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import subprocess
+import sys
 
 import click
 import pytest
@@ -158,3 +160,17 @@ def test_the_envelope_names_the_error_of_a_failed_verb(repo: Repo) -> None:
     assert done.err == ""
     wrong = repo.relay("req", "--json", "--nonsense")
     assert wrong.code == 2 and wrong.json["errors"][0]["code"] == "usage"
+
+
+def test_the_figures_of_the_page_on_costs_are_those_that_were_measured() -> None:
+    """`nox -s bench -- --docs` writes both; what is compared with an earlier file are the ratios of the same rows."""
+    script = """if True:
+        import bench
+        rows = bench.read(bench.FIGURES)
+        text = bench.PAGE.read_text()
+        assert rows and bench.page(text, rows) == text, "run: nox -s bench -- --docs"
+        lines = bench.compared(rows, rows[1:]).splitlines()
+        assert len(lines) == len(rows) + 1 and all(line.endswith("| 1.00 |") for line in lines[2:])
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "benchmarks", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
