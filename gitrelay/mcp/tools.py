@@ -168,6 +168,9 @@ def checked(tool: Tool, given: object) -> dict[str, Any]:
         if name not in tool.arguments:
             raise UsageError(f"{tool.name} has no argument {quote(str(name))}", hint=_takes(tool))
     found = {name: value for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        if tool.arguments[name].kind == "strings" and isinstance(value, str):
+            found[name] = [value]  # models give one as it is, whatever the schema says
     for name, argument in tool.arguments.items():
         if argument.required and name not in found:
             raise UsageError(f"{tool.name} needs {name}", hint=_takes(tool))

@@ -63,7 +63,7 @@ def test_a_call_from_beginning_to_end(repo: Repo) -> None:
     """All tools, one server."""
     with serving(repo) as client:
         assert client.initialize()["result"]["protocolVersion"] == "2025-06-18"
-        answer = client.call("relay_call", to="shell", session="s", task="echo hi >new; exit 1", checks=["true"])
+        answer = client.call("relay_call", to="shell", session="s", task="echo hi >new; exit 1", checks="true")
         assert (answer["address"], answer["outcome"], answer["verify"]) == ("s/01", "fail", "fail")
         assert answer["changed_files"] == [{"path": "new", "state": "added"}]
         assert answer["checks"] == [{"command": "true", "result": "pass"}] and '"session": "s"' in answer["next"]
@@ -251,7 +251,7 @@ ARGUMENTS: list[tuple[str, Any, str]] = [
     ("relay_call", {"to": "shell", "task": "x", "session": "../../etc"}, "is not a slug"),
     ("relay_call", {"to": "shell", "task": "x", "session": "--apply"}, "is not a slug"),
     ("relay_call", {"to": "shell", "task": "x", "access": "root"}, "it is read, write, full"),
-    ("relay_call", {"to": "shell", "task": "x", "checks": "true"}, "checks is not a list"),
+    ("relay_call", {"to": "shell", "task": "x", "checks": {"a": 1}}, "checks is not a list"),
     ("relay_call", {"to": "shell", "task": "x", "checks": [["true"]]}, "checks is not a string"),
     ("relay_call", {"to": "shell", "task": "x", "isolate": "yes"}, "neither true nor false"),
     ("relay_call", {"to": "shell", "task": "x", "budget": ["1eur"]}, "1eur"),

@@ -22,6 +22,7 @@ from support.repo import Done, Repo, sealed_environment
 pytestmark = pytest.mark.slow
 
 NAMES = ("claude", "codex", "agents")
+TEXTS = ("claude", "agents")  # codex has the text of agents
 OPEN_FORMAT = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}  # agentskills.io
 LIMIT = 60.0  # seconds for a run of a real CLI; each takes about one
 
@@ -141,7 +142,7 @@ def words_of(line: str) -> list[str]:
     return words[2:]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_every_command_runs(place: Repo, name: str) -> None:
     done: dict[str, Done] = {}
     for line in commands(name):
@@ -160,7 +161,7 @@ def test_every_command_of_the_second_page_runs(place: Repo) -> None:
     assert all("git relay help agents" in text_of(name) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_repeating_a_call_with_its_key_pays_once(place: Repo, name: str) -> None:
     line = next(line for line in commands(name) if "--key" in line)
     first, second = place.relay(*words_of(line)), place.relay(*words_of(line))
@@ -168,7 +169,7 @@ def test_repeating_a_call_with_its_key_pays_once(place: Repo, name: str) -> None
     assert len([s for s in place.subjects("auth-refactor") if s.startswith("req")]) == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_a_call_that_outlasts_the_tool(place: Repo, name: str) -> None:
     """As the skill says: exit 8 with the address, then wait for it, again and again, until it is not 8."""
     place.git(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -45,6 +46,10 @@ def command(most: str, repo: str | None, wait: str, as_json: bool) -> int:
     from gitrelay.mcp.bounds import Bounds
     from gitrelay.mcp.server import Server
 
+    if sys.stdin.isatty():
+        from gitrelay.cli import output
+
+        output.say("serving on stdin and stdout, for a host that starts this; Ctrl-C ends it")
     # stdout carries messages alone: what anything else prints goes to stderr
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
