@@ -78,7 +78,7 @@ def test_a_person_at_the_terminal_is_asked_there_and_then(asker: Repo) -> None:
         assert terminal.end() == 0
         assert "asked with write" in terminal.text
     (session,) = {row["session"] for row in asker.relay("ls", "--json").json["data"]}
-    turns = asker.relay("log", session, "--json").json["data"]
+    turns = asker.relay("log", session, "--reverse", "--json").json["data"]
     assert [turn["outcome"] for turn in turns] == ["error:needs-input", "error:needs-input", "pass"]
 
 

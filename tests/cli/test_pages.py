@@ -7,10 +7,10 @@ import shlex
 import subprocess
 import sys
 
+import click
 import pytest
-from test_docs import command_of
 
-from gitrelay.cli import VERBS, verbspage
+from gitrelay.cli import VERBS, group, verbspage
 from gitrelay.errors import Reason
 from support.markdown import rows
 from support.places import ROOT
@@ -33,7 +33,9 @@ def test_the_commands_in_its_tables_are_real() -> None:
     assert len(commands) >= 12
     for words in map(shlex.split, commands):
         assert words[0] in VERBS
-        options = {o for p in command_of(words[0]).params for o in (*p.opts, *p.secondary_opts)}
+        command = group.get_command(click.Context(group), words[0])
+        assert command is not None
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
         assert {word for word in words[1:] if word.startswith("-")} <= options, words
 
 
