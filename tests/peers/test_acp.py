@@ -14,6 +14,7 @@ from support.realcalls import trailers
 from support.repo import Done, Repo
 from support.waiting import eventually
 
+LIMIT = 240.0  # seconds; a flood of 128 MB takes 10 of a core
 AGENT = Path(__file__).parents[1] / "support/fake_agent.py"
 
 
@@ -25,7 +26,9 @@ def ask(repo: Repo, mark: dict[str, str], tmp_path: Path) -> Any:
         repo.git("config", "relay.agent.acp", shlex.join([sys.executable, "-P", str(AGENT), mode]))
         repo.git("config", "relay.agent.readMode", "look")
         env = {**mark, "FAKE_AGENT_SAW": str(tmp_path / "saw")}
-        return repo.relay("req", "--to", "agent", "--session", session, *words, "Look at app.py.", env=env)
+        return repo.relay(
+            "req", "--to", "agent", "--session", session, *words, "Look at app.py.", env=env, timeout=LIMIT
+        )
 
     return asked
 
@@ -109,7 +112,7 @@ NONE = {
 def test_why_there_is_no_answer(repo: Repo, ask: Any, mode: str) -> None:
     """Nothing of the agent is left: the fixture `mark` looks."""
     access = "--access=read" if mode == "always-cancelled" else "--access=write"
-    done = ask(mode, access, "--timeout=60s")
+    done = ask(mode, access, "--timeout=4m")
     reason, words = NONE[mode]
     assert done.code == 4, done.out
     assert found(repo)["Relay-Reason"] == reason, done.out
