@@ -31,7 +31,21 @@ AGENTS: Final = ("claude", "codex", "gemini", "opencode")
 _SHARING: Final = ("codex", "gemini", "opencode")  # the readers of .agents/skills
 # what an agent needs that calls others; not what changes its own rules, hooks or gate
 _ALLOWED: Final = (
-    *("answer", "apply", "cancel", "check", "check-again", "diff", "doctor", "log", "loop", "ls", "peers"),
+    *(
+        "answer",
+        "apply",
+        "cancel",
+        "check",
+        "check-again",
+        "diff",
+        "doctor",
+        "grep",
+        "help",
+        "log",
+        "loop",
+        "ls",
+        "peers",
+    ),
     *("req", "res", "review", "show", "stats", "status", "tail", "wait"),
 )
 RULE: Final = f'prefix_rule(pattern=["git", "relay", {json.dumps(_ALLOWED)}], decision="allow")'
