@@ -23,7 +23,7 @@ SHIPPED = (
     ("skills", "gitrelay/skills"),
     ("hooks", "gitrelay/hooks"),
     ("docs", "gitrelay/docs"),
-    ("gitrelay/completions", "gitrelay/completions"),
+    ("gitrelay/setup/completions", "gitrelay/setup/completions"),
 )
 
 

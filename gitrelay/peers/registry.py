@@ -14,7 +14,7 @@ from gitrelay.protocol import names
 from gitrelay.text import quote
 
 if TYPE_CHECKING:
-    from gitrelay.peers.acp import Agent
+    from gitrelay.peers.acp.agent import Agent
 
 _CLASSES: Final = {  # peer -> its module and its class there
     "claude": "Claude",
@@ -61,9 +61,9 @@ BUILT_IN: Final[Mapping[str, Peer]] = _BuiltIn()
 def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | None] | None:
     """How the events of the peer of that name read, None if it prints plain lines."""
     if _has_acp(repo, name):
-        from gitrelay.peers import acp_messages
+        from gitrelay.peers.acp import messages
 
-        return acp_messages.describe
+        return messages.describe
     return None if _has_command(repo, name) or name not in BUILT_IN else getattr(_module(name), "describe", None)
 
 
@@ -105,7 +105,7 @@ def find(repo: Repository, name: str) -> Peer:
 
 
 def _agent(repo: Repository, name: str) -> Agent:
-    from gitrelay.peers.acp import Agent
+    from gitrelay.peers.acp.agent import Agent
 
     line, where = repo.config[f"relay.{name}.acp"][-1]
     if _has_command(repo, name):

@@ -11,11 +11,11 @@ from typing import Final
 
 from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, UsageError
-from gitrelay.setup import shipped
 from gitrelay.state.files import write_whole
 from gitrelay.text import quote, quote_path
 
 SHELLS: Final = ("bash", "zsh", "fish")
+_SCRIPTS: Final = Path(__file__).parent / "completions"
 _MARK: Final = "Made by 'git relay completion "  # in every script of ours, of any version
 # where distributions and Homebrew put the package that loads completions
 _BASH_COMPLETION: Final = (
@@ -47,7 +47,7 @@ def named(given: str | None, environ: Mapping[str, str]) -> str:
 
 def script(shell: str) -> str:
     """The completion script for one of SHELLS."""
-    return shipped.path("completions", f"git-relay.{shell}").read_text("utf-8")
+    return (_SCRIPTS / f"git-relay.{shell}").read_text("utf-8")
 
 
 def place(shell: str, environ: Mapping[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""Files that come with gitrelay: skills, hooks, completion scripts. And the mark that tells a copy from an edit."""
+"""Files that come with gitrelay: skills, hooks, documents. And the mark that tells a copy from an edit."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _list(as_json: bool) -> int:
     from gitrelay.cli.table import columns
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.peers import probe, registry
-    from gitrelay.peers.acp import Agent
+    from gitrelay.peers.acp.agent import Agent
     from gitrelay.peers.command import Program
 
     ledger = open_ledger(Path.cwd())
@@ -146,11 +146,12 @@ def _settings(rows: list[dict[str, Any]]) -> None:
 def _unused_agents(used: set[str | None]) -> list[str]:
     """A line for each known agent that is on PATH, speaks the Agent Client Protocol, and is not configured to."""
     from gitrelay import environment
-    from gitrelay.peers import acp_agents, probe
+    from gitrelay.peers import probe
+    from gitrelay.peers.acp.known import KNOWN
 
     env = environment.for_peer(os.environ, {})
     lines = []
-    for known in acp_agents.KNOWN:
+    for known in KNOWN:
         path = probe.find(known.words[0], env).path
         if path is not None and str(path) not in used:
             tried = f"tried with {known.tried}" if known.tried else "not tried, by its documents"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 
 from gitrelay.errors import Code, UsageError
-from gitrelay.peers import acp_agents
-from gitrelay.peers.acp_client import GONE, Client
+from gitrelay.peers.acp import known
+from gitrelay.peers.acp.client import GONE, Client
 from gitrelay.peers.answers import written_lead
 from gitrelay.peers.base import Capabilities, Command, Invocation
 from gitrelay.peers.turns import turns_in_prompt
@@ -30,7 +30,7 @@ class Agent:
         self.name = name
         self.where = where
         self._words = _words(name, line, where)
-        self.known = acp_agents.of_command(self._words)
+        self.known = known.of_command(self._words)
         self._read_mode = read_mode
         reads = read_mode is not None or (self.known is not None and "read" in self.known.modes)
         self.capabilities = Capabilities(

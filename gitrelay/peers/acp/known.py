@@ -53,7 +53,7 @@ def _opencode_env(access: str) -> dict[str, str]:
     return {"OPENCODE_CONFIG_CONTENT": json.dumps({"agent": {"gitrelay": agent}})}
 
 
-# the mode in which an agent asks before it changes anything leaves the decision to `acp_policy`
+# the mode in which an agent asks before it changes anything leaves the decision to `policy`
 KNOWN: Final = (
     Known(
         "gemini",

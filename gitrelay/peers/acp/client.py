@@ -17,11 +17,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gitrelay import __version__
-from gitrelay.peers import acp_policy, voice
-from gitrelay.peers.acp_agents import Known
-from gitrelay.peers.acp_messages import error_of, is_mode, numbers, offered, options_of, said_as_error, values
-from gitrelay.peers.acp_usage import Used
-from gitrelay.peers.acp_words import Words
+from gitrelay.peers import voice
+from gitrelay.peers.acp import policy
+from gitrelay.peers.acp.known import Known
+from gitrelay.peers.acp.messages import error_of, is_mode, numbers, offered, options_of, said_as_error, values
+from gitrelay.peers.acp.usage import Used
+from gitrelay.peers.acp.words import Words
 from gitrelay.peers.answers import form_of
 from gitrelay.peers.base import Answer, Invocation, Transcript
 from gitrelay.peers.events import EventReader, text_of
@@ -179,10 +180,8 @@ class Client(EventReader):
     def _permission(self, params: dict[str, Any]) -> dict[str, Any]:
         call = params.get("toolCall")
         call = call if isinstance(call, dict) else {}
-        allowed = params.get("sessionId") == self._session and acp_policy.allows(
-            self._call.access, call, self._call.cwd
-        )
-        chosen = acp_policy.option(params.get("options"), allowed) if not self._cancelling else None
+        allowed = params.get("sessionId") == self._session and policy.allows(self._call.access, call, self._call.cwd)
+        chosen = policy.option(params.get("options"), allowed) if not self._cancelling else None
         if not allowed:
             self._refused_now = True
             self._denied.append((text_of(call, "kind") or text_of(call, "title") or "a tool")[:100])

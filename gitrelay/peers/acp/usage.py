@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from gitrelay.peers.acp_messages import items_of
+from gitrelay.peers.acp.messages import items_of
 from gitrelay.peers.events import count_of, text_of
 
 _TOKENS: Final = (
