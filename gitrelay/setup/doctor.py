@@ -1,4 +1,4 @@
-"""What calls need, checked one by one: git, this repository, the peers, the skills, codex's rule, the hooks.
+"""What calls need, checked one by one: git, this repository, the peers, the hooks; agents.py has the agents' rows.
 
 Nothing is changed: what is missing comes with the command that fixes it. Only what would stop every call
 fails the whole; what stops some, or only an agent's, is a warning.
@@ -6,18 +6,13 @@ fails the whole; what stops some, or only an agent's, is a warning.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gitrelay import __version__, environment
+from gitrelay import environment
 from gitrelay.calls import settings, upkeep
 from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
 from gitrelay.git import packing, run
@@ -27,27 +22,14 @@ from gitrelay.ledger import fetching
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import cures, probe, registry
 from gitrelay.peers.base import Invocation, Peer
-from gitrelay.setup import hooks, hosts, manual, skills
+from gitrelay.setup import agents, hooks
+from gitrelay.setup.finding import Finding
 from gitrelay.state import lock
 from gitrelay.state.folder import State
 from gitrelay.text import quote_path
 from gitrelay.workspace import place
 
 _WORKTREES: Final = 100  # open; 400 made `git gc` take four times as long
-_SHELL_LIMIT: Final = 20.0  # seconds for a login shell and the user's profile
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row: `state` is ok, warn, fail, or absent for an agent that nobody asked for.
-
-    `fix` is the command, or the words, that fix it.
-    """
-
-    check: str
-    state: str
-    found: str
-    fix: str = ""
 
 
 def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
@@ -68,13 +50,8 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         ]
         environ = _usable(environ, rows)
         found = dict(_peers(repo, state, environ, Path(scratch), rows))
-        agents = {name for name in skills.AGENTS if found.get(name) or shutil.which(name, path=environ.get("PATH"))}
         _not_wanted(repo, rows, found)
-        rows += [_own_program(environ), *_manual(environ)]
-        if "codex" in agents:
-            rows += [_login_shell(environ, sorted(found)), _rule(environ)]
-        rows += _skills(environ, repo.top, agents)
-        rows += _entries(environ)
+        rows += agents.rows(environ, repo.top, found)
         rows += _hooks(repo)
     return [*rows, _calls(rows, [name for name, works in found.items() if works and name != "shell"])]
 
@@ -257,130 +234,6 @@ def _not_wanted(repo: Repository, rows: list[Finding], found: Mapping[str, bool]
             rows[i] = Finding(row.check, "absent", "not installed", row.fix)
 
 
-def _manual(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """A row for the page that `git relay --help` opens; none if this machine has no man."""
-    if shutil.which("man", path=environ.get("PATH")) is None:
-        return
-    path = manual.found(environ)
-    if path is None:
-        yield Finding("man page", "warn", "'git relay --help' finds no page", "git relay install")
-    else:
-        yield Finding("man page", "ok", path)
-
-
-def _own_program(environ: Mapping[str, str]) -> Finding:
-    path = shutil.which("git-relay", path=environ.get("PATH"))
-    if path is None:
-        return Finding("git relay", "warn", "git does not find git-relay on PATH", "uv tool install gitrelay-cli")
-    return Finding("git relay", "ok", path)
-
-
-def _login_shell(environ: Mapping[str, str], found: list[str]) -> Finding:
-    """Codex runs commands in a login shell, whose profile sets its own PATH."""
-    check = "codex's shell"
-    shell = _users_shell()
-    here = environ.get("PATH")
-    wanted = {name: path for name in ("git-relay", *found, "node") if (path := shutil.which(name, path=here))}
-    script = (
-        f'for name in {shlex.join(wanted)}; do command -v "$name" >/dev/null || echo "gitrelay-missing:$name"; done'
-    )
-    try:
-        done = subprocess.run(
-            [shell, "-lc", script],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environ),
-            timeout=_SHELL_LIMIT,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return Finding(check, "warn", f"'{shell} -lc' does not end", "look at your shell's profile")
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    missing = [line.partition(":")[2] for line in lines if line.startswith("gitrelay-missing:")]
-    if not missing:
-        return Finding(check, "ok", f"'{os.path.basename(shell)} -lc' finds {', '.join(wanted)}")
-    folders = ":".join(dict.fromkeys(os.path.dirname(wanted[name]) for name in missing if name in wanted))
-    profiles = {"zsh": [".zprofile"], "sh": [".profile"]}.get(
-        os.path.basename(shell), [".bash_profile", ".bash_login", ".profile"]
-    )
-    home = environment.home(environ)
-    profile = next((name for name in profiles if (home / name).exists()), profiles[-1])  # bash reads the first
-    return Finding(
-        check,
-        "warn",
-        f"'{os.path.basename(shell)} -lc', in which codex runs commands, does not find {', '.join(missing)}",
-        f"echo 'export PATH=\"{folders}:$PATH\"' >> ~/{profile}",
-    )
-
-
-def _users_shell() -> str:
-    """The shell of the user's account, as codex takes it; bash if codex does not know it."""
-    import pwd
-
-    with contextlib.suppress(KeyError):  # a user id without an account, as containers have
-        shell = pwd.getpwuid(os.getuid()).pw_shell
-        if os.path.basename(shell) in ("bash", "zsh", "sh"):
-            return shell
-    return "bash"
-
-
-def _rule(environ: Mapping[str, str]) -> Finding:
-    rule = skills.codex_rule(environ)
-    state = skills.look(rule).state
-    if state == "current":
-        return Finding("codex's rule", "ok", str(rule.path))
-    what = {"absent": "codex cannot call anybody from inside its sandbox", "outdated": f"{rule.path} is outdated"}
-    return Finding(
-        "codex's rule",
-        "warn",
-        what.get(state, f"{rule.path} is not as gitrelay wrote it"),
-        "git relay install --agent codex --allow-codex" + ("" if state in what else " --force"),
-    )
-
-
-def _entries(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """A row for each agent whose settings start the server, or have something else under its name."""
-    for agent in skills.AGENTS:
-        seen, where = hosts.look(agent, environ), hosts.place(agent, environ)
-        check, again = f"mcp for {agent}", f"git relay install --mcp --agent {agent}"
-        if seen.state == "absent":
-            continue
-        if seen.state == "unreadable":
-            yield Finding(check, "warn", f"{where} cannot be read: {seen.why}", f"look at {quote_path(where)}")
-        elif seen.state in ("edited", "foreign"):
-            yield Finding(check, "warn", f"the entry in {where} is not as gitrelay wrote it", f"{again} --force")
-        elif not os.access(seen.program, os.X_OK):
-            yield Finding(check, "warn", f"{where} starts {seen.program}, which is not there", again)
-        else:
-            yield Finding(check, "ok", str(where))
-
-
-def _skills(environ: Mapping[str, str], top: Path | None, agents: set[str]) -> Iterator[Finding]:
-    """A row for each copy of the skill that an agent which is here reads; a project's copy if it has one."""
-    readers = [name for name in skills.AGENTS if name in agents]
-    for target in skills.skills(readers, environ):
-        here = ", ".join(name for name in target.agents if name in agents)
-        local = skills.skills(target.agents, environ, top)[0] if top is not None else None
-        plugin = skills.claude_plugin(environ) if target.agents == ("claude",) else None
-        if skills.look(target).state != "absent":
-            yield _skill(target, here, "")
-        elif local is not None and skills.look(local).state != "absent":
-            yield _skill(local, here, " --project")
-        elif plugin is not None:
-            yield _plugin(plugin)
-        else:
-            yield _skill(target, here, "")
-    double = skills.codex_double(environ)
-    if "codex" in agents and double is not None:
-        yield Finding(
-            "skill for codex",
-            "warn",
-            f"{double} is a second skill named relay; codex then loads neither",
-            f"rm -r {shlex.quote(str(double.parent))}",
-        )
-
-
 def _hooks(repo: Repository) -> Iterator[Finding]:
     """A row for each of gitrelay's hooks that is installed."""
     try:
@@ -394,28 +247,6 @@ def _hooks(repo: Repository) -> Iterator[Finding]:
             force = " --force" if hook.state == hooks.EDITED else ""
             fix = f"git relay hooks install {hook.name}{force}"
             yield Finding(f"hook {hook.name}", "warn", f"{hook.path} is {hook.state}", fix)
-
-
-def _skill(target: skills.Target, readers: str, option: str) -> Finding:
-    check = f"skill for {readers}"
-    found = skills.look(target)
-    cure = f"git relay install --agent {target.agents[0]}{option}"
-    if found.state == "current":
-        return Finding(check, "ok", str(target.path))
-    if found.state == "absent":
-        return Finding(check, "warn", "not installed", cure)
-    if found.state == "outdated":
-        return Finding(check, "warn", f"{target.path} is of gitrelay {found.version}", cure)
-    if found.state == "link":
-        return Finding(check, "warn", f"{target.path} is behind a symbolic link; it is left alone")
-    return Finding(check, "warn", f"{target.path} was edited, or is not gitrelay's", f"{cure} --force")
-
-
-def _plugin(version: str) -> Finding:
-    text = f"the plugin gitrelay {version}"
-    if version == __version__:
-        return Finding("skill for claude", "ok", text)
-    return Finding("skill for claude", "warn", text, "claude plugin update gitrelay@gitrelay")
 
 
 def _calls(rows: list[Finding], works: list[str]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from gitrelay import __version__
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Invocation
-from gitrelay.setup import doctor, skills
+from gitrelay.setup import agents, skills
 from gitrelay.state.folder import State
 from support.realcli import PINS, claude_env, codex_env, merged
 from support.repo import BIN, Done, Repo, sealed_environment
@@ -179,14 +180,14 @@ def test_what_a_login_shell_does_not_find(machine: Machine) -> None:
     """Codex runs its commands in one; its profile sets PATH anew."""
     machine.give("codex")
     home = Path(machine.repo.env["HOME"])
-    profile = home / (".zprofile" if doctor._users_shell().endswith("zsh") else ".profile")
+    profile = home / (".zprofile" if agents._users_shell().endswith("zsh") else ".profile")
     profile.write_text("PATH=/usr/bin:/bin\n")
     row = machine.rows()["codex's shell"]
     assert row["state"] == "warn" and "git-relay, codex" in row["found"]
     assert row["fix"] == f"echo 'export PATH=\"{machine.bin}:$PATH\"' >> ~/{profile.name}"
     machine.repo.sh(row["fix"])
     assert machine.rows()["codex's shell"]["state"] == "ok"
-    if doctor._users_shell().endswith("bash"):
+    if agents._users_shell().endswith("bash"):
         (home / ".bash_profile").write_text("PATH=/usr/bin:/bin\n")  # bash reads this one instead
         assert machine.rows()["codex's shell"]["fix"].endswith(">> ~/.bash_profile")
 
@@ -332,3 +333,25 @@ def test_the_man_page_is_put_where_man_looks(machine: Machine) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("mine")
     assert machine.repo.relay("install", env=path).code == 0 and page.read_text() == "mine"
+
+
+def test_what_grew_without_being_tidied_is_named_with_its_cure(machine: Machine) -> None:
+    repo, piles = machine.repo, {"loose objects", "loose refs", "worktrees"}
+    assert not piles & set(machine.rows(4))
+    repo.git("config", "gc.auto", "100")
+    tree, tip = repo.git("rev-parse", "HEAD^{tree}"), repo.git("rev-parse", "HEAD")
+    # 400 trees that lie in a file each, 501 branches of sessions, 101 worktrees
+    repo.sh(f"for i in $(seq 400); do printf '040000 tree {tree}\\td%s\\n\\n' $i; done | git mktree --batch >/dev/null")
+    refs = "".join(f"create refs/heads/relay/s{i} {tip}\n" for i in range(501))
+    subprocess.run(["git", "update-ref", "--stdin"], input=refs.encode(), cwd=repo.path, env=repo.env, check=True)
+    repo.sh('for i in $(seq 101); do git worktree add -q --detach --no-checkout "../open/$i"; done')
+    rows = {check: row for check, row in machine.rows(4).items() if check in piles}
+    assert {check: (row["state"], row["fix"]) for check, row in rows.items()} == {
+        "loose objects": ("warn", "git gc"),
+        "loose refs": ("warn", "git pack-refs --all"),
+        "worktrees": ("warn", "git relay close --idle 1h"),
+    }
+    assert int(rows["loose objects"]["found"].partition(":")[0]) >= 400
+    assert rows["loose refs"]["found"].startswith("501 ") and rows["worktrees"]["found"].startswith("101:")
+    repo.sh("git pack-refs --all --prune && git gc --quiet --prune=now && rm -r ../open && git worktree prune")
+    assert not piles & set(machine.rows(4))

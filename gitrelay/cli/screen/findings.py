@@ -7,7 +7,7 @@ from typing import Final
 
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import cells_of, clean, cut
-from gitrelay.setup.doctor import Finding
+from gitrelay.setup.finding import Finding
 
 _MARKS: Final = {"ok": ("ok", "good"), "warn": ("!", "waiting"), "fail": ("FAIL", "bad"), "absent": ("-", "faint")}
 
