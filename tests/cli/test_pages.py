@@ -12,8 +12,11 @@ import pytest
 
 from gitrelay.cli import VERBS, group, verbspage
 from gitrelay.errors import Reason
+from gitrelay.peers.acp.known import KNOWN
+from gitrelay.peers.registry import BUILT_IN
 from support.markdown import rows
 from support.places import ROOT
+from support.realcli import PINS
 from support.repo import Repo
 from support.waiting import patient
 
@@ -51,6 +54,25 @@ def test_the_chinese_page_has_the_same_commands_links_and_figures() -> None:
         headings = len(re.findall(r"^#", text, re.M))
         both.append((blocks, spans, links, figures, headings, text.count("\n|")))
     assert both[0] == both[1]
+
+
+def test_each_peer_is_named_with_the_version_that_it_was_tried_with() -> None:
+    """The pinned one, which the tests run; what was not run is said to be known by its documents."""
+    native = {row[0].strip("`"): row[1] for row in rows((ROOT / "docs/peers.md").read_text())}
+    assert set(BUILT_IN) <= set(native)
+    assert {name: native[name] for name in set(BUILT_IN) & set(PINS)} == {
+        name: PINS[name] for name in set(BUILT_IN) & set(PINS)
+    }
+    assert "documents" in native["any ACP agent"]
+    table = (ROOT / "docs/acp.md").read_text().partition("## Access")[0]
+    agents = {command: row[2] for row in rows(table) for command in re.findall(r"`([^`]+)`", row[1])}
+    for known in KNOWN:
+        by_table = [tried for row in rows(table) if f"`{known.command}`" in "".join(row[:2]) for tried in row[2:3]]
+        assert len(by_table) == 1, known.name
+        if known.tried:
+            assert agents[known.command].partition(",")[0] == known.tried == PINS[known.name]
+        else:
+            assert "by their documents" in by_table[0]
 
 
 def test_the_entrance_leads_to_every_page() -> None:
