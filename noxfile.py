@@ -74,7 +74,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks in pairs, as one table; -- --quick, --json FILE, --compare FILE, --docs."""
+    """The benchmarks in pairs, as one table; -- --quick, --json FILE, --compare FILE, --docs, names of suites."""
     session.run(PYTHON, "benchmarks/bench.py", *session.posargs)
 
 

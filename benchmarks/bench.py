@@ -1,10 +1,11 @@
 """All benchmarks that compare pairs of commands, in one table: what, floor, today, ratio, bound.
 
-    python benchmarks/bench.py [--quick] [--only NAME] [--json FILE] [--compare FILE] [--docs]
+    python benchmarks/bench.py [--quick] [--json FILE] [--compare FILE] [--docs] [SUITE]...
 
 The processor time is that of everything that was started, the background process of a call included. No figure fails
 the command: machines are noisy. `--json` writes the figures, `--compare` shows those of an earlier FILE beside them,
-and `--docs` keeps them in benchmarks/figures.json and writes their table into docs/costs.md.
+and `--docs` keeps them in benchmarks/figures.json and writes their table into docs/costs.md; of suites that were
+not run, it keeps the figures that are there. A suite begins no further pair after SUITE seconds.
 
 What needs a server, a browser or the real CLIs has a command of its own: gate, index, continuation, watching,
 workspace, redaction.
@@ -16,31 +17,39 @@ import argparse
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import exporting
 import fsck
 import long_session
 import overhead
 import reading
 import rounds
 import snapshot
-from paired import Figure, adopt_orphans, table
+import waiting
+from paired import Figure, adopt_orphans, end_within, table
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "figures.json"
 PAGE = HERE.parent / "docs/costs.md"
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
-ALL: dict[str, Callable[[], list[Figure]]] = {
+SUITE = 100.0  # seconds
+Suite = Callable[[], list[Figure]]
+ALL: dict[str, Suite] = {
     "calls": lambda: overhead.measured(15),
+    "waiting": lambda: waiting.measured(),
     "long": lambda: long_session.measured(5),
     "rounds": lambda: rounds.measured(5),
     "files": lambda: snapshot.measured(5),
     "reading": lambda: reading.measured(3),
     "fsck": lambda: fsck.measured(3),
+    "export": lambda: exporting.measured(2),
 }
-QUICK: dict[str, Callable[[], list[Figure]]] = {
+QUICK: dict[str, Suite] = {
     "calls": lambda: overhead.measured(3, names=("req, one-shot", "req, turn", "status", "-h")),
     "files": lambda: snapshot.measured(3, 2_000),
 }
@@ -80,25 +89,51 @@ def page(text: str, rows: Sequence[Figure]) -> str:
     return f"{head}{begin}{table(rows)}\n{end}{tail}"
 
 
+def merged(rows: Sequence[Figure], before: Sequence[Figure]) -> list[Figure]:
+    """`before`, where each row that was measured again is replaced, and the rows that are new."""
+    new = {(row.what, row.of): row for row in rows}
+    kept = [new.pop((row.what, row.of), row) for row in before]
+    return [*kept, *new.values()]
+
+
+def run(suites: Mapping[str, Suite], failed: list[str]) -> Iterator[Figure]:
+    """The rows of each suite; the names of those that failed go to `failed`. Each is told on stderr when it is over."""
+    for name, measure in suites.items():
+        begin = time.monotonic()
+        end_within(SUITE)
+        try:
+            yield from measure()
+        except (subprocess.SubprocessError, OSError) as e:
+            failed.append(name)
+            print(f"{name}: {e}", file=sys.stderr)
+        print(f"{name}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(ALL)}; default: all")
     parser.add_argument("--quick", action="store_true", help="what takes well under a minute")
-    parser.add_argument("--only", choices=ALL, action="append", help="may be given often")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--compare", type=Path, metavar="FILE")
     parser.add_argument("--docs", action="store_true")
     given = parser.parse_args()
-    adopt_orphans()
     suites = QUICK if given.quick else ALL
-    rows = [row for name, measure in suites.items() if not given.only or name in given.only for row in measure()]
+    unknown = set(given.suites) - set(suites)
+    if unknown:
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(suites)}")
+    adopt_orphans()
+    failed: list[str] = []
+    rows = list(run({n: suite for n, suite in suites.items() if not given.suites or n in given.suites}, failed))
     print(table(rows))
     if given.compare:
         print(compared(rows, read(given.compare)))
     if given.json:
         write(given.json, rows)
     if given.docs:
-        write(FIGURES, rows)
+        write(FIGURES, merged(rows, read(FIGURES)) if given.suites or failed else rows)
         PAGE.write_text(page(PAGE.read_text(), read(FIGURES)))
+    if failed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,21 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paired import Figure, Spent, adopt_orphans, figures, spent, table
+from paired import Figure, Spent, adopt_orphans, figures, rounds, spent, table
 
 IMPORTS = [sys.executable, "-c", "import click, git, frontmatter"]
 CLICK = [sys.executable, "-c", "import click"]
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
-AIMS = {  # wall and processor time, against the floor
+COMMITS = (
+    "for i in 1 2; do "
+    "git -c core.hooksPath=/dev/null -c gc.auto=0 -c core.fsync=committed,loose-object commit -q --allow-empty -m $i; "
+    "done"
+)
+AIMS: dict[str, tuple[float | None, float | None]] = {  # wall and processor time, against the floor
     "req, one-shot": (1.2, 1.3),
     "req, turn": (1.2, 1.3),
     "req -d": (1.2, 1.3),
+    "req -d / -h and two commits": (1.2, None),
     "status": (1.0, 1.0),
     "log turns": (1.0, 1.0),
     "-h": (1.5, 1.5),
@@ -76,6 +82,7 @@ def commands(i: int) -> dict[str, list[str]]:
         "req, one-shot": [*ask, "--name", f"n{i}", "true"],
         "req, turn": [*ask, "--session", "turns", "true"],
         "req -d": [*ask, "--session", f"away{i}", "-d", "true"],
+        "req -d / -h and two commits": [*ask, "--session", f"gone{i}", "-d", "true"],
         "status": ["status"],
         "log turns": ["log", "turns"],
         "-h": ["-h"],
@@ -84,6 +91,9 @@ def commands(i: int) -> dict[str, list[str]]:
 
 def against_floor(repo: Path, script: Path) -> Callable[[str, int], tuple[Spent, Spent]]:
     def pair(name: str, i: int) -> tuple[Spent, Spent]:
+        if name.endswith("two commits"):
+            floor = spent([GIT_RELAY, "-h"], repo) + spent(["sh", "-c", COMMITS], repo)
+            return spent([GIT_RELAY, *commands(i)[name]], repo), floor
         floor = spent(CLICK if name == "-h" else IMPORTS, repo)
         if name.startswith("req"):
             floor += spent(["sh", str(script), f"{name[4:6].strip(', ')}{i}"], repo)
@@ -109,11 +119,15 @@ def measured(runs: int, other: str = "", names: Sequence[str] = ()) -> list[Figu
         script = repository(repo)
         pair = against_other(repo, other) if other else against_floor(repo, script)
         found: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in commands(0) if not names or name in names}
-        for i in range(runs + 1):
+        for i in rounds(runs):
             for name, pairs in found.items():
                 pairs.append(pair(name, i))
     # the first round warms the caches
-    return [row for name, pairs in found.items() for row in figures(name, pairs[1:], *(() if other else AIMS[name]))]
+    return [
+        row
+        for name, pairs in found.items()
+        for row in figures(name, pairs[1:], *((None, None) if other else AIMS[name]))
+    ]
 
 
 def main() -> None:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _SUBREAPER: Final = 36  # PR_SET_CHILD_SUBREAPER
+LIMIT: Final = 120.0  # seconds for one command
+_deadline = math.inf  # by time.monotonic: after it no further pair begins
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,10 @@ def adopt_orphans() -> None:
 
 
 def spent(argv: Sequence[str], cwd: Path) -> Spent:
-    """What `argv` costs in the folder `cwd`. Raises CalledProcessError if it fails."""
+    """What `argv` costs in the folder `cwd`. Raises CalledProcessError if it fails, TimeoutExpired after LIMIT."""
     null = subprocess.DEVNULL
     before, begin = _children(), time.perf_counter()
-    subprocess.run(argv, cwd=cwd, check=True, stdin=null, stdout=null, stderr=null)
+    subprocess.run(argv, cwd=cwd, check=True, stdin=null, stdout=null, stderr=null, timeout=LIMIT)
     wall = time.perf_counter() - begin
     with contextlib.suppress(ChildProcessError):  # there is no child any more
         while True:
@@ -85,12 +88,26 @@ Pair = tuple[Spent, Spent]
 Side = Callable[[int], Spent]
 
 
-def in_pairs(ours: Side, floor: Side, runs: int) -> list[Pair]:
-    """`runs` pairs measured in turn (A B A B ...), because a machine's speed drifts; one before them warms the caches.
+def end_within(seconds: float) -> None:
+    """From now on `rounds` begins none after so many seconds, but two each time: a figure needs them."""
+    global _deadline
+    _deadline = time.monotonic() + seconds
 
-    Each side is given the number of its run, from 0.
+
+def rounds(runs: int) -> Iterator[int]:
+    """0 to `runs`, where the first is there to warm the caches; fewer if the time is over."""
+    for i in range(runs + 1):
+        if i > 1 and time.monotonic() >= _deadline:
+            return
+        yield i
+
+
+def in_pairs(ours: Side, floor: Side, runs: int) -> list[Pair]:
+    """At most `runs` pairs measured in turn (A B A B ...), because a machine's speed drifts.
+
+    One before them warms the caches. Each side is given the number of its run, from 0.
     """
-    return [(ours(i), floor(i)) for i in range(runs + 1)][1:]
+    return [(ours(i), floor(i)) for i in rounds(runs)][1:]
 
 
 def figures(what: str, pairs: Sequence[Pair], wall: float | None = None, cpu: float | None = None) -> list[Figure]:
