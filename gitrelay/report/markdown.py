@@ -18,6 +18,7 @@ from gitrelay.protocol.tables import of_tokens, whole
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
     from pygments.lexer import Lexer
 
@@ -34,6 +35,14 @@ _LANGUAGES: Final = """
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
 # characters that reorder what is read, or that a terminal or browser obeys; the joiners of scripts and emoji stay
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+# a rule of the parser -> what a text that it applies to has
+_SIGNS: Final = {
+    "fence": re.compile("```|~~~"),
+    "table": re.compile(r"\|"),
+    "reference": re.compile(r"\]:"),
+    "lheading": re.compile(r"[-=][ \t]*$", re.M),
+}
 
 
 def plain(text: str) -> str:
@@ -68,7 +77,7 @@ def render(text: str) -> Markup:
         return Markup('<p class="note">{} characters, shown as they are.</p><pre class="plain">{}</pre>').format(
             f"{len(text):,}", text
         )
-    parser = _parser()
+    parser = _parser(frozenset(rule for rule, sign in _SIGNS.items() if not sign.search(text)))
     tables = of_tokens(parser.parse(text)) if "|" in text else []
     html: str = parser.render(whole(text, tables) if tables else text)
     # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
@@ -106,11 +115,15 @@ def _lexer(language: str) -> Lexer | None:
 
 
 @functools.cache
-def _parser() -> MarkdownIt:
+def _parser(idle: frozenset[str] = frozenset()) -> MarkdownIt:
+    """The parser; `idle` are rules of _SIGNS that cannot apply to the text, which most lines would be tried against."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 20})
     parser.enable(["table", "strikethrough"])
+    parser.disable(["html_block", "html_inline", *(idle - {"lheading"})])  # raw HTML is off: these two never apply
+    if "lheading" in idle:
+        parser.block.ruler.at("lheading", _no_underline)
     # the renderer refuses again what the parser let pass: one policy, in one place
     parser.validateLink = _allowed  # type: ignore[method-assign]
     for name, rule in {
@@ -127,6 +140,13 @@ def _parser() -> MarkdownIt:
     }.items():
         parser.add_render_rule(name, rule)
     return parser
+
+
+def _no_underline(state: StateBlock, line: int, end: int, silent: bool) -> bool:
+    """What the rule for underlined headings leaves behind if there is none: other rules look at the type."""
+    if not state.is_code_block(line):
+        state.parentType = "paragraph"
+    return False
 
 
 def _allowed(url: str) -> bool:
