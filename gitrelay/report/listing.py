@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -95,7 +96,8 @@ def words_of(texts: Iterable[str]) -> frozenset[str]:
         for word in _WORD.findall(plain(text[:TEXT_MAX]).lower()):
             if len(word) <= WORD_MAX:
                 found.add(word)
-    return frozenset(word for word in found if len(word) >= WORD_MIN)
+    # one string for all messages that hold the word: there are few words, and many messages
+    return frozenset(sys.intern(word) for word in found if len(word) >= WORD_MIN)
 
 
 def latest_first(entries: Iterable[Entry]) -> list[Entry]:
