@@ -42,6 +42,7 @@ def packs(repo: Repository) -> bool:
 def begin(ledger: Ledger) -> None:
     """Do what is due, in a fork of this process if that is safe. The caller holds no lock."""
     try:
+        ledger.state.make_folders()  # refuses a link in their place: the peer may have left one
         upkeep = _Upkeep(ledger)
         if not upkeep.is_due() or (detached.can_fork() and os.fork()):
             return

@@ -342,7 +342,7 @@ def test_the_document_names_every_tool_argument_and_key() -> None:
 
 
 def test_the_official_client_is_content(repo: Repo) -> None:
-    pytest.importorskip("mcp")
+    pytest.importorskip("mcp.client.stdio", reason="pip install mcp, to try the official client")
     argv = [sys.executable, "-P", "-c", OFFICIAL]
     done = subprocess.run(argv, cwd=repo.path, env=dict(repo.env), capture_output=True, text=True, timeout=patient(120))
     assert done.returncode == 0, done.stderr
