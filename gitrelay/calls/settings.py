@@ -170,6 +170,15 @@ def resumes(repo: Repository, peer: str) -> bool:
     return True if own is None else own
 
 
+def keep(repo: Repository, peer: str) -> float | None:
+    """Seconds that an agent stays for the next turn of its session, `relay.<peer>.keep`; None if it does not.
+
+    Raises UsageError for a value that is no duration.
+    """
+    values = repo.config.get(f"relay.{peer}.keep")
+    return None if not values else duration.parse_limit(values[-1][0], f"relay.{peer}.keep in {values[-1][1]}")
+
+
 def of_peer(repo: Repository, peer: str) -> list[dict[str, str]]:
     """Every `relay.<peer>.*` setting as name, value and source; the values of `env` are not shown."""
     prefix = f"relay.{peer}."

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import budget, continuation, handback, isolation, settings, surroundings
+from gitrelay.calls import budget, continuation, handback, isolation, keeping, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -227,7 +227,7 @@ def _run_once(
 ) -> _Ran:
     """Run the peer to its end. `last`: no budget holds it any more, and its log is another one."""
     command = turn.peer.command(turn.invocation)
-    reader = turn.peer.reader(turn.invocation)
+    keep = None if last else keeping.seconds(ledger, call, turn.peer)
     able, earlier = turn.peer.capabilities, turn.conversation.spent if turn.conversation else {}
     before = {name: str(value) for name, value in earlier.items() if name in able.cumulative}
     out, err = folder.out_log, folder.err_log
@@ -235,19 +235,28 @@ def _run_once(
         out, err = folder.path / f"{handback.LOG}.out", folder.path / f"{handback.LOG}.err"
     out_log = Log(out, ledger.redactor)
     err_log = None if command.join else Log(err, ledger.redactor)
+    argv: tuple[str, ...] = (str(turn.program.path), *command.argv[1:])
+    env = {**turn.env, **command.env}
+    agent = keeping.agent(ledger, call, turn.invocation, argv, env, keep) if keep else None
+    if agent is not None:
+        argv, env = agent.argv, {environment.CALL: call.mark}
+    supervisor = agent.keeper if agent is not None else os.getpid()
+    reader = turn.peer.reader(replace(turn.invocation, keep=agent is not None))
     ending = child.run(
-        (str(turn.program.path), *command.argv[1:]),
+        argv,
         cwd=turn.invocation.cwd,
-        env={**turn.env, **command.env},
+        env=env,
         stdin=command.stdin,
         limits=call.limits,
         listener=reader if last else budget.Meter(ledger, folder, call, reader, before),
         out_log=out_log,
         err_log=err_log,
         cancelled=cancelled,
-        started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at, supervisor=os.getpid())),
+        started=lambda pid, at: folder.save(replace(call, peer_pid=pid, peer_started=at, supervisor=supervisor)),
         talk=_talker(reader) if command.talks else None,
     )
+    if agent is not None:
+        agent.settle(ending.exit_code == 0 and ending.stopped is None)
     with contextlib.suppress(OSError):  # the repository may have been moved meanwhile
         folder.save(call)  # the peer is gone, and what runs below the supervisor from now on is not its doing
     last_words = (err_log or out_log).last(8192).decode("utf-8", "replace")

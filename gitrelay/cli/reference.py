@@ -16,6 +16,7 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.PEER.full": "See relay.PEER.read.",
     "relay.PEER.acp": "The agent that is the peer PEER, if it speaks the Agent Client Protocol, as 'copilot --acp'.",
     "relay.PEER.readMode": "The id of the mode by which an agent that is not in the table of docs/acp.md keeps read.",
+    "relay.PEER.keep": "How long such an agent stays for the next turn of its session, as 10m. Default: it ends.",
     "relay.PEER.plain": "Whether the words that a configured program prints are its answer, although they are no "
     "response. Default: false.",
     "relay.PEER.verdict": "exit: the exit code of a configured program is its verdict, 0 pass and 1 fail, and what "

@@ -58,6 +58,7 @@ class Invocation:
     budget_usd: str | None = None  # dollars that are left, for a program that ends itself at them
     instead_of: Path | None = None  # the caller's own tree, if `cwd` is a workspace
     unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
+    keep: bool = False  # a keeper is between, which keeps the program for the next turn
 
     @property
     def continuing(self) -> str:

@@ -42,11 +42,11 @@ def has_children() -> bool:
     return False
 
 
-def reap_orphans() -> None:
-    """Linux: orphaned descendants become children of this process (prctl PR_SET_CHILD_SUBREAPER = 36)."""
+def reap_orphans(take: bool = True) -> None:
+    """Linux: orphaned descendants become children of this process, or not (prctl PR_SET_CHILD_SUBREAPER = 36)."""
     if sys.platform != "linux":
         return
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(36, int(take), 0, 0, 0)

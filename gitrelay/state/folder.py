@@ -7,6 +7,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
                              response.json (an answer that is not recorded yet), out.log, err.log,
                              reserve (space for that answer, given up when the disk is full)
     logs/<session>.<id>.*    what peers printed, the newest KEEP_LOGS
+    kept/                    sockets of agents that stay for the next turn; only the user can reach it
     git.json                 the version of git, until its program changes
     told/<digest>            what a person was told once
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500

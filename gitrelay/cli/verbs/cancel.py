@@ -23,7 +23,7 @@ def command(address: str | None, as_json: bool) -> int:
     that is answered already stays as it is. With the session of a loop the loop ends, and its last
     exchange says so.
     """
-    from gitrelay.calls import inflight
+    from gitrelay.calls import inflight, keeping
     from gitrelay.cli import addressing, output
     from gitrelay.cli.looping import named
     from gitrelay.ledger.ledger import open_ledger
@@ -36,6 +36,7 @@ def command(address: str | None, as_json: bool) -> int:
         found = closing
     else:
         found = inflight.cancel(ledger, addressing.meant(ledger, address), _BY)
+        keeping.end(ledger, found.address.session, [found.to])
     how = f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}"
     click.echo(output.envelope("cancel", 0, output.exchange_json(found)) if as_json else how)
     return 0

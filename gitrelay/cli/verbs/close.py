@@ -25,7 +25,7 @@ def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
         raise click.UsageError("name the sessions to close, or give --idle D")
     seconds = None if idle is None else duration.parse(idle, "--idle")
 
-    from gitrelay.calls import inflight
+    from gitrelay.calls import inflight, keeping
     from gitrelay.cli import output
     from gitrelay.history.sessions import idle_sessions
     from gitrelay.ledger import closing
@@ -36,6 +36,8 @@ def command(sessions: tuple[str, ...], idle: str | None, as_json: bool) -> int:
     for name in wanted:
         inflight.settle(ledger, names.check_session(name))
     closed = closing.close(ledger, wanted)
+    ended = [name for name in wanted if keeping.end(ledger, name)]
+    closed += [name for name in ended if name not in closed]
     if as_json:
         click.echo(output.envelope("close", 0, {"closed": closed}))
     else:

@@ -66,7 +66,8 @@ class Client(EventReader):
         self._asked = self._requests = self._lifts = 0
         self._prompting = self._terminal = self._refused_now = self._cancelling = False
         self._session: str | None = None
-        self._resumable = False
+        self._resumable = self._met = False
+        self._mode_set: tuple[str, dict[str, Any]] | None = None
         self._able: dict[str, Any] = {}
         self._version: str | None = None
         self._model: str | None = None
@@ -80,6 +81,10 @@ class Client(EventReader):
     def talk(self, send: Send) -> None:
         """Begin; `send` takes bytes for the agent's stdin, None closes it."""
         self._send = send
+        if not self._call.keep:  # else its keeper says first whether it has worked for this session before
+            self._initialize()
+
+    def _initialize(self) -> None:
         able = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False, "elicitation": {"form": {}}}
         params = {
             "protocolVersion": PROTOCOL,
@@ -138,6 +143,9 @@ class Client(EventReader):
         method, id_ = event.get("method"), event.get("id")
         params = event.get("params")
         params = params if isinstance(params, dict) else {}
+        if self._call.keep and not self._met:
+            self._meet(params if method == "gitrelay/agent" else {})
+            return False
         if isinstance(method, str):
             if id_ is None:
                 return method == "session/update" and self._update(params)
@@ -227,6 +235,39 @@ class Client(EventReader):
                 f"it left the mode {self._mode}, by which it is held to read access: {mode[:60]}",
             )
 
+    # -- an agent that is kept ---------------------------------------------------------------------
+
+    def _meet(self, params: dict[str, Any]) -> None:
+        """The keeper's first word: what the turn before has left with `_keep`, or that the agent is new."""
+        self._met = True
+        kept = params.get("kept")
+        if not isinstance(kept, dict):
+            self._initialize()
+            return
+        self._session = text_of(kept, "session")
+        self._version, self._model = text_of(kept, "version"), text_of(kept, "model")
+        self._resumable = True
+        id_ = kept.get("last_id")
+        self._last_id = id_ if isinstance(id_, int) else 10_000  # an answer that comes late is none of this turn's
+        mode = kept.get("set_mode")
+        if isinstance(mode, list) and len(mode) == 2 and isinstance(mode[1], dict):
+            # again: between the turns it may have left it
+            self._mode_set = (str(mode[0]), mode[1])
+            self._request(*self._mode_set, lambda _: self._ask(self._prompt))
+        else:
+            self._ask(self._prompt)
+
+    def _keep(self) -> None:
+        """The turn has ended well: leave the agent to its keeper, with what the next turn has to know."""
+        state = {
+            "session": self._session,
+            "version": self._version,
+            "model": self._model,
+            "last_id": self._last_id,
+            "set_mode": self._mode_set,
+        }
+        self._put({"method": "gitrelay/keep", "params": state})
+
     # -- the steps ---------------------------------------------------------------------------------
 
     def _initialized(self, result: dict[str, Any]) -> None:
@@ -286,12 +327,14 @@ class Client(EventReader):
         modes = offered(result.get("modes"), "availableModes", "id")
         chosen = next((one for one in modes if self._mode and is_mode(one, self._mode)), None)
         if chosen is not None:
-            self._request("session/set_mode", {"sessionId": self._session, "modeId": chosen}, then, otherwise)
+            self._mode_set = ("session/set_mode", {"sessionId": self._session, "modeId": chosen})
+            self._request(*self._mode_set, then, otherwise)
             return
         chosen = next((one for one in values(result, "mode") if self._mode and is_mode(one, self._mode)), None)
         if chosen is not None:
             params = {"sessionId": self._session, "configId": "mode", "value": chosen}
-            self._request("session/set_config_option", params, then, otherwise)
+            self._mode_set = ("session/set_config_option", params)
+            self._request(*self._mode_set, then, otherwise)
         elif self._call.access == "read" and (self._mode or modes):
             have = ", ".join((modes or values(result, "mode"))[:10]) or "none"
             self._fail(("unavailable", f"it offers no mode {self._mode}, by which it is held to read; it has {have}"))
@@ -324,6 +367,8 @@ class Client(EventReader):
 
     def _ask(self, text: str) -> None:
         self._prompting, self._refused_now = True, False
+        if self._call.keep:
+            self._put({"method": "gitrelay/prompting"})
         params = {"sessionId": self._session, "prompt": [{"type": "text", "text": text}]}
         self._request("session/prompt", params, self._end_of_turn)
 
@@ -343,6 +388,8 @@ class Client(EventReader):
         self._terminal = good or self._question is not None
         if not self._terminal:
             self._error = _STOPS.get(stop) or ("peer-failed", f"it ended the turn with {stop[:60] or 'no stopReason'}")
+        elif answered and self._call.keep and self._resumable and not self._cancelling:
+            self._keep()
         self._finish()
 
     # -- the end -----------------------------------------------------------------------------------
