@@ -15,11 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
 
-from paired import Figure, adopt_orphans, figures, in_pairs, spent, table
+from paired import Figure, Spent, adopt_orphans, figures, in_pairs, spent, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -99,7 +100,23 @@ def _rows(name: str, agent: str, by_hand: Sequence[str], top: Path, runs: int) -
     start = in_pairs(lambda i: spent([*ask, "--name", f"n{i}", TASK], top), lambda i: spent(by_hand, top), runs)
     # the pair that warms the caches is the first turn of the session
     turn = in_pairs(lambda i: spent([*ask, "--session", "s", TASK], top), lambda i: spent(by_hand, top), runs)
-    return [*figures(f"{name}, start / by hand", start), *figures(f"{name}, turn / by hand", turn)]
+    rows = [*figures(f"{name}, start / by hand", start), *figures(f"{name}, turn / by hand", turn)]
+    return [*rows, *_kept(name, agent, ask, top, runs)] if name.startswith("acp:") else rows
+
+
+def _kept(name: str, agent: str, ask: Sequence[str], top: Path, runs: int) -> list[Figure]:
+    """The second turn of a session whose agent stays, against its first; wall time only, for a keeper goes on."""
+    subprocess.run(["git", "config", f"relay.{agent}.keep", "5m"], cwd=top, check=True)
+    pairs = []
+    for i in range(runs):
+        took = []
+        for _ in range(2):
+            begin = time.perf_counter()
+            subprocess.run([*ask, "--session", f"k{i}", TASK], cwd=top, check=True, stdout=subprocess.DEVNULL)
+            took.append(Spent(time.perf_counter() - begin, 0.0))
+        pairs.append((took[1], took[0]))
+        subprocess.run([GIT_RELAY, "close", f"k{i}"], cwd=top, check=True, stdout=subprocess.DEVNULL)
+    return figures(f"{name}, second turn, kept / first", pairs)[:1]
 
 
 def main() -> None:
