@@ -169,12 +169,15 @@ def run(args: Sequence[str]) -> int:
     environment.scrub()
     json_wanted = "--json" in (args[: args.index("--")] if "--" in args else args)
     verb = next((a for a in args if a in VERBS), "")
+    stdout = sys.stdout
     try:
         try:
             code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
             sys.stdout.flush()
-        except SystemExit as e:  # click's own answer to a reader of our output that has gone is 1
-            return 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else e.code if isinstance(e.code, int) else 1
+        except SystemExit as e:
+            if sys.stdout is not stdout:  # click has put a wrapper there, because the reader of our output has gone
+                return 0
+            return e.code if isinstance(e.code, int) else 1
         except BrokenPipeError:
             # the reader of our output has gone; python would complain once more when it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

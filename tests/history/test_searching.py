@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 
 import pytest
 
-from support.repo import Repo, with_one_commit
+from support.repo import GIT_RELAY, Repo, with_one_commit
 from support.terminal import on_terminal
+from support.waiting import patient
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -84,7 +86,17 @@ def test_json_and_a_reader_that_goes(said: Repo) -> None:
     rows = said.relay("grep", "taken", "--json").json["data"]
     assert [row["address"] for row in rows] == ["a/01"]
     assert rows[0]["lines"][0]["kind"] == "res" and rows[0]["lines"][0]["text"] == "is taken"
-    assert said.sh("{ git-relay grep lock; echo $? >../code; } | head -n 1; cat ../code").endswith("\n0\n")
+    for verb in ("grep lock", "log", "show a", "ls"):
+        with subprocess.Popen(
+            [*GIT_RELAY, *verb.split()],
+            cwd=said.path,
+            env=dict(said.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            assert (process.wait(patient(60)), process.stderr.read()) == (0, b""), verb
 
 
 def test_a_terminal_has_a_heading_and_fits(said: Repo) -> None:

@@ -20,6 +20,7 @@ import pyte
 import pytest
 
 from support.repo import GIT_RELAY, Repo
+from support.waiting import patient
 
 SANE = {"TERM": "xterm-256color", "GIT_PAGER": "cat"}
 
@@ -98,8 +99,8 @@ class Terminal:
         return "\n".join(self.lines).rstrip("\n")
 
     def shows(self, condition: str | Callable[[str], bool], limit: float = 20.0) -> bool:
-        """Whether the screen comes to hold a text, or to fulfil a condition, within `limit` seconds."""
-        deadline = time.monotonic() + limit
+        """Whether the screen comes to hold a text, or to fulfil a condition, within `patient(limit)` seconds."""
+        deadline = time.monotonic() + patient(limit)
         holds = condition if callable(condition) else lambda text: condition in text
         while not holds(self.text):
             if time.monotonic() >= deadline:
@@ -109,7 +110,7 @@ class Terminal:
 
     def end(self, limit: float = 30.0) -> int:
         """The exit code, once it has ended and everything was read."""
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + patient(limit)
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it does not end; the screen:\n{self.text}"
             self.read()
