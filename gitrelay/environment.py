@@ -8,14 +8,15 @@ gets back all of the user's variables but those that say which repository to wor
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Every kept name is about how git reaches the network, where it is installed, or settings that the
 # person gave on the command line or in the environment; none says which repository to work in.
@@ -119,6 +120,8 @@ def scrub() -> dict[str, str]:
     }
     kept = _carried(os.environ) | {name: value for name, value in removed.items() if not _names_a_repository(name)}
     if kept:
+        import json  # `git relay -h` needs neither this nor paths
+
         os.environ[_FOR_PEERS] = json.dumps(kept)
     _found.clear()
     _found.update({name: _absolute(removed[name]) for name in ("GIT_DIR", "GIT_WORK_TREE") if removed.get(name)})
@@ -154,8 +157,12 @@ def _names_a_repository(name: str) -> bool:
 
 def _carried(environ: Mapping[str, str]) -> dict[str, str]:
     """What an earlier `scrub` has kept for peers; anything else under that name counts as nothing."""
+    if _FOR_PEERS not in environ:
+        return {}
+    import json
+
     try:
-        kept = json.loads(environ.get(_FOR_PEERS, "{}"))
+        kept = json.loads(environ[_FOR_PEERS])
     except ValueError:
         return {}
     if not isinstance(kept, dict):
@@ -165,6 +172,8 @@ def _carried(environ: Mapping[str, str]) -> dict[str, str]:
 
 def home(environ: Mapping[str, str]) -> Path:
     """The user's home. Without a HOME that is an absolute path, the one of the user's account."""
+    from pathlib import Path
+
     named = environ.get("HOME", "")
     if os.path.isabs(named):
         return Path(named)
@@ -184,6 +193,8 @@ def folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
     `~` is the home, as a shell would have it: a service file or a `.env` hands it over as it is. Raises UsageError
     for a relative path: it would mean another folder wherever the command runs.
     """
+    from pathlib import Path
+
     value = environ.get(name, "").strip()
     if not value:
         return default
