@@ -18,9 +18,8 @@ from typing import Any, Final
 
 from gitrelay import __version__
 from gitrelay.peers import voice
-from gitrelay.peers.acp import policy
+from gitrelay.peers.acp import messages, policy
 from gitrelay.peers.acp.known import Known
-from gitrelay.peers.acp.messages import error_of, is_mode, numbers, offered, options_of, said_as_error, values
 from gitrelay.peers.acp.usage import Used
 from gitrelay.peers.acp.words import Words
 from gitrelay.peers.answers import form_of
@@ -40,11 +39,6 @@ _NOT_ALLOWED: Final = (
     "That tool call was refused: you have {access} access. Go on without it, and end with the response that was asked "
     "for, in its form:\n\n{form}"
 )
-_STOPS: Final = {
-    "max_tokens": ("bad-output", "the model's answer was cut off at its output limit"),
-    "max_turn_requests": ("peer-failed", "the maximum number of model requests was reached"),
-    "refusal": ("refused", "the agent refused the request"),
-}
 _WORKING: Final = frozenset({"agent_message_chunk", "agent_thought_chunk", "tool_call", "tool_call_update", "plan"})
 Send = Callable[[bytes | None], None]
 
@@ -67,8 +61,7 @@ class Client(EventReader):
         self._prompting = self._terminal = self._refused_now = self._cancelling = False
         self._session: str | None = None
         self._resumable = self._met = False
-        self._mode_set: tuple[str, dict[str, Any]] | None = None
-        self._able: dict[str, Any] = {}
+        self._mode_set: messages.Request | None = None
         self._version: str | None = None
         self._model: str | None = None
         self._error: tuple[str, str] | None = None
@@ -160,7 +153,7 @@ class Client(EventReader):
         then, otherwise = self._waiting.pop(id_), self._failing.pop(id_)
         result = event.get("result")
         if isinstance(event.get("error"), dict):
-            otherwise(error_of(event["error"]))
+            otherwise(messages.error_of(event["error"]))
         else:
             then(result if isinstance(result, dict) else {})
         return False
@@ -199,9 +192,8 @@ class Client(EventReader):
         """The agent asks its user something: it becomes the question of the response, and the turn ends."""
         asked = text_of(params, "message") or ""
         if asked.strip() and self._question is None:
-            self._question = question.of_value(
-                {"question": asked, "options": options_of(params.get("requestedSchema"))}
-            )
+            options = messages.options_of(params.get("requestedSchema"))
+            self._question = question.of_value({"question": asked, "options": options})
         if self._question is not None:
             self._cancel()
 
@@ -229,7 +221,7 @@ class Client(EventReader):
         return kind in _WORKING
 
     def _moded(self, mode: str) -> None:
-        if self._call.access == "read" and self._mode and not is_mode(mode, self._mode):
+        if self._call.access == "read" and self._mode and not messages.is_mode(mode, self._mode):
             self.fatal = (
                 "peer-failed",
                 f"it left the mode {self._mode}, by which it is held to read access: {mode[:60]}",
@@ -275,25 +267,20 @@ class Client(EventReader):
         if spoken != PROTOCOL:
             self._fail(("unavailable", f"it speaks version {str(spoken)[:20]} of the protocol, gitrelay version 1"))
             return
-        able = result.get("agentCapabilities")
-        self._able = able if isinstance(able, dict) else {}
         self._version = (text_of(result, "agentInfo", "version") or "")[:60] or None
         least = self._known.minimum if self._known is not None else ()
-        if least and self._version and numbers(self._version) < least:
+        if least and self._version and messages.numbers(self._version) < least:
             wanted = ".".join(map(str, least))
             self._fail(("unavailable", f"it is {self._version}, too old: gitrelay needs {wanted} or newer"))
             return
-        sessions = self._able.get("sessionCapabilities")
-        quick = isinstance(sessions, dict) and sessions.get("resume") is not None
-        load = self._able.get("loadSession") is True
-        self._resumable = (quick or load) and (self._known is None or self._known.resumes)
+        resume = messages.resume_method(result)
+        self._resumable = resume is not None and (self._known is None or self._known.resumes)
         place: dict[str, Any] = {"cwd": str(self._call.cwd), "mcpServers": []}
         if self._call.resume is None:
             self._request("session/new", place, self._opened)
-        elif self._resumable:
+        elif self._resumable and resume is not None:
             self._session = self._call.resume
-            method = "session/resume" if quick else "session/load"
-            self._request(method, {"sessionId": self._session, **place}, self._opened, self._lost)
+            self._request(resume, {"sessionId": self._session, **place}, self._opened, self._lost)
         else:
             self._lost(("peer-failed", "it does not offer that"))
 
@@ -318,25 +305,16 @@ class Client(EventReader):
 
         def otherwise(error: tuple[str, str]) -> None:
             if self._call.access == "read":
-                self._fail(
-                    ("unavailable", f"it refused the mode {self._mode}, by which it is held to read: {error[1]}")
-                )
+                words = f"it refused the mode {self._mode}, by which it is held to read: {error[1]}"
+                self._fail(("unavailable", words))
             else:
                 self._set_model(result)
 
-        modes = offered(result.get("modes"), "availableModes", "id")
-        chosen = next((one for one in modes if self._mode and is_mode(one, self._mode)), None)
-        if chosen is not None:
-            self._mode_set = ("session/set_mode", {"sessionId": self._session, "modeId": chosen})
+        self._mode_set = messages.mode_request(result, self._session, self._mode) if self._mode else None
+        if self._mode_set is not None:
             self._request(*self._mode_set, then, otherwise)
-            return
-        chosen = next((one for one in values(result, "mode") if self._mode and is_mode(one, self._mode)), None)
-        if chosen is not None:
-            params = {"sessionId": self._session, "configId": "mode", "value": chosen}
-            self._mode_set = ("session/set_config_option", params)
-            self._request(*self._mode_set, then, otherwise)
-        elif self._call.access == "read" and (self._mode or modes):
-            have = ", ".join((modes or values(result, "mode"))[:10]) or "none"
+        elif self._call.access == "read" and (self._mode or messages.modes_of(result)):
+            have = ", ".join(messages.modes_of(result)[:10]) or "none"
             self._fail(("unavailable", f"it offers no mode {self._mode}, by which it is held to read; it has {have}"))
         else:
             self._set_model(result)
@@ -350,20 +328,17 @@ class Client(EventReader):
 
         if model is None:
             self._set_effort(result)
-        elif values(result, "model"):
-            params = {"sessionId": self._session, "configId": "model", "value": model}
-            self._request("session/set_config_option", params, then)
         else:
-            self._request("session/set_model", {"sessionId": self._session, "modelId": model}, then)
+            self._request(*messages.model_request(result, self._session, model), then)
 
     def _set_effort(self, result: dict[str, Any]) -> None:
         """An agent that has no such option works with its own."""
-        name = next((one for one in ("effort", "thought_level", "reasoning_effort") if values(result, one)), None)
-        if self._call.effort is None or name is None:
+        effort = self._call.effort
+        request = messages.effort_request(result, self._session, effort) if effort is not None else None
+        if request is None:
             self._ask(self._prompt)
-            return
-        params = {"sessionId": self._session, "configId": name, "value": self._call.effort}
-        self._request("session/set_config_option", params, lambda _: self._ask(self._prompt))
+        else:
+            self._request(*request, lambda _: self._ask(self._prompt))
 
     def _ask(self, text: str) -> None:
         self._prompting, self._refused_now = True, False
@@ -387,7 +362,10 @@ class Client(EventReader):
                 return
         self._terminal = good or self._question is not None
         if not self._terminal:
-            self._error = _STOPS.get(stop) or ("peer-failed", f"it ended the turn with {stop[:60] or 'no stopReason'}")
+            self._error = messages.STOPS.get(stop) or (
+                "peer-failed",
+                f"it ended the turn with {stop[:60] or 'no stopReason'}",
+            )
         elif answered and self._call.keep and self._resumable and not self._cancelling:
             self._keep()
         self._finish()
@@ -403,7 +381,7 @@ class Client(EventReader):
                 "error", "skip", question.body_of(self._question, self._words.text), reason=question.NEEDS_INPUT
             )
         if error is None and answer is None:
-            error = voice.own_words(self._words.final) or said_as_error(self._words.final)
+            error = voice.own_words(self._words.final) or messages.said_as_error(self._words.final)
         return Transcript(
             answer=answer if error is None else None,
             terminal=self._terminal,

@@ -9,6 +9,12 @@ from gitrelay.peers import voice
 from gitrelay.peers.events import count_of, text_of
 
 _LOGIN: Final = -32000
+STOPS: Final = {
+    "max_tokens": ("bad-output", "the model's answer was cut off at its output limit"),
+    "max_turn_requests": ("peer-failed", "the maximum number of model requests was reached"),
+    "refusal": ("refused", "the agent refused the request"),
+}
+Request = tuple[str, dict[str, Any]]  # method and parameters
 
 
 def error_of(error: dict[str, Any]) -> tuple[str, str]:
@@ -51,6 +57,47 @@ def values(result: dict[str, Any], option: str) -> list[str]:
             inner = [value for group in groups for value in offered(group, "options", "value")] if groups else []
             return plain or inner
     return []
+
+
+def resume_method(initialized: dict[str, Any]) -> str | None:
+    """The method by which the agent continues a conversation, None if it cannot."""
+    able = initialized.get("agentCapabilities")
+    able = able if isinstance(able, dict) else {}
+    sessions = able.get("sessionCapabilities")
+    if isinstance(sessions, dict) and sessions.get("resume") is not None:
+        return "session/resume"
+    return "session/load" if able.get("loadSession") is True else None
+
+
+def modes_of(result: dict[str, Any]) -> list[str]:
+    """The modes that a session offers, by the one way of telling them or the other."""
+    return offered(result.get("modes"), "availableModes", "id") or values(result, "mode")
+
+
+def mode_request(result: dict[str, Any], session: str | None, mode: str) -> Request | None:
+    """What sets the mode; None if the session does not offer it."""
+    for one in offered(result.get("modes"), "availableModes", "id"):
+        if is_mode(one, mode):
+            return "session/set_mode", {"sessionId": session, "modeId": one}
+    found = next((one for one in values(result, "mode") if is_mode(one, mode)), None)
+    return _option(session, "mode", found) if found is not None else None
+
+
+def model_request(result: dict[str, Any], session: str | None, model: str) -> Request:
+    """What sets the model."""
+    if values(result, "model"):
+        return _option(session, "model", model)
+    return "session/set_model", {"sessionId": session, "modelId": model}
+
+
+def effort_request(result: dict[str, Any], session: str | None, effort: str) -> Request | None:
+    """What sets the effort; None if the session has no such option."""
+    name = next((one for one in ("effort", "thought_level", "reasoning_effort") if values(result, one)), None)
+    return _option(session, name, effort) if name is not None else None
+
+
+def _option(session: str | None, name: str, value: str) -> Request:
+    return "session/set_config_option", {"sessionId": session, "configId": name, "value": value}
 
 
 def options_of(schema: object) -> list[str]:
