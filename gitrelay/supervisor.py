@@ -27,10 +27,10 @@ from gitrelay.calls import recording
 from gitrelay.calls.outcome import failed
 from gitrelay.calls.turn import cancellation, run_turn
 from gitrelay.errors import RelayError
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.state.calls import Call, CallFolder, identity_of, supervisor_note
 from gitrelay.state.lock import Lock
-from gitrelay.value import dataclass
 
 _ALIVE_LIMIT: Final = 10.0  # seconds to wait for `alive`, which only a passing look can hold
 _BEAT: Final = 0.25  # seconds between two looks whether the call's folder is still in its place

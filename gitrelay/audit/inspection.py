@@ -34,12 +34,12 @@ from gitrelay.audit.witness import compared, witnessed
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
+from gitrelay.ground.text import quote
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer
 from gitrelay.redact import Redactor
-from gitrelay.text import quote
 
 # a push is not refused for these: a wrong clock must not stop work, and the code ref is pushed by itself
 _NOT_OF_A_PUSH: Final = (*NOTES, "dates", "code-ref", "code-gone")

@@ -15,13 +15,13 @@ from typing import Final
 from gitrelay.audit import vocabulary
 from gitrelay.audit.steps import Commit
 from gitrelay.errors import REASONS
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
 from gitrelay.protocol.applied import parse_subject
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import PROTOCOL, Request, Response
 from gitrelay.protocol.record import BINDING, SUBJECT_TASK, Trailer
-from gitrelay.text import quote
 
 Said = Iterator[tuple[str, str]]  # (code, message)
 _LINE_MAX: Final = 1000  # characters of a trailer's value

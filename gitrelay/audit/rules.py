@@ -15,6 +15,7 @@ from gitrelay.audit.findings import Finding, finding
 from gitrelay.audit.hiding import Hidden
 from gitrelay.audit.messages import OF_EACH, Record, Said, Turns, author_of, binding_of, shown
 from gitrelay.audit.steps import MISSING, Commit, Step
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import (
@@ -29,7 +30,6 @@ from gitrelay.protocol.message import (
 )
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
-from gitrelay.text import quote
 
 _KIND: Final = {"req": "req", "res": "res", "check": "chk", "apply": "apl"}
 

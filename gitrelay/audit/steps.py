@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.git.objects import split_tree
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 # why an object's bytes cannot be had; a str where bytes would stand
 MISSING: Final = "is missing, or cannot be read"

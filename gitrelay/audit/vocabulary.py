@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
 from gitrelay.protocol.record import BINDING, Trailer
-from gitrelay.text import quote
 
 _WORD = re.compile(r".+")
 _COUNT = re.compile(r"[0-9]{1,9}")

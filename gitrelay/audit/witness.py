@@ -11,9 +11,9 @@ from gitrelay.audit.reading import Ref, read_commits
 from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
-from gitrelay.text import quote
 
 
 @dataclass(frozen=True)

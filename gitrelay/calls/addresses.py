@@ -11,6 +11,7 @@ from typing import Final
 
 from gitrelay.calls import group
 from gitrelay.errors import Code, RelayError, UsageError
+from gitrelay.ground.text import quote
 from gitrelay.history import batch, exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -18,7 +19,6 @@ from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
-from gitrelay.text import quote
 
 LAST: Final = "@last"
 _PREFIXES: Final = (BRANCHES, ARCHIVE, "heads/relay/", "relay/", ".relay/", "./.relay/")

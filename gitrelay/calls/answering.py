@@ -15,6 +15,7 @@ from gitrelay.calls.isolation import ISOLATED
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import quote
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -22,7 +23,6 @@ from gitrelay.protocol.budget import CALL, Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Recorded
-from gitrelay.text import quote
 
 _FRAME: Final = "{text}\n\n(This answers your question in {id}; go on with that task.)"
 

@@ -21,6 +21,8 @@ from gitrelay.calls.outcome import failed
 from gitrelay.calls.plan import Plan
 from gitrelay.calls.within import Within
 from gitrelay.errors import Busy, Code, Interrupted, Reason, RelayError, UsageError
+from gitrelay.ground.text import plain, quote
+from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import fetching, snapshot
@@ -34,8 +36,6 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
 from gitrelay.protocol.words import Access, Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
-from gitrelay.text import plain, quote
-from gitrelay.value import dataclass
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
 

@@ -18,6 +18,8 @@ from typing import Final
 from gitrelay.calls.within import Within
 from gitrelay.errors import Code, Reason, RelayError, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers.base import Capabilities, Reader
@@ -27,8 +29,6 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer, name_of, parse
 from gitrelay.state.calls import Call, CallFolder
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 _LOCK: Final = ".budget"
 _LOCK_LIMIT: Final = 2.0  # seconds; a look takes some hundredths, and without the lock it sees nearly as much

@@ -20,6 +20,7 @@ from gitrelay.calls import isolation, surroundings
 from gitrelay.calls.surroundings import Trees
 from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
+from gitrelay.ground.text import ending
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger
@@ -28,7 +29,6 @@ from gitrelay.process.capture import Capture
 from gitrelay.process.values import Limits
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.names import Address
-from gitrelay.text import ending
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

@@ -13,10 +13,10 @@ from dataclasses import field
 from decimal import Decimal
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.history.exchange import Exchange
 from gitrelay.peers.base import Capabilities
 from gitrelay.protocol import usage as amounts
-from gitrelay.value import dataclass
 
 # it came from a peer's output, and goes into another command line
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,127}")

@@ -17,6 +17,7 @@ from typing import Final
 from gitrelay.calls import inflight
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import RelayError
+from gitrelay.ground.text import plain
 from gitrelay.history import commits, exchanges, questions, sessions
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.sessions import SessionSummary
@@ -28,7 +29,6 @@ from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
 from gitrelay.protocol.words import Status, Verify
 from gitrelay.state.calls import Call
-from gitrelay.text import plain
 
 _KEPT_LINES: Final = 500  # of each running peer
 # A change within the tick of a file system's clock leaves the same time stamp behind; 2 s is FAT's, the coarsest.

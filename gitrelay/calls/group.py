@@ -17,6 +17,8 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
@@ -29,8 +31,6 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BRANCHES, Trailer
 from gitrelay.protocol.words import Access
 from gitrelay.state.files import make_folder, write_whole
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 PEER: Final = "gitrelay"  # answers a group's request
 MOST: Final = 64  # attempts of one group

@@ -16,6 +16,7 @@ from typing import Final
 
 from gitrelay.calls import isolation
 from gitrelay.errors import Busy, CannotRecord, Code, NobodyWorks, RelayError
+from gitrelay.ground.text import quote_path
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -24,7 +25,6 @@ from gitrelay.process import ending
 from gitrelay.protocol.names import Address
 from gitrelay.state.calls import Call, CallFolder, identity_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
-from gitrelay.text import quote_path
 from gitrelay.workspace.opening import repository
 
 _CANCEL_LIMIT: Final = 30.0  # seconds for a cancelled peer to end and be recorded; TERM_GRACE and SIGKILL fit in

@@ -18,6 +18,7 @@ from gitrelay.calls.surroundings import Trees
 from gitrelay.errors import CannotRecord, Code, Conflict, RelayError, UsageError
 from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import applying, snapshot
 from gitrelay.ledger.ledger import Ledger, Tip
@@ -27,7 +28,6 @@ from gitrelay.protocol import names
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote
 from gitrelay.workspace import index, place, where, workspace
 from gitrelay.workspace import keep as keeping
 from gitrelay.workspace.place import Note, Stage

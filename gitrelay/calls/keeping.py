@@ -20,12 +20,12 @@ from typing import Final
 from gitrelay import __version__, environment
 from gitrelay.calls import settings
 from gitrelay.errors import RelayError
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import registry
 from gitrelay.peers.base import Invocation, Peer
 from gitrelay.process import kept
 from gitrelay.state.calls import Call
-from gitrelay.value import dataclass
 
 # what differs from one call to the next, and tells an agent nothing that it works by
 _OF_A_CALL: Final = frozenset({environment.CALL, "GITRELAY_CHAIN", "_", "SHLVL", "OLDPWD"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from gitrelay.calls.settings import Given
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 
 @dataclass(frozen=True)

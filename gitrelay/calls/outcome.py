@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay.calls import isolation
 from gitrelay.errors import Reason
+from gitrelay.ground.text import ending as ending_words
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.redaction import redacted_response
 from gitrelay.peers import cures
@@ -25,9 +28,6 @@ from gitrelay.protocol.message import Parties, Response, parse_response, respons
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.state.calls import Call
-from gitrelay.text import ending as ending_words
-from gitrelay.text import plain
-from gitrelay.value import dataclass
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

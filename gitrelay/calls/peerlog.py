@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 from typing import Final
 
+from gitrelay.ground.text import plain
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import registry
 from gitrelay.protocol.names import Address
 from gitrelay.state.calls import CallFolder
-from gitrelay.text import plain
 
 _CHUNK: Final = 64 * 1024
 _WIDTH: Final = 160  # characters of one line

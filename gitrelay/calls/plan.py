@@ -13,6 +13,8 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import plain, quote, quote_path
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger import leavingout, redaction
 from gitrelay.peers import command, registry
 from gitrelay.peers.base import Peer
@@ -23,8 +25,6 @@ from gitrelay.protocol.budget import Amount, Held
 from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.words import Access
-from gitrelay.text import plain, quote, quote_path
-from gitrelay.value import dataclass
 
 KEY_MAX: Final = 200
 NO_QUESTIONS: Final = (

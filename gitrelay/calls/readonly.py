@@ -18,10 +18,10 @@ from typing import Final
 from gitrelay.calls.places import Look, Walk
 from gitrelay.errors import RelayError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.worktree import FOLDER
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, name_of, parse
-from gitrelay.value import dataclass
 
 _NAMED_MAX: Final = 20
 _SESSIONS: Final = (BRANCHES, ARCHIVE, CODE, ASIDE)  # may grow: other calls are recorded meanwhile

@@ -9,6 +9,7 @@ from gitrelay import environment
 from gitrelay.calls import inflight
 from gitrelay.calls.within import By
 from gitrelay.errors import Busy, Code, UsageError
+from gitrelay.ground.text import quote
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger import snapshot
@@ -21,7 +22,6 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Recorded
 from gitrelay.state.calls import CallFolder
-from gitrelay.text import quote
 
 
 def respond(

@@ -12,8 +12,8 @@ import subprocess
 from gitrelay import environment
 from gitrelay.calls import settings
 from gitrelay.errors import CannotRecord, RelayError
+from gitrelay.ground.text import ending, quote_path
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.text import ending, quote_path
 from gitrelay.workspace import workspace
 from gitrelay.workspace.place import Note
 

@@ -10,15 +10,16 @@ import os
 import re
 from typing import Final
 
-from gitrelay import duration, environment
+from gitrelay import environment
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground import duration
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.peers.base import Peer
 from gitrelay.process.values import Limits
 from gitrelay.protocol import names
 from gitrelay.protocol.words import Access
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 DEFAULT_WALL: Final = 3600.0  # reviews of up to 39 minutes were measured in the field
 DEFAULT_CHECK: Final = 900.0

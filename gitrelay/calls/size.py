@@ -14,8 +14,8 @@ from typing import Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.text import quote
-from gitrelay.value import dataclass
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.workspace import index
 
 MAX_FILES: Final = 100_000  # about 3 s of set-up

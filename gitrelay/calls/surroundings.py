@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 _LISTS: Final = ("PATH", "PYTHONPATH")
 _FOLDERS: Final = ("VIRTUAL_ENV", "CONDA_PREFIX", "GOPATH", "GOBIN", "CARGO_TARGET_DIR", "PYTHONHOME")

@@ -16,6 +16,7 @@ from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
 from gitrelay.errors import Reason, RelayError, UsageError
+from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
@@ -29,7 +30,6 @@ from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access, Sandbox
 from gitrelay.state.calls import WAKE, Call, CallFolder
-from gitrelay.value import dataclass
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from gitrelay.calls import readonly
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access, Sandbox
@@ -19,7 +20,6 @@ from gitrelay.state import writers
 from gitrelay.state.calls import Call
 from gitrelay.state.folder import State
 from gitrelay.state.writers import Writer
-from gitrelay.value import dataclass
 
 _SHARED_MAX: Final = 20  # addresses in the trailer
 

@@ -16,14 +16,14 @@ from gitrelay import environment
 from gitrelay.calls import settings
 from gitrelay.errors import Refused, RelayError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.process import ancestry
 from gitrelay.protocol import names
 from gitrelay.protocol.record import Trailer, parse_raw
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call, CallFolder
-from gitrelay.text import plain
-from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Final
 from gitrelay import environment
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote, quote_path
 from gitrelay.protocol import footer, frontmatter
 from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import BadMessage
-from gitrelay.text import quote, quote_path
 
 VERIFY: Final = "\0verify"  # stands for a --check without a value; no word of a command line holds a NUL
 CHECK_MAX: Final = 1000  # it is in a trailer

@@ -9,9 +9,9 @@ from typing import Any
 from gitrelay.gate import verdict
 from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import Verdict
+from gitrelay.ground.text import plain, quote
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.text import plain, quote
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from gitrelay.errors import RelayError
 from gitrelay.gate.updates import is_name
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote
 
 _DEFAULTS: Final = ("HEAD", "main", "master")
 _SLOW: Final = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=20")  # bytes a second, seconds

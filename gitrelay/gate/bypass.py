@@ -18,13 +18,13 @@ from gitrelay.gate import record as records
 from gitrelay.gate.outgoing import Change
 from gitrelay.gate.verdict import BYPASS
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import plain, quote
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.session import locked
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access, Recorded, Status, Verify
-from gitrelay.text import plain, quote
 
 _REASON_MAX: Final = 500  # characters; it is kept in a trailer
 _SWITCHES: Final = ("true", "yes", "yep", "on", "ok", "okay", "skip", "false", "no", "off", "none", "null")

@@ -18,9 +18,9 @@ from gitrelay.gate.bases import Covered, Remotes
 from gitrelay.gate.updates import Update, is_name
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.ledger import roots
 from gitrelay.protocol import names
-from gitrelay.text import quote
 
 POLICY: Final = ".relay-review.md"
 

@@ -9,9 +9,9 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.gate.settings import Settings
 from gitrelay.gate.updates import Update, is_name
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.ledger import roots
 from gitrelay.protocol.record import CODE
-from gitrelay.text import quote
 
 _NAMED: Final = 5
 _RECORD: Final = ("refs/heads/relay/", "refs/relay/")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay import duration, environment
+from gitrelay import environment
 from gitrelay.calls import ask, inflight, recording
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
@@ -25,12 +25,13 @@ from gitrelay.gate.record import Reviews
 from gitrelay.gate.settings import Settings
 from gitrelay.gate.updates import Update
 from gitrelay.gate.verdict import Verdict
+from gitrelay.ground import duration
+from gitrelay.ground.text import quote
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
-from gitrelay.text import quote
 
 SKIP: Final = "GITRELAY_SKIP"
 _RETRIED: Final = (

@@ -23,11 +23,11 @@ from gitrelay.gate import content, outgoing, record, verdict
 from gitrelay.gate.content import File, Patch
 from gitrelay.gate.outgoing import Change
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.process.capture import first_part
 from gitrelay.protocol.words import Access
 from gitrelay.state.calls import Call
-from gitrelay.text import quote
 
 _COMMITS_MAX: Final = 200  # named in a request; the reviewer can list the rest
 _FILES_MAX: Final = 500

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gitrelay import duration
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground import duration
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
-from gitrelay.text import quote
 
 DEFAULT_BUDGET: Final = 240.0  # seconds; hosts were seen to close after 354 to 359 s
 

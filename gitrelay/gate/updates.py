@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")  # else it is an address, and nothing is tracked of it
 _UPDATE = re.compile(r"(\S+) ([0-9a-f]{40,64}) (\S+) ([0-9a-f]{40,64})")

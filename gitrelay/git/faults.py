@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import INTEGRITY, Busy, CannotRecord, Code, RelayError
-from gitrelay.text import quote_path
+from gitrelay.ground.text import quote_path
 
 BRING_BACK: Final = (  # the hint for every object that is damaged or gone
     "'git fsck' lists what is damaged; bring it back from a clone or a backup; other sessions still work"

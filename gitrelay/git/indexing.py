@@ -15,8 +15,8 @@ from gitrelay.git.faults import classified
 from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
 from gitrelay.git.userfiles import Changed
-from gitrelay.text import plain
-from gitrelay.value import dataclass
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 
 _TRIES: Final = 400  # git processes for what cannot be read; each takes some 5 ms
 # what is the machine's fault and no path's

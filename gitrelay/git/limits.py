@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from gitrelay import duration
 from gitrelay.git.run import LIMIT
+from gitrelay.ground import duration
 
 _SIGN: Final = 25.0  # seconds, if nobody can be asked for a passphrase
 _SIGN_ASKING: Final = 120.0  # on a terminal

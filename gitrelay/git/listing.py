@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 LINK: Final = "160000"  # the mode of a submodule's or another repository's commit
 _RAW: Final = re.compile(rb":([0-7]{6}) ([0-7]{6}) ([0-9a-f]+) ([0-9a-f]+) [A-Z][0-9]*\0([^\0]*)\0")

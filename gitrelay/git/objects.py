@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 FILE_MODE: Final = "100644"
 

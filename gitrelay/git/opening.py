@@ -10,7 +10,7 @@ from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, RelayError, UsageError
 from gitrelay.git.faults import classified, last_line
 from gitrelay.git.run import execute
-from gitrelay.text import quote_path
+from gitrelay.ground.text import quote_path
 
 
 def no_repository(folder: Path, err: str) -> RelayError:

@@ -25,8 +25,8 @@ from gitrelay.git.faults import GitError, Hangs, classified, last_line
 from gitrelay.git.objects import Object, TreeEntry, Worktree, tree_entries
 from gitrelay.git.opening import no_repository, refuse_other
 from gitrelay.git.run import LIMIT, MESSAGE_SETTINGS, SETTINGS, execute
+from gitrelay.ground.text import quote_path
 from gitrelay.protocol.record import Identity
-from gitrelay.text import quote_path
 
 _ON_ARGV: Final = 500  # object ids of 64 characters: a quarter of what one argument may hold, far below all together
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.faults import Hangs
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 if TYPE_CHECKING:
     from git.cmd import Git

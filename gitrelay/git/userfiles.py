@@ -15,7 +15,7 @@ from gitrelay.git.elsewhere import Elsewhere
 from gitrelay.git.faults import GitError, classified
 from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 _UNREAD = re.compile(r"^warning: could not open directory '(.*?)/?': (.*)$", re.MULTILINE)
 

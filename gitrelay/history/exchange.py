@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
+from gitrelay.ground.value import dataclass
 from gitrelay.history.outcome import outcome_of
 from gitrelay.protocol import names, question
 from gitrelay.protocol.frontmatter import BadMessage
@@ -12,7 +13,6 @@ from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import Commit
-from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
+from gitrelay.ground.text import quote
 from gitrelay.history import commits
 from gitrelay.history.exchange import Apply, Check, Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -20,7 +21,6 @@ from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, name_of, parse
 from gitrelay.protocol.record import left_out as left_out_of
-from gitrelay.text import quote
 
 _RECENT: Final = 64  # commits; the answer to the last turn is among the last three or four
 

@@ -14,14 +14,14 @@ from typing import Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.faults import GitError
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.history import batch, commits, exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 KINDS: Final = ("req", "res", "check")
 PATTERN_MAX: Final = 1000  # characters

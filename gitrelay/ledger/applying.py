@@ -19,9 +19,9 @@ from gitrelay.git.faults import GitError
 from gitrelay.git.merge import Entry
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Change
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger import snapshot, unfinished
 from gitrelay.ledger.snapshot import Snapshot, shown
-from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from gitrelay.errors import Busy, Code, IntegrityError, UsageError
 from gitrelay.git.faults import GitError
+from gitrelay.ground.text import quote
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, BRANCHES
-from gitrelay.text import quote
 from gitrelay.workspace import place, workspace
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gitrelay.errors import Busy
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.snapshot import Snapshot
-from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 _OURS = (BRANCHES, "refs/relay/")
 

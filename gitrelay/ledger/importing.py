@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import quote, quote_path
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response, request_file, response_file
 from gitrelay.state import plainfile
-from gitrelay.text import quote, quote_path
 
 _Files = list[tuple[Request | Response, bytes, Path]]
 

@@ -16,8 +16,8 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.git.indexing import LeftOut
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Changed
-from gitrelay.text import quote
-from gitrelay.value import dataclass
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 
 MAX: Final = 50_000_000  # bytes of one file
 _SIZES: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}

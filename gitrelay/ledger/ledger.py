@@ -15,6 +15,8 @@ from gitrelay.git import version
 from gitrelay.git.faults import BRING_BACK
 from gitrelay.git.objects import Object, TreeEntry
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger import roots
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
@@ -23,8 +25,6 @@ from gitrelay.protocol.record import ARCHIVE, BINDING, BRANCHES, parse_raw
 from gitrelay.state.calls import identity_of
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 from gitrelay.workspace.opening import repository
 
 if TYPE_CHECKING:

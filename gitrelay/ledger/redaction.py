@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response
-from gitrelay.text import quote
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

@@ -23,6 +23,7 @@ from gitrelay.errors import Busy, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git import pack
 from gitrelay.git.faults import BRING_BACK, Damaged, GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
+from gitrelay.ground.text import plain, quote, quote_path
 from gitrelay.ledger.entry import Entry, Moved
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.redaction import counted, redacted_request, redacted_response
@@ -46,7 +47,6 @@ from gitrelay.protocol.record import (
     trailers_of,
 )
 from gitrelay.state.files import cannot_write
-from gitrelay.text import plain, quote, quote_path
 
 _LOCK_LIMIT: Final = 30.0  # seconds; one write takes about 15 ms
 _TRIES: Final = 3  # times that objects are written before their loss is believed

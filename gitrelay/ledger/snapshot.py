@@ -25,11 +25,11 @@ from gitrelay.git.elsewhere import module_at
 from gitrelay.git.indexing import LeftOut
 from gitrelay.git.objects import Object
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 from gitrelay.ledger import leavingout
 from gitrelay.protocol.record import CODE, NOT_RECORDED, Identity, Trailer
 from gitrelay.state.folder import State
-from gitrelay.text import plain
-from gitrelay.value import dataclass
 
 _AUTHOR: Final = Identity("gitrelay", "gitrelay@gitrelay.invalid")
 _NAMED_MAX: Final = 100  # paths that a commit's body names

@@ -24,11 +24,11 @@ from gitrelay.git.cached import Known
 from gitrelay.git.faults import GitError
 from gitrelay.git.objects import FILE_MODE, TreeEntry
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote, quote_path
 from gitrelay.protocol import frontmatter, message
 from gitrelay.state import plainfile
 from gitrelay.state.files import cannot_write, write_whole
 from gitrelay.state.folder import State
-from gitrelay.text import quote, quote_path
 
 FOLDER: Final = ".relay"
 _STALE: Final = 2.0  # seconds after which a lock file that no process has open is one that a killed git left

@@ -17,10 +17,10 @@ from gitrelay import environment
 from gitrelay.calls import settings
 from gitrelay.calls.settings import Choice
 from gitrelay.errors import Code, Refused, UsageError
+from gitrelay.ground.text import quote, quote_path
+from gitrelay.ground.value import dataclass
 from gitrelay.process import ancestry
 from gitrelay.protocol.words import Access
-from gitrelay.text import quote, quote_path
-from gitrelay.value import dataclass
 from gitrelay.workspace.opening import repository
 
 WAIT: Final = 280.0  # seconds; codex 0.169 ends a tool call at 300, whatever progress it is told

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from gitrelay import duration, environment
+from gitrelay import environment
 from gitrelay.errors import RelayError
+from gitrelay.ground import duration
+from gitrelay.ground.value import dataclass
 from gitrelay.mcp import commands, results
 from gitrelay.mcp.bounds import Bounds
 from gitrelay.mcp.commands import Envelope, Stopped, Waiting
 from gitrelay.protocol.words import Access
-from gitrelay.value import dataclass
 
 _SLACK: Final = 20.0  # seconds that a waiting verb gets above the time it waits
 

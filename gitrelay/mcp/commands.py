@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gitrelay.errors import Busy, CannotRecord, Code, RelayError
-from gitrelay.text import plain
-from gitrelay.value import dataclass
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 
 _LIMIT: Final = 120.0  # seconds for a verb that waits for no peer; it may wait 30 s for a lock, and git be slow
 _NOTES_MAX: Final = 20

@@ -18,12 +18,12 @@ from typing import Any, BinaryIO, Final
 
 from gitrelay import __version__, environment
 from gitrelay.errors import RelayError
+from gitrelay.ground.text import plain, quote
 from gitrelay.mcp import bounds, tools, wire
 from gitrelay.mcp.bounds import Bounds
 from gitrelay.mcp.commands import Waiting
 from gitrelay.mcp.wire import Fault, Message
 from gitrelay.protocol import names
-from gitrelay.text import plain, quote
 
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN_VERSIONS: Final = ("2026-07-28",)

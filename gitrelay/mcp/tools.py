@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gitrelay.errors import UsageError
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol.frontmatter import MAX_BYTES
 from gitrelay.protocol.words import Access
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 _WORD_MAX: Final = 4096  # characters of any argument that is not a text
 _LIST_MAX: Final = 100

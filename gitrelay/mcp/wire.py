@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any, BinaryIO, Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of one line; a task may have 4 MiB, and JSON may escape each of its bytes
 PARSE_ERROR: Final = -32700

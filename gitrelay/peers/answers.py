@@ -16,11 +16,11 @@ import textwrap
 from dataclasses import field
 from typing import Any, Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.peers.base import Answer, Invocation
 from gitrelay.peers.responses import Address, Found, answer_in, squeezed, structured_answer, with_words
 from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
-from gitrelay.value import dataclass
 
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",

@@ -12,7 +12,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import ending, quote
+from gitrelay.ground.value import dataclass
 from gitrelay.peers import voice
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript
 from gitrelay.peers.events import clean
 from gitrelay.peers.responses import Address, answer_in
 from gitrelay.process.capture import Capture
 from gitrelay.protocol import frontmatter
-from gitrelay.text import ending, quote
-from gitrelay.value import dataclass
 
 ACCESS: Final = ("write", "full", "read")  # the first that is configured names the peer's program
 _LEAD: Final = (

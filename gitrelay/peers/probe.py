@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.peers.base import Capabilities, Peer
 from gitrelay.peers.events import clean
 from gitrelay.state.files import write_whole
 from gitrelay.state.folder import State
-from gitrelay.value import dataclass
 
 _LIMIT: Final = (
     60.0  # seconds for `--version` or `--help`; 1.4 s was the slowest measured (gemini), 20 on a busy machine

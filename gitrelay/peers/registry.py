@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.peers.base import Peer
 from gitrelay.protocol import names
-from gitrelay.text import quote
 
 if TYPE_CHECKING:
     from gitrelay.peers.acp.agent import Agent

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.peers.base import Answer, Invocation
 from gitrelay.protocol import frontmatter, message, question
 from gitrelay.protocol.frontmatter import BadMessage
-from gitrelay.value import dataclass
 
 _PLACES: Final = 100  # places of one text at which an answer is looked for
 _ECHO: Final = 400  # characters by which an echo of the request is known

@@ -5,10 +5,10 @@ Only here a shell runs what was asked, because that is what was asked.
 
 from __future__ import annotations
 
+from gitrelay.ground.text import block, ending
 from gitrelay.peers.base import Answer, Capabilities, Command, Invocation, Transcript
 from gitrelay.process.capture import Capture
 from gitrelay.protocol import message
-from gitrelay.text import block, ending
 
 _TAIL = 64 * 1024
 

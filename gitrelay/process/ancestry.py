@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 _DEPTH: Final = 256  # a chain of parents is never longer; a loop of reused pids ends here
 

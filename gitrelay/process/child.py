@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+from gitrelay.ground.value import dataclass
 from gitrelay.process import own
 from gitrelay.process.bell import Bell
 from gitrelay.process.log import Log
 from gitrelay.process.values import Ending, Limits
-from gitrelay.value import dataclass
 
 CHUNK: Final = 64 * 1024
 POLITE: Final = 2.0  # seconds to end in for a peer that was told to, before it is stopped

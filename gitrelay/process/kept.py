@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.process import own
-from gitrelay.value import dataclass
 
 _LIMIT: Final = 15.0  # seconds for a keeper to answer; to end an agent takes it up to 8
 _LINE_MAX: Final = 64 * 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 
 @dataclass(frozen=True)

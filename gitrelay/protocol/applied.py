@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol.message import PROTOCOL
-from gitrelay.text import plain
-from gitrelay.value import dataclass
 
 APPLIED: Final = "applied"
 CONFLICT: Final = "conflict"

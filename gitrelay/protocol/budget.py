@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from gitrelay import duration
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground import duration
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol import names, usage
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 USD: Final = "usd"
 TOKENS: Final = "tok"

@@ -6,9 +6,9 @@ import json
 import re
 from typing import Final
 
+from gitrelay.ground.text import block
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol.message import PROTOCOL
-from gitrelay.text import block
-from gitrelay.value import dataclass
 
 _TRAILER: Final = re.compile(r"(pass|fail \((?:exit|signal) [0-9]+\)|timeout|lost)(?:: (.*))?")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 BEGINS: Final = re.compile(r"^---\nReply:", re.MULTILINE)
 RESPONSE: Final = "{your response}"

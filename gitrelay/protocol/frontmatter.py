@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 # A message is read whole into memory and shown whole to a model: 4 MiB is about a million tokens.
 MAX_BYTES: Final = 4 * 1024 * 1024

@@ -13,12 +13,12 @@ import re
 from dataclasses import field
 from typing import Final
 
+from gitrelay.ground.text import quote
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol import footer, names, question
 from gitrelay.protocol.footer import Form
 from gitrelay.protocol.frontmatter import BadMessage, cut_header, decode, expect, split_header
 from gitrelay.protocol.words import Status, Verify
-from gitrelay.text import quote
-from gitrelay.value import dataclass
 
 PROTOCOL: Final = "4"
 STATUSES: Final = tuple(Status)

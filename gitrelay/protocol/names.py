@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitrelay.errors import Code, UsageError
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 SLUG_MAX = 64
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 NEEDS_INPUT: Final = "needs-input"
 MOST_OPTIONS: Final = 6

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gitrelay.ground.text import plain
 from gitrelay.protocol.message import Request, Response
-from gitrelay.text import plain
 
 _LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here knows, wherever it is read
 _LAST_DIGITS: Final = 12

@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.redact import flags, keys, named, providers
 from gitrelay.redact.span import Span
-from gitrelay.value import dataclass
 
 _HOLD: Final = 256 * 1024  # characters of a line that has not ended which a stream holds back
 OVERLAP: Final = 16 * 1024  # characters it still holds back when the line gets longer; no secret in one line is longer

@@ -12,7 +12,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from gitrelay import duration
+from gitrelay.ground import duration
 from gitrelay.history.figures import Figures
 from gitrelay.report.markdown import one_line
 

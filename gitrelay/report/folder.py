@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import quote_path
 from gitrelay.protocol import names
 from gitrelay.report.pages import GENERATOR
 from gitrelay.state.files import cannot_write
-from gitrelay.text import quote_path
 
 MARKER: Final = "gitrelay-export.json"
 FORMAT: Final = 1

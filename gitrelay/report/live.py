@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gitrelay import duration
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import UsageError
+from gitrelay.ground import duration
 from gitrelay.history import batch
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from gitrelay import __version__, duration
+from gitrelay import __version__
+from gitrelay.ground import duration
 from gitrelay.history import outcome
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import shown

@@ -14,6 +14,7 @@ from typing import Final
 from gitrelay.errors import CannotRecord, Code, IntegrityError, RelayError, UsageError
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote_path
 from gitrelay.history import batch
 from gitrelay.history.batch import Batch
 from gitrelay.ledger.ledger import Ledger
@@ -23,7 +24,6 @@ from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages
 from gitrelay.report.turns import Conversation
-from gitrelay.text import quote_path
 
 FILE_MAX: Final = 2000  # exchanges in one page: some 20 MB, which a browser takes seconds to lay out
 BATCH: Final = 100  # exchanges that are read and rendered at a time

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from gitrelay import duration
+from gitrelay.ground import duration
 from gitrelay.history.outcome import shown
 from gitrelay.protocol.usage import amount
 from gitrelay.report.markdown import one_line, plain

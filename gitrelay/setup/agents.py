@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__, environment
+from gitrelay.ground.text import quote_path
 from gitrelay.setup import hosts, manual, skills
 from gitrelay.setup.finding import Finding
-from gitrelay.text import quote_path
 
 _SHELL_LIMIT: Final = 20.0  # seconds for a login shell and the user's profile
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from gitrelay import environment
 from gitrelay.errors import CannotRecord, Code, UsageError
+from gitrelay.ground.text import quote, quote_path
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote, quote_path
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _SCRIPTS: Final = Path(__file__).parent / "completions"

@@ -27,13 +27,13 @@ from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.git.opening import create_repository
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.peers import probe, registry
 from gitrelay.peers.base import Peer
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
-from gitrelay.text import quote
 
 PASS: Final = "pass"
 FAIL: Final = "fail"

@@ -18,6 +18,7 @@ from gitrelay.errors import NO_ANSWER, OK, RelayError, UsageError
 from gitrelay.git import packing, run
 from gitrelay.git.repository import Repository
 from gitrelay.git.version import MINIMUM
+from gitrelay.ground.text import quote_path
 from gitrelay.ledger import fetching
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import cures, probe, registry
@@ -26,7 +27,6 @@ from gitrelay.setup import agents, hooks
 from gitrelay.setup.finding import Finding
 from gitrelay.state import lock
 from gitrelay.state.folder import State
-from gitrelay.text import quote_path
 from gitrelay.workspace import place
 
 _WORKTREES: Final = 100  # open; 400 made `git gc` take four times as long

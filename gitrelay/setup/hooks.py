@@ -20,10 +20,10 @@ from typing import Final
 
 from gitrelay.errors import CannotRecord, Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote, quote_path
 from gitrelay.peers import registry
 from gitrelay.setup import shipped
 from gitrelay.setup.shipped import digest
-from gitrelay.text import quote, quote_path
 
 HOOKS: Final = ("pre-push", "update", "reference-transaction")
 _PROGRAM: Final = re.compile(rb"^program='.*'$", re.MULTILINE)

@@ -21,11 +21,11 @@ from typing import Any, Final
 
 from gitrelay import __version__, environment
 from gitrelay.errors import CannotRecord, Code, UsageError
+from gitrelay.ground.text import quote_path
+from gitrelay.ground.value import dataclass
 from gitrelay.setup import jsontext
 from gitrelay.setup.shipped import digest
 from gitrelay.setup.skills import Change, Target, claude_home, codex_home
-from gitrelay.text import quote_path
-from gitrelay.value import dataclass
 
 NAME: Final = "relay"  # of the entry: tools are called mcp__relay__relay_call and the like
 _LIMIT: Final = 300  # seconds for a tool call, which waits 280 at most

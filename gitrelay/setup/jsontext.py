@@ -9,8 +9,8 @@ import json
 import re
 from typing import Any, Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.setup.shipped import digest
-from gitrelay.value import dataclass
 
 _BLANK = re.compile(r"(?:[ \t\r\n\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')

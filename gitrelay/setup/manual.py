@@ -14,9 +14,9 @@ from typing import Final
 
 from gitrelay import environment
 from gitrelay.errors import CannotRecord
+from gitrelay.ground.text import quote_path
 from gitrelay.setup import shipped
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote_path
 
 _OURS: Final = b".TH GIT-RELAY 1 "
 _PATIENCE: Final = 10.0  # seconds for man to look through its path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 _HIDDEN: Final = ("index",)
 

@@ -22,10 +22,10 @@ from typing import Final
 
 from gitrelay import __version__, environment
 from gitrelay.errors import CannotRecord, Code, UsageError
+from gitrelay.ground.text import quote_path
 from gitrelay.setup import shipped
 from gitrelay.setup.shipped import digest
 from gitrelay.state.files import write_whole
-from gitrelay.text import quote_path
 
 AGENTS: Final = ("claude", "codex", "gemini", "opencode")
 _SHARING: Final = ("codex", "gemini", "opencode")  # the readers of .agents/skills

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from gitrelay import environment
 from gitrelay.errors import CannotRecord
+from gitrelay.ground.text import plain
+from gitrelay.ground.value import dataclass
 from gitrelay.process.values import Limits
 from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
 from gitrelay.state.files import cannot_write, is_own_folder, make_folder, remove_tree, share_as_parent, write_whole
 from gitrelay.state.lock import Lock, is_held
-from gitrelay.text import plain
-from gitrelay.value import dataclass
 
 VERSION: Final = 1
 KEEP_LOGS: Final = 100

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gitrelay.environment import how_to_record
 from gitrelay.errors import CannotRecord
-from gitrelay.text import quote_path
+from gitrelay.ground.text import quote_path
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gitrelay.errors import CannotRecord
+from gitrelay.ground.text import quote_path
 from gitrelay.protocol.names import Address
 from gitrelay.state.calls import CallFolder, log_name, mtime
 from gitrelay.state.files import cannot_write, is_own_folder, make_folder, share, shared_bits, write_whole
 from gitrelay.state.lock import Lock
-from gitrelay.text import quote_path
 
 if TYPE_CHECKING:
     from gitrelay.redact import Redactor

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Busy, CannotRecord, Code
+from gitrelay.ground.text import quote_path
 from gitrelay.state.files import share_as_parent
-from gitrelay.text import quote_path
 
 # what a file system without flock says
 _NO_LOCKS: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}

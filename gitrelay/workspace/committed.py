@@ -15,7 +15,7 @@ from typing import Final
 
 from gitrelay.errors import CannotRecord, Code
 from gitrelay.git.repository import Repository
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 from gitrelay.workspace import index
 from gitrelay.workspace.borrow import lent_refs
 from gitrelay.workspace.looking import Facts

@@ -10,7 +10,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final
 
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 _CHUNK: Final = 64 * 1024 * 1024
 # what copy_file_range answers if the two file systems, or this kernel, cannot do it

@@ -11,7 +11,7 @@ from typing import Final
 
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
-from gitrelay.value import dataclass
+from gitrelay.ground.value import dataclass
 
 _FORMAT: Final = "%(refname)%00%(objectname)%00%(symref)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
 

@@ -19,10 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.protocol.names import is_object_id
 from gitrelay.state import files
 from gitrelay.state.calls import identity_of
-from gitrelay.value import dataclass
 
 VERSION: Final = 1
 FOLDER: Final = ".relay/.work"  # of workspaces, below the caller's top; no session can be named so

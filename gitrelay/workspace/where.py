@@ -15,9 +15,9 @@ from typing import Final
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote_path
 from gitrelay.protocol import names
 from gitrelay.state.calls import identity_of
-from gitrelay.text import quote_path
 from gitrelay.workspace.place import FOLDER, Note, Stage
 
 _PATH_MAX: Final = 4096

@@ -20,11 +20,11 @@ from gitrelay.errors import CannotRecord, Code, RelayError
 from gitrelay.git.elsewhere import Elsewhere, module_at
 from gitrelay.git.faults import Damaged, GitError, last_line
 from gitrelay.git.repository import Repository
+from gitrelay.ground.text import quote_path
+from gitrelay.ground.value import dataclass
 from gitrelay.state.calls import identity_of
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
-from gitrelay.text import quote_path
-from gitrelay.value import dataclass
 from gitrelay.workspace import borrow, committed, copying, included, index, keep, place, where
 from gitrelay.workspace.looking import Facts, look, together
 from gitrelay.workspace.place import FOLDER, Note, Stage

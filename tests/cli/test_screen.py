@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from gitrelay.cli.screen import markdown, rows, table
 from gitrelay.cli.screen.table import Column
-from gitrelay.duration import ago
+from gitrelay.ground.duration import ago
 from support.repo import Repo, with_one_commit
 from support.terminal import on_terminal, required
 

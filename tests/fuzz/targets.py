@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from gitrelay import duration
 from gitrelay.audit import steps
 from gitrelay.cli.output import safe
 from gitrelay.errors import UsageError
 from gitrelay.git.objects import split_tree
+from gitrelay.ground import duration
+from gitrelay.ground.text import plain
 from gitrelay.peers import registry
 from gitrelay.peers.answers import Said
 from gitrelay.peers.base import Invocation
@@ -27,7 +28,6 @@ from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Request
 from gitrelay.redact import Redactor
-from gitrelay.text import plain
 
 SEEDS: Final = Path(__file__).parent / "seeds"
 

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gitrelay import duration
 from gitrelay.errors import UsageError
+from gitrelay.ground import duration
+from gitrelay.ground.text import quote
 from gitrelay.protocol import frontmatter, message, names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Request, Response, parse_request, parse_response
 from gitrelay.protocol.names import Address
-from gitrelay.text import quote
 from support.places import CONFORMANCE
 from support.soak import rounds
 

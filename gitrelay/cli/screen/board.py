@@ -12,7 +12,7 @@ from gitrelay.calls.following import Following, Running
 from gitrelay.cli.screen import conversation, rows, table
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import Cell, Column, clean, cut
-from gitrelay.duration import render
+from gitrelay.ground.duration import render
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address

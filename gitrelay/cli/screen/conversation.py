@@ -10,8 +10,8 @@ from gitrelay.cli.screen import markdown
 from gitrelay.cli.screen.rows import standing, took
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import cells_of, clean, cut
-from gitrelay.duration import ago
 from gitrelay.errors import IntegrityError
+from gitrelay.ground.duration import ago
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import task_of

@@ -11,9 +11,9 @@ from typing import Final
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli.output import safe
 from gitrelay.cli.table import columns
+from gitrelay.ground import duration
 from gitrelay.history.figures import Amount, Figures
 
 _BAR: Final = 40  # cells at most

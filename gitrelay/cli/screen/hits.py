@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from gitrelay.cli.screen.rows import standing
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import ELLIPSIS, cells_of, clean, cut
-from gitrelay.duration import ago
+from gitrelay.ground.duration import ago
 from gitrelay.history.searching import Found, Line
 
 

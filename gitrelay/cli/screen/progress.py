@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gitrelay.calls.peerlog import Follower
 from gitrelay.cli.output import say
-from gitrelay.duration import render
+from gitrelay.ground.duration import render
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gitrelay.cli.screen.style import of_outcome
 from gitrelay.cli.screen.table import Cell, Column
-from gitrelay.duration import ago, render
+from gitrelay.ground.duration import ago, render
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import shown
 from gitrelay.history.sessions import SessionSummary

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 from gitrelay.errors import RelayError
+from gitrelay.ground import duration
 from gitrelay.ledger import closing
 from gitrelay.protocol import names
 

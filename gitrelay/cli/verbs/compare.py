@@ -12,7 +12,7 @@ import click
 from gitrelay.cli import candidates as completion
 from gitrelay.cli.options import json_option
 from gitrelay.errors import Code, UsageError
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 if TYPE_CHECKING:
     from gitrelay.calls.candidates import Candidate

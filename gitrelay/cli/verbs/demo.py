@@ -61,7 +61,7 @@ def command(keep: str | None, web: bool, as_json: bool) -> int:
 @contextlib.contextmanager
 def _place(keep: str | None) -> Iterator[Path]:
     """An empty folder, removed at the end if none is named. Raises UsageError if `keep` holds something."""
-    from gitrelay.text import quote
+    from gitrelay.ground.text import quote
 
     if keep is None:
         place = Path(tempfile.mkdtemp(prefix="git-relay-demo-"))

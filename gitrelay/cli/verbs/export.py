@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitrelay.cli.options import json_option
+from gitrelay.ground.text import quote
 from gitrelay.protocol import names
-from gitrelay.text import quote
 
 if TYPE_CHECKING:
     from gitrelay.errors import RelayError

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.ground import duration
 
 if TYPE_CHECKING:
     from gitrelay.history.searching import Found, Wanted

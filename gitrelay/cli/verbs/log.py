@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.ground import duration
 
 
 @click.command("log")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import GroupedCommand, json_option, read_text
 from gitrelay.errors import UsageError
+from gitrelay.ground import duration
 
 
 @click.command(

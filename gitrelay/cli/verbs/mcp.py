@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli.options import json_option
+from gitrelay.ground import duration
 from gitrelay.protocol.words import Access
 
 

@@ -39,9 +39,9 @@ def command(words: tuple[str, ...], timeout: str | None, as_json: bool) -> int:
 
 
 def _test(name: str, timeout: str | None, as_json: bool) -> int:
-    from gitrelay import duration
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED
+    from gitrelay.ground import duration
     from gitrelay.setup import conformance
 
     if timeout is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import VERIFY, GroupedCommand, json_option, read_text
+from gitrelay.ground import duration
 
 
 @click.command(

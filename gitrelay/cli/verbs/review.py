@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli.options import json_option
 from gitrelay.errors import Code
+from gitrelay.ground import duration
 
 
 @click.command("review")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitrelay import duration
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
+from gitrelay.ground import duration
 
 if TYPE_CHECKING:
     from gitrelay.history.figures import Amount, Figures

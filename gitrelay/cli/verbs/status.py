@@ -23,7 +23,7 @@ def command(everything: bool, as_json: bool) -> int:
     from gitrelay.calls import inflight
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
-    from gitrelay.duration import render
+    from gitrelay.ground.duration import render
     from gitrelay.history import batch
     from gitrelay.ledger.ledger import open_ledger
 

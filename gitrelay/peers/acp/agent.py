@@ -9,12 +9,12 @@ from __future__ import annotations
 import shlex
 
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import quote
 from gitrelay.peers.acp import known
 from gitrelay.peers.acp.client import GONE, Client
 from gitrelay.peers.answers import written_lead
 from gitrelay.peers.base import Capabilities, Command, Invocation
 from gitrelay.peers.turns import turns_in_prompt
-from gitrelay.text import quote
 
 _LOOK = (
     "You have read access: look only. Change no file and no ref, and run no command; what you try is refused, and you "

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.peers import opencode
-from gitrelay.value import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.peers.answers import Said
 from gitrelay.peers.base import Answer
 from gitrelay.peers.responses import Address, answer_in
 from gitrelay.protocol.frontmatter import MAX_BYTES
-from gitrelay.value import dataclass
 
 _NOTICES_MAX: Final = 16 * 1024
 _TOO_MUCH: Final = 2 * MAX_BYTES

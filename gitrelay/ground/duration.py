@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 
 from gitrelay.errors import Code, UsageError
-from gitrelay.text import quote
+from gitrelay.ground.text import quote
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

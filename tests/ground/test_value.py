@@ -1,4 +1,4 @@
-"""`gitrelay.value.dataclass` against the library's own: the same classes, made both ways, behave alike."""
+"""`gitrelay.ground.value.dataclass` against the library's own: the same classes, made both ways, behave alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gitrelay import value
+from gitrelay.ground import value
 
 
 def classes(made: Callable[..., Any]) -> tuple[type[Any], type[Any]]:

@@ -1,0 +1,1 @@
+"""What every other package uses and that knows nothing of gitrelay: text, durations, cheap value classes."""
