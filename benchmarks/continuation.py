@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from helping import helped
+
 from support.model_server import Answer, ModelServer, Shell, Step
 from support.realcli import claude_env, codex_env
 
@@ -60,4 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import make_history
+from helping import helped
 from paired import Figure, Spent, adopt_orphans, figures, rounds, spent, table
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
@@ -46,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

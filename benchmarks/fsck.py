@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import make_history
+from helping import helped
 from paired import Figure, adopt_orphans, figures, in_pairs, spent, table
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
@@ -37,4 +38,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

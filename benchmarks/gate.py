@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from helping import helped
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 _REVIEWER = r"""
@@ -157,4 +159,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

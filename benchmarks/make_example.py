@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from helping import helped
+
 from support.recorded import Files, Recorder, Session
 
 BEGIN = 1_789_372_800  # 2026-09-14 08:00 UTC
@@ -332,6 +334,7 @@ def make(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
     make(Path(sys.argv[1]))

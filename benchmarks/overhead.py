@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from helping import helped
 from paired import Figure, Spent, adopt_orphans, figures, rounds, spent, table
 
 IMPORTS = [sys.executable, "-c", "import click, git, frontmatter"]
@@ -137,4 +138,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

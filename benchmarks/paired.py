@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from helping import helped
+
 _SUBREAPER: Final = 36  # PR_SET_CHILD_SUBREAPER
 LIMIT: Final = 120.0  # seconds for one command
 _deadline = math.inf  # by time.monotonic: after it no further pair begins
@@ -133,3 +135,7 @@ def table(rows: Iterable[Figure]) -> str:
             f"| {row.low:.2f} - {row.high:.2f} | {bound} | {held} |"
         )
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    helped(__doc__)

@@ -25,6 +25,7 @@ from paired import Figure, Spent, adopt_orphans, figures, in_pairs, spent, table
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import pytest
+from helping import helped
 
 from support import realcli
 from support.model_server import Answer, ModelServer
@@ -133,4 +134,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

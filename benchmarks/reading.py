@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import make_history
+from helping import helped
 from paired import Figure, Spent, figures, in_pairs
 
 from gitrelay.cli import VERBS
@@ -193,4 +194,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from helping import helped  # noqa: E402
+
 from support.repo import sealed_environment  # noqa: E402
 from support.terminal import SANE, Terminal  # noqa: E402
 
@@ -72,4 +74,5 @@ def _spans(line: str, bold: bool) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import scanners  # noqa: E402
+from helping import helped  # noqa: E402
 
 from gitrelay.redact import Redactor  # noqa: E402
 from support import redact_corpus  # noqa: E402
@@ -119,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from helping import helped
 from paired import Figure, Spent, adopt_orphans, figures, in_pairs, spent, table
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
@@ -80,4 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

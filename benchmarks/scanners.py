@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from helping import helped
+
 Found = Mapping[str, Sequence[str]]  # the name of a file -> what was found in it
 
 _DETECT_SECRETS = """
@@ -95,3 +97,7 @@ def findings(name: str, program: Path, texts: Sequence[str], folder: Path) -> li
         (place / f"{number}.txt").write_text(text + "\n")
     found = SCANNERS[name](program, place)
     return [list(found.get(f"{number}.txt", ())) for number in range(len(texts))]
+
+
+if __name__ == "__main__":
+    helped(__doc__)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import make_example  # noqa: E402
+from helping import helped  # noqa: E402
 
 from support.browser import PHONE, Browser, started  # noqa: E402
 
@@ -62,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

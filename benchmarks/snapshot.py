@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from helping import helped
 from paired import Figure, adopt_orphans, figures, in_pairs, table, worked
 
 from gitrelay.calls import readonly
@@ -70,4 +71,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import overhead
+from helping import helped
 from paired import LIMIT, Figure, Spent, adopt_orphans, figures, in_pairs, rounds, table, worked
 
 GOAL = 0.05  # seconds
@@ -69,4 +70,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import psutil
+from helping import helped
 from make_history import make
 
 WARM = 5.0  # seconds: start, first look, and stamps that are too young to be trusted
@@ -63,4 +64,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from helping import helped
+
 from gitrelay.git.repository import Repository
 from gitrelay.state.folder import State
 from gitrelay.workspace import workspace
@@ -98,4 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()
