@@ -44,7 +44,8 @@ class Event:
     """One line of what happened, at `where`: an address or the name of a session.
 
     `kind` is question, running, opened, request, event, response, check, apply, archived, restored or removed. `time`
-    is seconds since the epoch: the commit's, or when a peer's event was seen.
+    is seconds since the epoch: the commit's; of a peer's event when its log was last written to; of a call that runs
+    when its peer last printed something, else when it began.
     """
 
     time: float
@@ -208,7 +209,7 @@ class Following:
             for line in follower.lines():
                 if address in seen:
                     seen[address].lines.append(line)
-                yield Event(now, str(address), "event", line)
+                yield Event(min(now, follower.written or now), str(address), "event", line)
         for address in gone:  # its last lines were read above, from where its log was moved to
             del self._followers[address]
         self.running = seen
@@ -216,9 +217,8 @@ class Following:
 
 def as_it_is(following: Following) -> list[Event]:
     """The questions that wait and what runs at this moment, as events: where a plain listing begins."""
-    now = time.time()
     return [_question(e) for e in following.questions()] + [
-        Event(now, str(address), "running", f"{r.call.from_} -> {r.call.to}{_last(r)}")
+        Event(r.last_output or r.call.started, str(address), "running", f"{r.call.from_} -> {r.call.to}{_last(r)}")
         for address, r in following.running.items()
     ]
 

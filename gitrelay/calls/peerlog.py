@@ -7,6 +7,7 @@ module), any other peer's lines are shown as they are.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +23,18 @@ _LINE_MAX: Final = 1024 * 1024  # a longer event is skipped; it would be a whole
 
 
 class Follower:
-    """What the peer of one exchange has printed since the last question. Nothing it reads is trusted."""
+    """What the peer of one exchange has printed since the last question. Nothing it reads is trusted.
+
+    `written` is when the log was last written to as of the last question, seconds since the epoch, None if there was
+    none: the lines that the question gave are not younger.
+    """
 
     def __init__(self, ledger: Ledger, address: Address, peer: str) -> None:
         self._running = ledger.state.call(address.session)
         self._ended = ledger.state.log_path(address, "out")
         self._address = address
         self._describe = registry.describer(ledger.repo, peer)
+        self.written: float | None = None
         self._at = 0
         self._rest = b""
 
@@ -48,6 +54,7 @@ class Follower:
                 with path.open("rb") as f:
                     f.seek(self._at)
                     data = f.read(_CHUNK)
+                    self.written = os.fstat(f.fileno()).st_mtime
             except OSError:
                 continue
             self._at += len(data)

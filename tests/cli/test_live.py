@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -55,6 +56,13 @@ def test_lines_on_a_terminal_and_none_on_a_pipe(repo: Repo) -> None:
 def test_tail_follows_to_the_end(repo: Repo) -> None:
     task = "echo one; until [ -e ../go ]; do sleep 0.05; done; echo two"
     assert repo.relay("req", "--to", "shell", "--session", "s", "-d", task).code == 0
+    call = repo.path / ".git/relay/calls/s/call.json"
+    note = json.loads(call.read_bytes())
+    call.write_text(json.dumps(note | {"started": note["started"] - 100}))
+    assert eventually(lambda: repo.relay("tail", "s/01", "--no-follow").out == "[earlier] one\n")
+    os.utime(call.with_name("out.log"), (1_000_000_000, 1_000_000_000))
+    (running,) = repo.relay("watch", "--plain", "--timeout", "10ms").out.splitlines()
+    assert running.startswith("2001-09-0") and "running" in running
     tail = repo.start("tail", "s/01")
     assert eventually(lambda: "one" in repo.relay("tail", "s/01", "--no-follow").out)
     assert tail.stdout is not None

@@ -19,8 +19,8 @@ from gitrelay.ground import duration
 def command(address: str | None, timeout: str | None, no_follow: bool, as_json: bool) -> int:
     """Follow a peer's events as readable lines.
 
-    Tools, files, messages, retries, as they come, until the call ends. Of an ended call the log is shown
-    while it is kept. With --json the lines so far, without following.
+    Tools, files, messages, retries, as they come, until the call ends; what was printed before is marked
+    [earlier]. Of an ended call the log is shown while it is kept. With --json the lines so far, without following.
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 

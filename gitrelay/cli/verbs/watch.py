@@ -30,8 +30,9 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
 
     Questions that wait for an answer come first. On a terminal a list that keys move through: Enter opens an
     exchange, Escape goes back, q quits. On a pipe, and with --plain, one line an event: time, address, kind,
-    text. The kinds are question, running, opened, request, event, response, check, apply, archived, restored
-    and removed. With --json what runs now, without following. Quitting, or Ctrl-C, cancels nothing.
+    text. The time is the event's own; that of a call that runs is its peer's last output. The kinds are
+    question, running, opened, request, event, response, check, apply, archived, restored and removed. With
+    --json what runs now, without following. Quitting, or Ctrl-C, cancels nothing.
 
     \b
     git relay watch
