@@ -121,10 +121,15 @@ def test_all_hooks_come_beside_what_is_there_and_go_again(repo: Repo, tmp_path: 
     assert repo.relay("req", "--to", "shell", "--session", "s", "true").code == 0
     assert log.read_text() == ""
 
-    assert repo.relay("hooks", "remove").code == 0
+    removed = repo.relay("hooks", "remove")
+    assert removed.code == 0 and "the hook that was there before is back" in removed.err
+    assert "relay.gatePeer is still " in removed.err and "git config --unset relay.gatePeer" in removed.err
+    assert "it is not there" not in removed.err
     assert picture(hooks) == before
     assert config in (repo.path / ".git/config").read_bytes(), "only relay.gatePeer was added"
-    assert repo.relay("hooks", "remove").code == 0 and picture(hooks) == before
+    again = repo.relay("hooks", "remove")
+    assert again.code == 0 and picture(hooks) == before
+    assert "no hook of gitrelay's" in again.err and "it is not gitrelay's" in again.err
 
 
 def test_without_hooks_before_there_are_none_after(repo: Repo) -> None:

@@ -11,7 +11,11 @@ from gitrelay.cli.options import json_option
 
 @click.command("bypass")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept in the record with your sign-off.")
-@click.option("--base", metavar="REF", help="What HEAD or BRANCH has and REF has not. Default: and the remote.")
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Where the change begins: commits that REF has are no part of it. Default: the remotes' default branches.",
+)
 @click.option("--from", "from_", metavar="NAME", help="Who lets it through. Default: as for 'req'.")
 @json_option
 @click.argument("change", required=False, metavar="[RANGE|BRANCH]")

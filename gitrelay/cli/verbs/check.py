@@ -11,7 +11,11 @@ from gitrelay.cli.options import json_option
 
 
 @click.command("check")
-@click.option("--base", metavar="REF", help="What HEAD or BRANCH has and REF has not. Default: and the remote.")
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Where the change begins: commits that REF has are no part of it. Default: the remotes' default branches.",
+)
 @click.option("--to", metavar="PEER", help="Whose verdict counts. Default: relay.gatePeer, else anybody's.")
 @click.option("--no-bypass", is_flag=True, help="An exception that a person recorded does not count.")
 @json_option

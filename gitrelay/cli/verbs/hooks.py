@@ -36,8 +36,8 @@ def command(
     update, and remove takes all.
 
     They go where git looks for hooks. A hook that is there is kept in HOOK.d/ and goes first; remove
-    puts it back as it was. A hooks folder that is part of the working tree is not touched: the line to
-    add to your own hook is shown.
+    puts it back as it was, and leaves hooks that are not gitrelay's and the settings of the gate. A
+    hooks folder that is part of the working tree is not touched: the line to add to your own hook is shown.
 
     \b
     git relay hooks install pre-push --to codex --unevaluated warn
@@ -69,10 +69,13 @@ def command(
     if as_json:
         click.echo(output.envelope("hooks", 0, [_row(c.hook) | {"action": c.action} for c in changes]))
         return 0
-    _say(changes, quiet=not hooks)
-    if action == "install" and repo.top is not None and not changes[0].hook.path.is_relative_to(repo.common_dir):
+    if action == "remove":
+        _say_removed(repo, changes, named=bool(hooks))
+        return 0
+    _say_installed(changes)
+    if repo.top is not None and not changes[0].hook.path.is_relative_to(repo.common_dir):
         output.say("this folder is core.hooksPath: every repository that is configured so runs these hooks")
-    if action == "install" and any(c.hook.name == "pre-push" for c in changes):
+    if any(c.hook.name == "pre-push" for c in changes):
         output.say(_without_review(Repository.open(Path.cwd()).setting("relay.gateunevaluated")))
     return 0
 
@@ -90,20 +93,32 @@ def _default(repo: Repository) -> str:
     return "update" if repo.top is None else "pre-push"
 
 
-def _say(changes: Sequence[Change], *, quiet: bool) -> None:
+def _say_installed(changes: Sequence[Change]) -> None:
     from gitrelay.cli import output
 
     for c in changes:
-        if c.action == "left" and quiet:
-            continue
-        why = {"absent": "; it is not there", "foreign": "; it is not gitrelay's"}.get(c.hook.state, "")
-        kept = (
-            f"; the hook that was there is {c.hook.kept} and goes first"
-            if c.hook.kept and c.action != "removed"
-            else ""
-        )
-        back = "; the hook that was there before is back" if c.action == "removed" and c.hook.state == "foreign" else ""
-        output.say(f"{c.action}: {c.hook.path}{back or why if c.action in ('left', 'removed') else kept}")
+        kept = f"; the hook that was there is {c.hook.kept} and goes first" if c.hook.kept else ""
+        output.say(f"{c.action}: {c.hook.path}{kept}")
+
+
+def _say_removed(repo: Repository, changes: Sequence[Change], *, named: bool) -> None:
+    """What is gone, what was left and why, and which settings of the gate stay."""
+    from gitrelay.cli import output
+
+    for c in changes:
+        if c.action == "removed":
+            back = "; the hook that was there before is back" if c.hook.state == "foreign" else ""
+            output.say(f"removed: {c.hook.path}{back}")
+        elif named or c.hook.state == "foreign":
+            why = "it is not gitrelay's" if c.hook.state == "foreign" else "there is none"
+            output.say(f"left: {c.hook.path}; {why}")
+    removed = [c.hook.name for c in changes if c.action == "removed"]
+    if not removed and not named:
+        output.say(f"no hook of gitrelay's in {changes[0].hook.path.parent}: nothing was removed")
+    for name in ("relay.gatePeer", "relay.gateUnevaluated") if "pre-push" in removed else ():
+        value, where = repo.config.get(name.lower(), [("", "")])[-1]
+        if value and where.endswith(".git/config"):
+            output.say(f"{name} is still {value}; to forget it: git config --unset {name}")
 
 
 def _list(hooks: Sequence[Hook], as_json: bool) -> int:

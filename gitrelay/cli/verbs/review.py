@@ -15,7 +15,11 @@ from gitrelay.ground import duration
 @click.command("review")
 @click.option("--to", metavar="PEER", help="Who reviews. Default: relay.gatePeer.")
 @click.option("--from", "from_", metavar="NAME", help="Who asks. Default: as for 'req'.")
-@click.option("--base", metavar="REF", help="Review what HEAD or BRANCH has and REF has not. Default: and the remote.")
+@click.option(
+    "--base",
+    metavar="REF",
+    help="Where the change begins: commits that REF has are no part of it. Default: the remotes' default branches.",
+)
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Run CMD after the answer; repeatable.")
 @click.option("--timeout", metavar="D", help="Wall limit, as 15m. Default 1h.")
 @click.option("--fix", "fixer", metavar="PEER", help="If it fails, let PEER fix it in a copy of this tree, in rounds.")
