@@ -48,7 +48,7 @@ _KEPT: Final = frozenset(
         "GIT_PYTHON_REFRESH",
     }
 )
-_KEPT_PATTERN = re.compile(r"GIT_CONFIG_(KEY|VALUE)_[0-9]+")
+_KEPT_PATTERN: Final = r"GIT_CONFIG_(KEY|VALUE)_[0-9]+"  # compiled if a name of git is there at all
 # What says which repository, or which part of one, git works in (`git rev-parse --local-env-vars`), and what belongs
 # to the one git process that has set it. A peer works in the caller's tree, whatever these say; all other variables
 # of git are the user's own: identity, ssh, configuration.
@@ -79,7 +79,7 @@ _OF_A_REPOSITORY: Final = frozenset(
         "GIT_ICASE_PATHSPECS",
     }
 )
-_OF_A_REPOSITORY_PATTERN = re.compile(r"GIT_(INTERNAL|PUSH_OPTION|PROTOCOL_FROM)_\w+|GIT_PUSH_OPTION_COUNT")
+_OF_A_REPOSITORY_PATTERN: Final = r"GIT_(INTERNAL|PUSH_OPTION|PROTOCOL_FROM)_\w+|GIT_PUSH_OPTION_COUNT"
 _FOR_PEERS: Final = "GITRELAY_GIT"  # variables of git that only peers get, as JSON; from `scrub` to `for_peer`
 
 # Set by an agent for the commands it runs. A peer must not believe that it is nested in the caller:
@@ -116,7 +116,7 @@ def scrub() -> dict[str, str]:
     removed = {
         name: os.environ.pop(name)
         for name in list(os.environ)
-        if name.startswith("GIT_") and name not in _KEPT and not _KEPT_PATTERN.fullmatch(name)
+        if name.startswith("GIT_") and name not in _KEPT and not re.fullmatch(_KEPT_PATTERN, name)
     }
     kept = _carried(os.environ) | {name: value for name, value in removed.items() if not _names_a_repository(name)}
     if kept:
@@ -152,7 +152,7 @@ def for_peer(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, 
 
 
 def _names_a_repository(name: str) -> bool:
-    return name in _OF_A_REPOSITORY or bool(_OF_A_REPOSITORY_PATTERN.fullmatch(name))
+    return name in _OF_A_REPOSITORY or bool(re.fullmatch(_OF_A_REPOSITORY_PATTERN, name))
 
 
 def _carried(environ: Mapping[str, str]) -> dict[str, str]:

@@ -90,6 +90,9 @@ def module_of(verb: str) -> str:
     return "import_" if verb == "import" else verb.replace("-", "_")
 
 
+_WIDEST: Final = 100  # cells of a line of help
+
+
 class Verbs(click.Group):
     """The group of verbs; a module is imported when its verb is called."""
 
@@ -135,7 +138,7 @@ class Verbs(click.Group):
     name="git-relay",
     no_args_is_help=False,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
     epilog="The documents, also words, exit codes and the JSON envelope: git relay help [TOPIC].",
 )
 @click.option("-C", "folder", type=click.Path(), help="Run as if started in this folder.")
@@ -172,7 +175,8 @@ def run(args: Sequence[str]) -> int:
     stdout = sys.stdout
     try:
         try:
-            code = group.main(list(args), prog_name="git-relay", standalone_mode=False)
+            words, width = _long_help(args), _width()
+            code = group.main(words, prog_name="git-relay", standalone_mode=False, terminal_width=width)
             sys.stdout.flush()
         except SystemExit as e:
             if sys.stdout is not stdout:  # click has put a wrapper there, because the reader of our output has gone
@@ -187,6 +191,28 @@ def run(args: Sequence[str]) -> int:
         return e.exit_code
     except (Exception, KeyboardInterrupt) as e:
         return _report(verb, *_failure(e, verb, args), json_wanted)
+
+
+def _long_help(args: Sequence[str]) -> list[str]:
+    """`args` with `--help` for a `-h` of the program or of a verb: click looks for names like `-h` among the long
+    options first, and loads difflib for that."""
+    words = list(args)
+    at = 1 if words[:1] and words[0] in VERBS else 0
+    if words[at : at + 1] == ["-h"]:
+        words[at] = "--help"
+    return words
+
+
+def _width() -> int:
+    """The cells of a line of help: 50 to 98, as click counts them, but without loading shutil for it."""
+    columns = os.environ.get("COLUMNS", "")
+    cells = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 7 else 0
+    if not cells:
+        try:
+            cells = os.get_terminal_size(1).columns
+        except OSError:
+            cells = 0
+    return max(min(cells or 80, _WIDEST) - 2, 50)
 
 
 def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int, str, str, str]:
