@@ -106,6 +106,7 @@ class Code(StrEnum):
     BAD_DURATION = "bad-duration", "not a duration"
     BAD_ENCODING = "bad-encoding", "the input is not UTF-8"
     BAD_EFFORT = "bad-effort", "not the name of an effort"
+    BAD_CWD = "bad-cwd", "the folder of --cwd is not there, or not in the working tree"
     BAD_FOLDER = "bad-folder", "a folder that gitrelay needs is something else"
     BAD_KEY = "bad-key", "an idempotency key cannot be recorded"
     BAD_MODEL = "bad-model", "not the name of a model"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__
-from gitrelay.calls import budget, inflight, isolation, plan, recording, within
+from gitrelay.calls import below, budget, inflight, isolation, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
@@ -217,6 +217,10 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     if wanted.isolated and not refused:
         here, made, files, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files, wanted.at)
         held.notes += told
+    if here is not ledger and not below.is_there(here.repo, wanted.below):
+        if made:
+            isolation.done(ledger, held.name)
+        raise below.not_copied(wanted.below)
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED
     files = files or snapshot.take(here.repo, held.name)
@@ -245,12 +249,14 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         within=holds.within,
         hand_back=wanted.hand_back,
         workspace=str(here.repo.top) if here is not ledger else "",
+        below=wanted.below,
         passing=here is not ledger and (wanted.one_shot or (made and chosen.access == Access.READ)),
     )
     folder = ledger.state.call(held.name)
     folder.create(call)
     try:
-        tip = held.append_request(tip, request, trailers, files=files, synchronise=not wanted.one_shot)
+        said = [f"The peer is started in {wanted.below}/."] if wanted.below else []
+        tip = held.append_request(tip, request, trailers, notes=said, files=files, synchronise=not wanted.one_shot)
         call = replace(call, request_commit=tip.commit, home=identity_of(repo.common_dir))
         with contextlib.suppress(OSError):  # if the folder was deleted, the supervisor makes it again
             folder.save(call)

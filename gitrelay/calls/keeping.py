@@ -77,7 +77,7 @@ def agent(
     key = _key(call, invocation, argv, env)
     keeper = kept.ask(socket, key, invocation.resume)
     if keeper is None:
-        new = kept.Agent(tuple(argv), str(invocation.cwd), dict(env), socket, key, keep)
+        new = kept.Agent(tuple(argv), str(invocation.start), dict(env), socket, key, keep)
         keeper = kept.start(new, (call.session, call.to))
     if keeper is None:
         return None
@@ -85,13 +85,13 @@ def agent(
 
 
 def _key(call: Call, invocation: Invocation, argv: Sequence[str], env: Mapping[str, str]) -> str:
-    there = os.stat(invocation.cwd)
+    there = os.stat(invocation.start)
     program = os.stat(os.path.realpath(argv[0]))
     parts = {
         "gitrelay": __version__,
         "argv": list(argv),
         "program": [program.st_dev, program.st_ino, program.st_size, program.st_mtime_ns],
-        "cwd": [str(invocation.cwd), there.st_dev, there.st_ino],
+        "cwd": [str(invocation.start), there.st_dev, there.st_ino],
         "env": sorted((name, value) for name, value in env.items() if name not in _OF_A_CALL),
         "outer": environment.chain(env)[:-1],
         "call": [call.access, call.model, call.effort, call.top, list(call.within), call.home],

@@ -16,7 +16,8 @@ class Order:
     `session` continues or opens a session; without it the call is a one-shot called `name`. `key` makes a call
     idempotent. `questions` False tells the peer to decide by itself. `invoke` False only records. `binding` are
     trailers that bind the request to commits (`record.BINDING`) of the branch `bound`; its answer repeats them. If it
-    is isolated, the workspace has the files of the commit `at`, if that is given, and not those of the caller.
+    is isolated, the workspace has the files of the commit `at`, if that is given, and not those of the caller. `cwd` is
+    the folder that the peer is started in, from the current one; without it that is the top.
     """
 
     task: str
@@ -32,3 +33,4 @@ class Order:
     binding: Mapping[str, str] = field(default_factory=dict)
     bound: str = ""
     at: str = ""
+    cwd: str | None = None

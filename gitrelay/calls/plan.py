@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import budget, isolation, settings, wording
+from gitrelay.calls import below, budget, isolation, settings, wording
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
@@ -56,6 +56,7 @@ class Plan:
     excess: str = ""  # why it is not isolated although the settings say so
     hand_back: bool = False
     form: Form = field(default_factory=Form)
+    below: str = ""  # the folder that the peer is started in, relative to the top
 
     @property
     def needs(self) -> Access:
@@ -80,6 +81,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
         )
+    folder = below.wanted(repo, order.cwd)
     leavingout.size_limit(repo)
     _ = repo.users_limit  # a bad relay.filterTimeout is a usage error now, and not a call without trees
     settings.close_after(repo)
@@ -117,6 +119,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             at=order.at,
             hand_back=order.given.hand_back,
             form=wording.form(repo, peer),
+            below=folder,
         )
         plans.append(_invoking(repo, plan, order, several) if order.invoke else plan)
     return plans

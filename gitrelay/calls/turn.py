@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import budget, continuation, handback, isolation, keeping, settings, surroundings
+from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -165,6 +165,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     invocation = Invocation(
         prompt=decode(request.data),
         cwd=Path(call.place),
+        place=below.at(call.place, call.below),
         instead_of=Path(call.top) if call.workspace else None,
         folder=folder.path,
         access=call.access,
@@ -244,7 +245,7 @@ def _run_once(
     reader = turn.peer.reader(replace(turn.invocation, keep=agent is not None))
     ending = child.run(
         argv,
-        cwd=turn.invocation.cwd,
+        cwd=turn.invocation.start,
         env=env,
         stdin=command.stdin,
         limits=call.limits,

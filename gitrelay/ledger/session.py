@@ -160,6 +160,7 @@ class Session:
         request: Request,
         trailers: Mapping[str, str],
         *,
+        notes: Sequence[str] = (),
         files: Snapshot | None = None,
         synchronise: bool = True,
     ) -> Tip:
@@ -179,6 +180,7 @@ class Session:
                 {**trailers_of(request), Trailer.HEAD: tip.head, **trailers},
                 request.from_,
                 redacted=sum(counts.values()),
+                notes=notes,
                 files=files,
                 synchronise=synchronise,
                 needs_worktree=True,

@@ -66,7 +66,7 @@ def written_lead(call: Invocation) -> str:
         f"'a | b' you choose one:\n\n{form_of(call.prompt)}\n\n"
         "verify is pass or fail only for what you ran yourself, else skip. If you cannot go on without an answer to "
         f"a question, say status: error, add the line '{ASKING_LINE}' after verify, and begin your response with the "
-        f"question as one paragraph, then up to six options as a list.\n{call.continuing}"
+        f"question as one paragraph, then up to six options as a list.\n{call.before}"
     )
 
 

@@ -46,7 +46,10 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call as an adapter sees it. `prompt` is the request's text, whole; `folder` is private to the call."""
+    """One call as an adapter sees it. `prompt` is the request's text, whole; `folder` is private to the call.
+
+    `cwd` is the top of the working tree; `place` a folder of it, if the peer is started there.
+    """
 
     prompt: str
     cwd: Path
@@ -59,14 +62,27 @@ class Invocation:
     instead_of: Path | None = None  # the caller's own tree, if `cwd` is a workspace
     unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
     keep: bool = False  # a keeper is between, which keeps the program for the next turn
+    place: Path | None = None
 
     @property
-    def continuing(self) -> str:
-        """What a resumed peer is told before the request, so that it reads nothing it knows."""
-        if self.resume is None:
+    def start(self) -> Path:
+        """The folder that the program is started in."""
+        return self.place or self.cwd
+
+    @property
+    def whereabouts(self) -> str:
+        """What a peer that is not started at the top is told, because the request names paths from there."""
+        if self.start == self.cwd:
             return ""
+        return f"You are in {self.start}; paths that begin with .relay/ are below {self.cwd}.\n"
+
+    @property
+    def before(self) -> str:
+        """What a peer is told before the request: where it is, and if it is resumed what it need not read again."""
+        if self.resume is None:
+            return self.whereabouts
         new = f" New to you are {', '.join(self.unseen)}: read these." if self.unseen else ""
-        return f"This continues our conversation: the earlier turns need not be read again.{new}\n"
+        return f"{self.whereabouts}This continues our conversation: the earlier turns need not be read again.{new}\n"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Claude:
             import uuid
 
             argv += ["--session-id", str(uuid.uuid4())]
-        return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
+        return Command(argv=tuple(argv), stdin=f"{STRUCTURED_LEAD}{call.before}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> Events:
         return Events(call)

@@ -56,7 +56,7 @@ class Codex:
             argv += ["-m", call.model]
         if call.effort:
             argv += ["-c", f"model_reasoning_effort={json.dumps(call.effort)}"]
-        return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}{call.continuing}\n{call.prompt}".encode())
+        return Command(argv=(*argv, "-"), stdin=f"{STRUCTURED_LEAD}{call.before}\n{call.prompt}".encode())
 
     def reader(self, call: Invocation) -> _Events:
         return _Events(call)

@@ -78,7 +78,7 @@ class Program:
         words = self._words[call.access]
         assert words is not None
         reads = call.access == "read"
-        prompt = _LEAD.format(file="" if reads else _FILE, rule=_LOOK if reads else "") + call.prompt
+        prompt = _LEAD.format(file="" if reads else _FILE, rule=_LOOK if reads else "") + call.whereabouts + call.prompt
         in_argv = any("{prompt" in word for word in words)
         if any("{prompt-file}" in word for word in words):
             (call.folder / "prompt.md").write_text(prompt, "utf-8", newline="")
@@ -86,7 +86,7 @@ class Program:
             "prompt-file": str(call.folder / "prompt.md"),
             "prompt": prompt,
             "model": call.model or "",
-            "cwd": str(call.cwd),
+            "cwd": str(call.start),
             "access": call.access,
         }
         argv = tuple(_FIELD.sub(lambda m: values[m[1]], word) for word in words)

@@ -50,7 +50,7 @@ class Qwen:
         if call.model:
             argv += ["-m", call.model]
         argv += ["--resume", call.resume] if call.resume else ["--session-id", str(uuid.uuid4())]
-        lead = f"{STRUCTURED_LEAD}{replace(call, unseen=()).continuing}\n{turns_in_prompt(call)}"
+        lead = f"{STRUCTURED_LEAD}{replace(call, unseen=()).before}\n{turns_in_prompt(call)}"
         env = {"QWEN_CODE_SUPPRESS_YOLO_WARNING": "1"}
         return Command(tuple(argv), f"{lead}{call.prompt}".encode(), env)
 

@@ -54,6 +54,7 @@ class Call:
     budget: str = ""  # what holds it, as its trailer Relay-Budget says
     within: tuple[str, ...] = ()  # the calls that it was made in and whose budget it draws on, the outermost first
     hand_back: bool = False  # at the end of the budget the peer is asked once more, for what is done and what is open
+    below: str = ""  # the folder that the peer is started in, relative to the tree's top
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 

@@ -17,7 +17,7 @@ from gitrelay.ground import duration
     cls=GroupedCommand,
     groups={
         "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
-        "What the peer may do, and how": ("access", "isolate", "keep", "fresh", "model", "effort"),
+        "What the peer may do, and how": ("access", "isolate", "cwd", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "apply", "key"),
@@ -65,6 +65,11 @@ from gitrelay.ground import duration
     "isolate",
     default=None,
     help="Work in a copy of this tree, or in this tree itself. Default: relay.isolate.",
+)
+@click.option(
+    "--cwd",
+    metavar="DIR",
+    help="Start the peer in this folder of the tree, named from where you are. Default: the top of the tree.",
 )
 @click.option(
     "--keep",
@@ -130,6 +135,7 @@ def command(
     files: tuple[str, ...],
     access: str | None,
     isolate: bool | None,
+    cwd: str | None,
     keep: str | None,
     fresh: bool,
     model: str | None,
@@ -160,7 +166,10 @@ def command(
     matter; the exit code says how it went ('git relay help exit-codes'). With several --to the exit code is the
     worst, and each peer answers in a session of its own, S-PEER.
 
-    With --check, gitrelay itself runs each CMD in this working tree after the answer and records what it
+    The peer is started at the top of the working tree, whatever folder you are in, and so is the command of
+    '--to shell'; --cwd DIR starts it in DIR, in a copy of the tree at the same place.
+
+    With --check, gitrelay itself runs each CMD at the top of the tree after the answer and records what it
     saw, besides what the peer claims.
 
     With --attempts, --pick, --first, --quorum or --judge the request is a group's: a session NAME whose
@@ -206,11 +215,13 @@ def command(
         raise click.UsageError("--fresh and --keep exclude each other")
     if isolate and no_invoke:
         raise click.UsageError("--no-invoke and --isolate exclude each other: nobody works there")
+    if cwd is not None and no_invoke:
+        raise click.UsageError("--no-invoke and --cwd exclude each other: nobody is started there")
     if checks and no_invoke:
         raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
-    order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke)
+    order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke, cwd=cwd)
     if wish := Wish(attempts, pick, first, quorum, judge):
         if no_invoke:
             raise click.UsageError("--no-invoke starts nobody: it goes with no attempts")

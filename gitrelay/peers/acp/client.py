@@ -181,7 +181,8 @@ class Client(EventReader):
     def _permission(self, params: dict[str, Any]) -> dict[str, Any]:
         call = params.get("toolCall")
         call = call if isinstance(call, dict) else {}
-        allowed = params.get("sessionId") == self._session and policy.allows(self._call.access, call, self._call.cwd)
+        own = self._call
+        allowed = policy.allows(own.access, call, own.cwd, own.start) and params.get("sessionId") == self._session
         chosen = policy.option(params.get("options"), allowed) if not self._cancelling else None
         if not allowed:
             self._refused_now = True
@@ -275,7 +276,7 @@ class Client(EventReader):
             return
         resume = messages.resume_method(result)
         self._resumable = resume is not None and (self._known is None or self._known.resumes)
-        place: dict[str, Any] = {"cwd": str(self._call.cwd), "mcpServers": []}
+        place: dict[str, Any] = {"cwd": str(self._call.start), "mcpServers": []}
         if self._call.resume is None:
             self._request("session/new", place, self._opened)
         elif self._resumable and resume is not None:

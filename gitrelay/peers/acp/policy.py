@@ -23,8 +23,11 @@ _DEPTH: Final = 6
 _PLACES: Final = 200  # paths of one request that are looked at
 
 
-def allows(access: str, call: Mapping[str, Any], cwd: Path) -> bool:
-    """Whether the tool call, as the agent describes it, is allowed; `cwd` is the working tree."""
+def allows(access: str, call: Mapping[str, Any], cwd: Path, start: Path | None = None) -> bool:
+    """Whether the tool call, as the agent describes it, is allowed.
+
+    `cwd` is the working tree, `start` the folder of it that the agent's relative paths begin at, if that is another.
+    """
     if access == "full":
         return True
     kind = text_of(call, "kind") or "other"
@@ -32,7 +35,7 @@ def allows(access: str, call: Mapping[str, Any], cwd: Path) -> bool:
         given = call.get("rawInput")
         runs = isinstance(given, dict) and any(key in given for key in _COMMANDS)
         return kind in LOOKING and not runs and not _diffs(call)
-    return kind != _SWITCH and all(_is_inside(place, cwd) for place in _places(call))
+    return kind != _SWITCH and all(_is_inside(place, cwd, start or cwd) for place in _places(call))
 
 
 def option(options: object, allowed: bool) -> str | None:
@@ -80,14 +83,14 @@ def _inside(value: object, depth: int) -> Iterator[str]:
             yield from _inside(item, depth + 1)
 
 
-def _is_inside(place: str, cwd: Path) -> bool:
+def _is_inside(place: str, cwd: Path, start: Path) -> bool:
     """Whether the path leads to a place in the working tree, links followed, and not into its `.git`."""
     if "\0" in place:
         return False
     place = place.removeprefix("file://")
     try:
         top = cwd.resolve()
-        real = Path(os.path.realpath(top / os.path.expanduser(place)))
+        real = Path(os.path.realpath(start / os.path.expanduser(place)))
         return real == top or (real.is_relative_to(top) and ".git" not in real.relative_to(top).parts)
     except (OSError, ValueError, RuntimeError):
         return False
