@@ -1,9 +1,11 @@
 """What the index page knows of every exchange, as two compact JSON texts: rows to show, words to search. Pure.
 
-Rows: {"agents": [name], "sessions": [[name, archived, fault, [exchange]]]}, sessions latest first; an exchange is
-[id, from, to, status, verify, reason, asked, checks, first line of the task], agents as places in `agents`,
-`checks` is 0 for none, 1 if one failed, 2 if all passed,
-status as a place in STATUSES, verify in VERDICTS, `asked` in seconds since the epoch.
+Rows: {"agents": [name], "running": [address], "sessions": [[name, archived, fault, [exchange], needs, last, cost,
+seconds]]}, sessions latest first. `needs` says why a session needs a person, as if nothing ran; `last` is when it last
+said something, `cost` in US dollars, cost and seconds null if nothing tells. An exchange is
+[id, from, to, status, verify, reason, asked, checks, first line of the task], agents as places in `agents`, `checks` is
+0 for none, 1 if one failed, 2 if all passed, status as a place in STATUSES, verify in VERDICTS, `asked` in
+seconds since the epoch.
 
 Words: {"words": "a b c", "hits": "1.2 5 *"}: each different word of the messages, lower-cased and in
 order, and for each the exchanges that hold it: their numbers in the order of the rows, each as its distance from
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.protocol.question import NEEDS_INPUT
+from gitrelay.protocol.record import Trailer
 from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
 
@@ -48,17 +51,20 @@ class Row:
     checks: int
     line: str
     words: frozenset[str]
+    outdone: tuple[str, ...] = ()  # addresses of attempts, if it is a group in which another one was picked
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One session of the index."""
+    """One session of the index. `cost` is in US dollars; it and `seconds` are None if no call tells."""
 
     name: str
     archived: bool
     fault: str
     last: int
     rows: tuple[Row, ...]
+    cost: float | None = None
+    seconds: float | None = None
 
     @property
     def question(self) -> Row | None:
@@ -70,7 +76,8 @@ class Entry:
 def entry(conversation: Conversation) -> Entry:
     """What the index keeps of a session."""
     rows = tuple(_row(turn) for turn in conversation.turns)
-    return Entry(conversation.name, conversation.archived, conversation.fault, conversation.last, rows)
+    c = conversation
+    return Entry(c.name, c.archived, c.fault, c.last, rows, c.cost, c.seconds)
 
 
 def _row(turn: Turn) -> Row:
@@ -86,7 +93,15 @@ def _row(turn: Turn) -> Row:
         checks=1 if e.failed_checks else 2 if e.checked else 0,
         line=one_line(turn.task, 160),
         words=words_of((turn.task, turn.body, *(run.command for run in turn.checks))),
+        outdone=_outdone(turn),
     )
+
+
+def _outdone(turn: Turn) -> tuple[str, ...]:
+    trailers = turn.exchange.response.trailers if turn.exchange.response else {}
+    picked = trailers.get(Trailer.PICKED, "").partition(" ")[0]
+    attempts = trailers.get(Trailer.ATTEMPTS, "").split()
+    return tuple(one for one in attempts if one != picked) if picked in attempts else ()
 
 
 def words_of(texts: Iterable[str]) -> frozenset[str]:
@@ -104,18 +119,19 @@ def latest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda e: (-e.last, e.name))
 
 
-def rows_json(entries: Sequence[Entry]) -> str:
+def rows_json(needs: Sequence[tuple[Entry, str]], running: Iterable[str]) -> str:
     """The rows, for a data block of a page: safe between script tags."""
     agents: dict[str, int] = {}
     sessions = []
-    for e in entries:
+    for e, why in needs:
         rows = []
         for row in e.rows:
             who = [agents.setdefault(name, len(agents)) for name in (row.from_, row.to)]
             state = [STATUSES.index(row.status), VERDICTS.index(row.verify), row.reason]
             rows.append([row.id, *who, *state, row.asked, row.checks, row.line])
-        sessions.append([e.name, int(e.archived), e.fault, rows])
-    return embedded({"agents": list(agents), "sessions": sessions})
+        amounts = [None if amount is None else round(amount, 4) for amount in (e.cost, e.seconds)]
+        sessions.append([e.name, int(e.archived), e.fault, rows, why, e.last, *amounts])
+    return embedded({"agents": list(agents), "running": sorted(running), "sessions": sessions})
 
 
 def words_json(entries: Sequence[Entry]) -> str:

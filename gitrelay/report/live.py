@@ -23,7 +23,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import name_of
-from gitrelay.report import listing, turns
+from gitrelay.report import attention, listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
@@ -76,11 +76,14 @@ class Live:
         """The page of all sessions. Only those that have changed since the last time are read."""
 
         def answer(refs: _Refs) -> str:
+            running = attention.running(self._ledger)
+
             def made(pages: Pages) -> tuple[str, bool]:
                 entries = self._all(refs)
-                return pages.index(entries), not any(entry.fault for entry in entries)
+                page = pages.index(entries, running, attention.rejected(self._ledger))
+                return page, not any(entry.fault for entry in entries)
 
-            return self._page("index", refs.version, made)
+            return self._page("index", " ".join((refs.version, *sorted(running))), made)
 
         return self._ask(answer)
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
-from gitrelay.report import listing
+from gitrelay.report import attention, listing
 from gitrelay.report.changes import numbered
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
@@ -81,8 +81,12 @@ class Pages:
     version: str = ""
     answers: str = ""
 
-    def index(self, entries: Sequence[Entry]) -> str:
-        """The page of all sessions, the latest first."""
+    def index(self, entries: Sequence[Entry], running: Collection[str] = (), rejected: Collection[str] = ()) -> str:
+        """The page of all sessions, the latest first.
+
+        `running` are the addresses of calls that run here; of the sessions in `rejected` something was not taken.
+        """
+        needs = attention.each(entries, rejected)
         return self._page(
             "index.html",
             root="",
@@ -90,7 +94,8 @@ class Pages:
             questions=[e for e in entries if e.question is not None],
             answers=self.answers,
             total=sum(len(e.rows) for e in entries),
-            rows_json=Markup(listing.rows_json(entries)),  # both are safe between script tags
+            needs=attention.at_work(needs, running),
+            rows_json=Markup(listing.rows_json(needs, running)),  # both are safe between script tags
             words_json=Markup(listing.words_json(entries)),
         )
 
@@ -140,7 +145,7 @@ class Pages:
                 home=home or ("./" if live else "index.html"),
                 version=self.version,
                 policy=policy_of(template, live=live),
-                style=Markup(asset("style.css")),  # ours, and in the policy by their hashes
+                style=Markup(_style()),  # ours, and in the policy by their hashes
                 theme_script=Markup(asset("theme.js")),
                 script=Markup(_script(template, live=live)),
                 **values,
@@ -151,12 +156,18 @@ class Pages:
 @functools.cache
 def policy_of(template: str, *, live: bool) -> str:
     """The policy of every page that is made of `template`."""
-    return policy((asset("style.css"),), (asset("theme.js"), _script(template, live=live)), live=live)
+    return policy((_style(),), (asset("theme.js"), _script(template, live=live)), live=live)
 
 
 def _script(template: str, *, live: bool) -> str:
-    files = ("page.js", f"{template.removesuffix('.html')}.js", *(("live.js",) if live else ()))
+    page = template.removesuffix(".html")
+    files = ("page.js", *(("table.js",) if page == "index" else ()), f"{page}.js", *(("live.js",) if live else ()))
     return "".join(map(asset, files))
+
+
+@functools.cache
+def _style() -> str:
+    return "".join(map(asset, ("style.css", "index.css")))
 
 
 def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:

@@ -19,7 +19,7 @@ from gitrelay.history import batch
 from gitrelay.history.batch import Batch
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.process import pool
-from gitrelay.report import folder, listing, turns
+from gitrelay.report import attention, folder, listing, turns
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages
@@ -58,7 +58,7 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
     entries = listing.latest_first(entry for part in parts for entry in part.entries)
     damaged = {name: why for part in parts for name, why in part.damaged.items()}
     folder.write(place / "figures.html", pages.figures_page(found.exchanges))
-    folder.write(place / "index.html", pages.index(entries))
+    folder.write(place / "index.html", pages.index(entries, attention.running(ledger), attention.rejected(ledger)))
     target.end(files)
     return Exported(place, len(files), len(wanted), len(found.exchanges), damaged)
 

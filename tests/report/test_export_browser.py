@@ -185,7 +185,6 @@ def test_search_and_filters(site: Site, browser: Browser) -> None:
 
     for box, value, sessions in (
         ("#status", "error", {"lock-review", "hostile"}),
-        ("#status", "attention", {"lock-review", "hostile"}),
         ("#verify", "refuted", {"parser-port", "hostile"}),
         ("#verify", "check", {"parser-port", "hostile"}),
         ("#verify", "fail", {"parser-port"}),
@@ -221,8 +220,11 @@ def test_keys_lead_through_the_site(site: Site, browser: Browser) -> None:
     browser.press("jjk")
     assert browser.run("return document.activeElement.innerText") == "hostile"
     browser.press("j" * 70)  # beyond the window
-    assert browser.run("return document.querySelectorAll('#sessions > li').length") > 60
-    assert browser.run("return [...document.querySelectorAll('#sessions > li')].findIndex(e => e.matches('.at'))") == 70
+    assert browser.run("return document.querySelectorAll('#sessions .session').length") > 60
+    assert (
+        browser.run("return [...document.querySelectorAll('#sessions .session')].findIndex(e => e.matches('.at'))")
+        == 70
+    )
 
     browser.open(site.url("sessions/parser-port.html"))
     at = "return [location.hash, document.activeElement.id, document.querySelector('.outline .here')?.hash]"

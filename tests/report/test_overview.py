@@ -30,8 +30,6 @@ def test_a_session_begins_with_an_overview(repo: Repo) -> None:
     assert "○" in page and "✓" in page
     assert 'class="badge claim"' in (site / "sessions/claimed.html").read_text()
     assert '<span class="add" data-n="1">+a' in page and '<span class="del" data-n="1">-a' in page
-    index = (site / "index.html").read_text()
-    assert '<option value="attention">needs attention</option>' in index
 
 
 def test_lines_are_numbered_as_in_their_files() -> None:

@@ -4,15 +4,15 @@ const index = (() => {
   const STATUSES = ["done", "error", "pending"];
   const VERDICTS = ["pass", "fail", "skip", ""];
   const WINDOW = 60; // sessions that are put into the page at a time
-  const STRIP = 24; // turns of a session that are drawn
-  const HITS = 8; // found turns of a session that are listed
   const DEBOUNCE = 120; // ms
   const field = (id) => document.getElementById(id);
-  const list = field("sessions");
-  const fields = ["q", "peer", "status", "verify", "since", "until"];
+  const fields = ["q", "peer", "status", "verify", "since", "until", "group"];
+  const narrowing = fields.filter((id) => id !== "group");
 
   let agents = [];
-  let sessions = []; // {name, archived, fault, rows, last, haystack}
+  let sessions = []; // {name, archived, fault, rows, needs, last, cost, seconds, peers}
+  let running = new Set(); // addresses of the calls that run on this machine
+  let sort = "last"; // a column and, if the smallest comes first, " up"
   let count = 0;
   let words = null; // parsed at the first search
   let wordsText = "";
@@ -21,8 +21,10 @@ const index = (() => {
     const data = JSON.parse(rowsText);
     agents = data.agents;
     count = 0;
-    sessions = data.sessions.map(([name, archived, fault, rows]) => ({
-      name, archived: Boolean(archived), fault,
+    running = new Set(data.running);
+    sessions = data.sessions.map(([name, archived, fault, rows, needs, last, cost, seconds]) => ({
+      name, archived: Boolean(archived), fault, needs, last, cost, seconds,
+      peers: [...new Set(rows.map((row) => agents[row[2]]))].join(", "),
       rows: rows.map(([id, from, to, status, verify, reason, asked, checks, line]) => ({
         n: count++, id, from: agents[from], to: agents[to], status: STATUSES[status], verify: VERDICTS[verify], reason,
         asked, failed: checks === 1, checked: checks === 2, line,
@@ -64,16 +66,24 @@ const index = (() => {
       return value ? new Date(`${value}T${end ? "23:59:59" : "00:00:00"}`).getTime() / 1000 : null;
     };
     const [since, until] = [day("since", false), day("until", true)];
+    const urgent = field("attention").getAttribute("aria-pressed") === "true";
     const narrow = terms.length || peer || status || verify || since !== null || until !== null;
     const match = (session, row) =>
       (!peer || row.from === peer || row.to === peer)
-      && (!status || (status === "attention" ? row === session.rows.at(-1) && attention(session, row) : row.status === status))
+      && (!status || row.status === status)
       && (!verify || (verify === "check" ? row.failed : verify === "refuted" ? row.failed && row.verify === "pass" : row.verify === verify))
       && (since === null || row.asked >= since)
       && (until === null || row.asked <= until)
       && terms.every(({ text, holders: has }) => has[row.n]
         || `${session.name}/${row.id} ${row.from} ${row.to} ${row.reason} ${row.line}`.toLowerCase().includes(text));
-    return { narrow: Boolean(narrow), match };
+    return { narrow: Boolean(narrow), urgent, match };
+  }
+
+  // why a session needs a person, "" if it does not; a request is only dead if nothing works on it
+  function needs(session) {
+    const last = session.rows.at(-1);
+    const dead = last?.status === "pending" && running.has(`${session.name}/${last.id}`);
+    return dead ? "" : session.needs;
   }
 
   let found = []; // {session, hits: Set of rows or null for all}
@@ -81,118 +91,51 @@ const index = (() => {
   let at = -1;
 
   function look() {
-    const { narrow, match } = wanted();
+    const { narrow, urgent, match } = wanted();
     found = [];
     let exchanges = 0;
+    let waiting = 0;
     for (const session of sessions) {
+      const why = needs(session);
+      if (why) waiting += 1;
+      if (urgent && !why) continue;
       if (!narrow) { found.push({ session, hits: null }); continue; }
       const hits = session.rows.filter((row) => match(session, row));
       if (hits.length) { found.push({ session, hits }); exchanges += hits.length; }
     }
+    found = table.sorted(found, sort, field("group").value);
+    field("waiting").textContent = waiting.toLocaleString("en");
     field("found").textContent = narrow
       ? `${exchanges.toLocaleString("en")} of ${page.count(count, "exchange")}, in ${page.count(found.length, "session")}`
-      : "";
-    field("clear").hidden = !narrow;
-    list.replaceChildren();
+      : urgent ? `${page.count(found.length, "session")} of ${sessions.length.toLocaleString("en")}` : "";
+    field("clear").hidden = !narrow && !urgent;
+    table.clear();
+    table.mark(sort);
     shown = 0;
     at = -1;
     more();
-    if (!found.length) list.append(element("li", "empty", sessions.length ? "Nothing fits." : "There are no sessions yet."));
+    if (!found.length) {
+      table.box.append(table.empty(!sessions.length ? "There are no sessions yet." : urgent && !narrow ? "Nothing needs attention." : "Nothing fits."));
+    }
   }
 
   function more() {
-    const next = found.slice(shown, shown + WINDOW);
-    list.append(...next.map(({ session, hits }) => line(session, hits)));
-    shown += next.length;
-    field("more").hidden = shown >= found.length;
-  }
-
-  function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  // a line in which what is between backticks is code
-  function said(className, text) {
-    const made = element("bdi", className);
-    made.append(...text.split(/`([^`]+)`/).map((piece, i) => (i % 2 ? element("code", "", piece) : piece)));
-    return made;
-  }
-
-  function state(row) {
-    if (row.status === "pending") return ["warn", "…", "pending"];
-    if (row.status === "error") return ["bad", "!", `error:${row.reason || "peer-error"}`];
-    if (row.failed) return ["bad", "✗", row.verify === "pass" ? "check-failed, claimed pass" : "check-failed"];
-    if (row.verify === "fail") return ["bad", "✗", "fail"];
-    if (row.checked) return ["good", "✓", "pass (checked)"];
-    if (row.verify === "pass") return ["claim", "○", "pass"];
-    return ["calm", "–", "unverified"];
-  }
-
-  // the last turn of a session that is not put away: it failed, asks something, or waits for an answer
-  function attention(session, row) {
-    return !session.archived && ["bad", "warn"].includes(state(row)[0]);
-  }
-
-  const link = (session, row) => `sessions/${encodeURIComponent(session.name)}.html${row ? `#t-${encodeURIComponent(row.id)}` : ""}`;
-  const short = (id) => id.match(/^\d{8}-\d{4}-/) ? "01" : id;
-
-  function line(session, hits) {
-    const item = element("li");
-    const row = element("div", "row");
-    const head = element("div");
-    const name = element("a", "name", session.name);
-    name.href = link(session, null);
-    head.append(name);
-    const last = session.rows.at(-1);
-    if (last) {
-      const who = element("span", "who");
-      who.append(element("bdi", "", last.from), " → ", element("bdi", "", last.to));
-      head.append(who);
-    }
-    const when = element("span", "when", [page.count(session.rows.length, "turn"),
-      session.archived ? "archived" : "", last ? page.localTime(last.asked) : ""].filter(Boolean).join(" · "));
-    row.append(head, when);
-    if (session.fault) row.append(element("div", "line note bad", `cannot be read: ${session.fault}`));
-    if (!hits && last) row.append(said("line", session.rows[0].line));
-    const strip = element("div", "strip");
-    const drawn = session.rows.slice(-STRIP);
-    if (drawn.length < session.rows.length) strip.append(element("span", "more", `${session.rows.length - drawn.length} before`));
-    const kept = hits ? new Set(hits) : null;
-    for (const turn of drawn) {
-      const [tone, sign, says] = state(turn);
-      const dot = element("a", `${tone}${kept && !kept.has(turn) ? " dim" : ""}`, sign);
-      dot.href = link(session, turn);
-      dot.title = `${short(turn.id)} ${turn.from} → ${turn.to}: ${says}`;
-      dot.tabIndex = -1;
-      strip.append(dot);
-    }
-    if (drawn.length) row.append(strip);
-    item.append(row);
-    if (hits) {
-      const lines = element("ul", "hits");
-      for (const hit of hits.slice(0, HITS)) {
-        const [tone, sign, says] = state(hit);
-        const a = element("a");
-        a.href = link(session, hit);
-        const dot = element("span", `dot ${tone}`, sign);
-        dot.title = says;
-        a.append(dot, element("span", "tid", short(hit.id)), said("text", hit.line || "(no words)"));
-        const li = element("li");
-        li.append(a);
-        lines.append(li);
+    const grouped = field("group").value;
+    const key = table.groupOf(grouped);
+    for (const { session, hits } of found.slice(shown, shown + WINDOW)) {
+      if (!shown || key(session) !== key(found[shown - 1].session)) {
+        const members = grouped ? found.filter((one) => key(one.session) === key(session)) : [];
+        table.box.append(table.group(key(session), members, grouped));
       }
-      if (hits.length > HITS) lines.append(element("li", "note", `and ${page.count(hits.length - HITS, "more turn")}`));
-      item.append(lines);
+      table.box.tBodies[table.box.tBodies.length - 1].append(table.line(session, hits, needs(session)));
+      shown += 1;
     }
-    return item;
+    field("more").hidden = shown >= found.length;
   }
 
   function step(by) {
     if (!found.length) return false;
-    const items = list.children;
+    const items = table.box.getElementsByClassName("session");
     items[at]?.classList.remove("at");
     at = Math.min(found.length - 1, Math.max(0, at + by));
     while (at >= shown) more();
@@ -205,12 +148,17 @@ const index = (() => {
   // the query is in the address, so that it can be sent to somebody and survives a reload
   function remember() {
     const asked = new URLSearchParams(fields.map((id) => [id, field(id).value]).filter(([, value]) => value));
+    if (sort !== "last") asked.set("sort", sort.replace(" ", "-"));
+    if (field("attention").getAttribute("aria-pressed") === "true") asked.set("attention", "1");
     try { history.replaceState(null, "", `#${asked}`); } catch { /* some browsers forbid it from file:// */ }
   }
 
   function recall() {
     const asked = new URLSearchParams(location.hash.slice(1));
     for (const id of fields) field(id).value = asked.get(id) ?? "";
+    const [name, up] = (asked.get("sort") ?? "").split("-");
+    sort = Object.hasOwn(table.SORTS, name) ? name + (up === "up" ? " up" : "") : "last";
+    field("attention").setAttribute("aria-pressed", String(asked.has("attention")));
     if (asked.has("search")) field("q").focus();
   }
 
@@ -220,11 +168,27 @@ const index = (() => {
     timer = setTimeout(() => { remember(); look(); }, DEBOUNCE);
   }
 
-  for (const id of fields) field(id).addEventListener("input", changed);
-  field("clear").addEventListener("click", () => {
-    for (const id of fields) field(id).value = "";
+  function now() {
     remember();
     look();
+  }
+
+  function turnAttention() {
+    const button = field("attention");
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    now();
+  }
+
+  for (const id of fields) field(id).addEventListener("input", changed);
+  field("attention").addEventListener("click", turnAttention);
+  table.onSort((name) => {
+    sort = sort === name ? `${name} up` : name;
+    now();
+  });
+  field("clear").addEventListener("click", () => {
+    for (const id of narrowing) field(id).value = "";
+    field("attention").setAttribute("aria-pressed", "false");
+    now();
     field("q").focus();
   });
   field("more").addEventListener("click", more);
@@ -239,29 +203,43 @@ const index = (() => {
   page.keys.set("/", () => { field("q").focus(); field("q").select(); });
   page.keys.set("j", () => step(1));
   page.keys.set("k", () => step(-1));
+  page.keys.set("a", turnAttention);
   page.keys.set("Escape", () => {
     if (document.activeElement === field("q") && !field("q").value) { field("q").blur(); return; }
     field("q").value = "";
-    remember();
-    look();
+    now();
   });
   addEventListener("hashchange", () => { recall(); look(); });
 
   load(field("rows").textContent, field("words").textContent);
-  document.querySelector(".filters").hidden = false;
+  for (const part of [document.querySelector(".filters"), table.box]) part.hidden = false;
   recall();
   look();
 
-  // new rows in the place of the old ones: the search stays, and so does what is read
+  // what is read stays where it is, and so does the row with the focus
+  function keeping(redraw) {
+    const [keep, window_] = [scrollY, shown];
+    const focused = document.activeElement?.closest?.("tr.session a.name")?.textContent;
+    redraw();
+    while (shown < Math.min(window_, found.length)) more();
+    if (focused !== undefined) {
+      at = found.findIndex(({ session }) => session.name === focused);
+      if (at >= 0 && at < shown) step(0);
+    }
+    scrollTo(0, keep);
+  }
+
+  // new rows in the place of the old ones: search and sorting stay
   return {
+    runs(addresses) {
+      if (addresses.length === running.size && addresses.every((one) => running.has(one))) return;
+      running = new Set(addresses);
+      keeping(look);
+    },
     renew(rowsText, newWordsText, totals) {
-      const keep = scrollY;
-      const window_ = shown;
       load(rowsText, newWordsText);
       field("totals").textContent = totals;
-      look();
-      while (shown < Math.min(window_, found.length)) more();
-      scrollTo(0, keep);
+      keeping(look);
     },
   };
 })();

@@ -48,6 +48,7 @@
   }
 
   function tell(running) {
+    if (typeof index !== "undefined") index.runs(running.map((one) => one.address));
     for (const line of document.querySelectorAll("[data-running]")) {
       const call = running.find((one) => one.address === line.dataset.running);
       line.classList.toggle("runs", Boolean(call));
