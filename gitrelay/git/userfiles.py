@@ -157,11 +157,14 @@ def each_changes(repo: Repository, pairs: Sequence[tuple[str, str]]) -> list[lis
 
 
 def patches(
-    repo: Repository, pairs: Sequence[tuple[str, str]], paths: Sequence[str] = ()
+    repo: Repository, pairs: Sequence[tuple[str, str]], paths: Sequence[str] = (), *, context: int = 3
 ) -> list[dict[str, bytes] | None]:
-    """path -> patch for each of many pairs of trees, as `each_changes`; limited to `paths` below the top."""
+    """path -> patch for each of many pairs of trees, as `each_changes`; limited to `paths` below the top.
+
+    `context` is the number of unchanged lines around each change.
+    """
     found = []
-    for out in _each_diff(repo, pairs, ("--raw", "-p", "-z"), paths):
+    for out in _each_diff(repo, pairs, ("--raw", "-p", f"-U{context}", "-z"), paths):
         found.append(None if out is None else _patches(out))
     return found
 

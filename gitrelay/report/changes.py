@@ -6,34 +6,35 @@ for each turn that is too large to be shown whole.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.git import userfiles
 from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Blobs, Change
+from gitrelay.report import hunks
+from gitrelay.report.hunks import Row
 from gitrelay.report.markdown import plain
 
 FILES_MAX: Final = 200  # files of a turn that are listed
 FILE_LINES: Final = 600  # changed lines of a file that is shown
 TURN_LINES: Final = 2000  # changed lines that are shown of a turn
 BLOB_MAX: Final = 1024 * 1024  # bytes of a file that is looked into
-LINE_MAX: Final = 400  # characters of a line that are shown
+FOLDED_LINES: Final = 1000  # unchanged lines that can be unfolded of a turn
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class File:
-    """One changed file. `lines` are (kind, text): `add`, `del`, `hunk`, `same`, `note`; `cut` says why none."""
+    """One changed file. `rows` are its diff, `cut` says why there is none."""
 
     path: str
     state: str
     added: int | None
     deleted: int | None
-    lines: tuple[tuple[str, str], ...] = ()
+    rows: tuple[Row, ...] = ()
     cut: str = ""
 
 
@@ -70,11 +71,11 @@ def read(repo: Repository, pairs: Sequence[Pair]) -> dict[Pair, Changes]:
     )
     reasons = {pair: _reasons(blobs, sizes) for pair, blobs in listed.items()}
     whole = [pair for pair, why in reasons.items() if not any(why)]
-    patches = dict(zip(whole, userfiles.patches(repo, whole), strict=True))
+    patches = dict(zip(whole, userfiles.patches(repo, whole, context=hunks.CONTEXT), strict=True))
     for pair, why in reasons.items():
         if any(why):
             paths = [b.change.path for b, cut in zip(listed[pair], why, strict=False) if not cut]
-            patches[pair] = userfiles.patches(repo, [pair], paths)[0] if paths else {}
+            patches[pair] = userfiles.patches(repo, [pair], paths, context=hunks.CONTEXT)[0] if paths else {}
     for pair, blobs in listed.items():
         found[pair] = _changes(blobs, reasons[pair], patches[pair])
     return found
@@ -104,12 +105,13 @@ def _reasons(blobs: Sequence[Blobs], sizes: Mapping[str, int]) -> list[str]:
 
 def _changes(blobs: Sequence[Blobs], reasons: Sequence[str], patches: Mapping[str, bytes] | None) -> Changes:
     files = []
+    room = FOLDED_LINES
     for b, cut in zip(blobs[:FILES_MAX], reasons, strict=False):
         change = b.change
         patch = None if cut or patches is None else patches.get(change.path)
         why = cut or ("" if patch is not None else "it cannot be read")
-        lines = () if patch is None else tuple(_lines(patch))
-        files.append(File(_name(change.path), change.state, change.added, change.deleted, lines, why))
+        rows, room = ([], room) if patch is None else hunks.folded(list(hunks.rows(patch)), room)
+        files.append(File(_name(change.path), change.state, change.added, change.deleted, tuple(rows), why))
     all_ = tuple(b.change for b in blobs)
     added, deleted = sum(c.added or 0 for c in all_), sum(c.deleted or 0 for c in all_)
     return Changes(tuple(files), all_, added, deleted)
@@ -118,47 +120,3 @@ def _changes(blobs: Sequence[Blobs], reasons: Sequence[str], patches: Mapping[st
 def _name(path: str) -> str:
     """A path on one line."""
     return plain(path).replace("\n", "[U+000A]").replace("\t", "[U+0009]")
-
-
-_KINDS: Final = {"+": "add", "-": "del", "@": "hunk", " ": "same", "\\": "note"}
-_HEADS: Final = ("old mode ", "new mode ", "new file mode ", "deleted file mode ")
-
-
-def _lines(patch: bytes) -> Iterator[tuple[str, str]]:
-    """The lines of one file's patch, without the header that only repeats its name."""
-    in_hunk = False
-    for line in patch.decode("utf-8", "replace").split("\n"):
-        if line.startswith("diff --git "):
-            in_hunk = False
-        elif line.startswith("@@"):
-            in_hunk = True
-            yield "hunk", _shown(line)
-        elif in_hunk and line:
-            yield _KINDS.get(line[0], "same"), _shown(line.removesuffix("\r"))
-        elif line.startswith(_HEADS) and not line.startswith(("new file mode 100644", "deleted file mode 100644")):
-            yield "note", line
-
-
-_HUNK: Final = re.compile(r"@@ -(\d{1,9})(?:,\d+)? \+(\d{1,9})")
-
-
-def numbered(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
-    """(kind, text, line number) of each line: that in the new file, of a removed line that in the old one; 0: none."""
-    old = new = 0
-    for kind, text in lines:
-        at = 0
-        if kind == "hunk":
-            found = _HUNK.match(text)
-            old, new = (int(found[1]), int(found[2])) if found else (0, 0)
-        elif kind == "del":
-            at, old = old, old + 1
-        elif kind in ("add", "same"):
-            at, new = new, new + 1
-            old += kind == "same"
-        yield kind, text, at
-
-
-def _shown(line: str) -> str:
-    if len(line) > LINE_MAX:
-        return plain(line[:LINE_MAX]) + f" \u2026 {len(line) - LINE_MAX:,} more characters"
-    return plain(line)

@@ -86,7 +86,7 @@ def render(text: str) -> Markup:
 
 def code(text: str, language: str = "") -> Markup:
     """A piece of code as spans of pygments' short classes, or escaped if it has no colours."""
-    lexer = _lexer(language.lower()) if len(text) <= CODE_MAX else None
+    lexer = lexer_of(language.lower()) if len(text) <= CODE_MAX else None
     if lexer is None:
         return escape(text)
     from pygments import highlight
@@ -102,7 +102,7 @@ def _formatter() -> Any:
 
 
 @functools.cache
-def _lexer(language: str) -> Lexer | None:
+def lexer_of(language: str) -> Lexer | None:
     if language not in LANGUAGES:
         return None
     from pygments.lexers import get_lexer_by_name

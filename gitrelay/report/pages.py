@@ -26,7 +26,7 @@ from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
 from gitrelay.report import attention, listing
-from gitrelay.report.changes import numbered
+from gitrelay.report.diffs import drawn
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
 from gitrelay.report.sides import Side
@@ -145,7 +145,7 @@ class Pages:
                 home=home or ("./" if live else "index.html"),
                 version=self.version,
                 policy=policy_of(template, live=live),
-                style=Markup(_style()),  # ours, and in the policy by their hashes
+                style=Markup(_style(template)),  # ours, and in the policy by their hashes
                 theme_script=Markup(asset("theme.js")),
                 script=Markup(_script(template, live=live)),
                 **values,
@@ -156,7 +156,7 @@ class Pages:
 @functools.cache
 def policy_of(template: str, *, live: bool) -> str:
     """The policy of every page that is made of `template`."""
-    return policy((_style(),), (asset("theme.js"), _script(template, live=live)), live=live)
+    return policy((_style(template),), (asset("theme.js"), _script(template, live=live)), live=live)
 
 
 def _script(template: str, *, live: bool) -> str:
@@ -166,8 +166,8 @@ def _script(template: str, *, live: bool) -> str:
 
 
 @functools.cache
-def _style() -> str:
-    return "".join(map(asset, ("style.css", "index.css")))
+def _style(template: str) -> str:
+    return "".join(map(asset, ("style.css", "index.css", *(("diffs.css",) if template == "session.html" else ()))))
 
 
 def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:
@@ -204,12 +204,12 @@ def _environment() -> Environment:
     environment.filters |= {
         "change_word": lambda state: _CHANGE_WORDS.get(state, state),
         "count": _count,
+        "drawn": drawn,
         "duration": duration.render,
         "facts": _facts,
         "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
         "inline": inline,
         "markdown": render,
-        "numbered": numbered,
         "one_line": one_line,
         "plain": plain,
         "seconds": _seconds,
