@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ pytest.register_assert_rewrite("support")  # before the first import of one of i
 
 from support.gate import Gate, made  # noqa: E402
 from support.newgit import require as require_newgit  # noqa: E402
+from support.queues import Hub  # noqa: E402
 from support.repo import Repo, copy_of, sealed_environment, with_one_commit  # noqa: E402
 from support.soak import rounds  # noqa: E402
 from support.waiting import eventually, patient, processes_with  # noqa: E402
@@ -107,6 +109,24 @@ def mark() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     return sealed_environment(tmp_path / "home")
+
+
+@pytest.fixture
+def sealed(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process has the sealed environment."""
+    for name in os.environ:
+        if name.startswith("GIT"):
+            monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, sealed: None) -> Hub:
+    """A hub that is a folder."""
+    path = tmp_path / "hub.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+    return Hub(path, str(path), tmp_path)
 
 
 @pytest.fixture

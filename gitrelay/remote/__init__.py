@@ -1,0 +1,1 @@
+"""Other machines: sessions that are shared, and calls that another machine answers."""

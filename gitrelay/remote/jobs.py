@@ -1,0 +1,101 @@
+"""Jobs for workers on other machines, and what an engine has to promise that hands them out.
+
+An engine is about liveness only: it may lose, repeat or reorder jobs. Who answered is decided by one compare-and-swap
+of the session's branch, from the request to the answer (`queuerecord`).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from gitrelay.errors import CannotRecord, Code
+from gitrelay.ground.value import dataclass
+
+ULID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
+PRIORITY: Final = 5  # of 0, which is taken first, to 9
+_DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Unreachable(CannotRecord):
+    """The remote gave no usable answer. What it did is unknown, which is not the same as 'no'."""
+
+    code = Code.UNREACHABLE
+
+
+@dataclass(frozen=True)
+class Update:
+    """A ref that moves from `old` to `new`: ids of objects, '' for a ref that does not exist."""
+
+    ref: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request that waits for a worker: names and ids only, never content.
+
+    `request` is the id of its commit. `prio` is 0 to 9; 0 is taken first.
+    """
+
+    id: str
+    peer: str
+    prio: int
+    session: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A job that a worker holds.
+
+    `attempt` is 1 for the first worker that took the job. `token` is the engine's own. `until` is when it ends, in
+    this machine's monotonic seconds. `updates` join the push of the answer, so that who lost the lease cannot publish.
+    """
+
+    job: Job
+    attempt: int
+    token: str
+    until: float
+    updates: tuple[Update, ...] = ()
+
+
+Wanted = Callable[[Job], bool]
+
+
+class Dispatch(Protocol):
+    """Hands jobs out. Each method may raise Unreachable; then the outcome is unknown, and calling again is safe."""
+
+    def submit(self, job: Job) -> bool:
+        """Put the job in the queue, for good once this returns; False if it is there already."""
+
+    def take(self, offers: Sequence[str], wait: float, wanted: Wanted | None = None) -> Lease | None:
+        """A job for one of the peers `offers`, the most urgent first; None if none comes within `wait` seconds.
+
+        At most one lease of a job holds at a time, as far as the engine knows. Only jobs that are `wanted` are taken.
+        """
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """The lease with a new end; None if it is lost: another worker holds the job, or the job is over."""
+
+    def settle(self, lease: Lease, done: bool = True) -> None:
+        """The job is over and never handed out again or, if not `done`, free for the next worker at once.
+
+        To be called after the answer was published. Nothing happens if the lease does not hold any more.
+        """
+
+    def cancel(self, job: Job) -> bool:
+        """Take a job back that nobody holds; False if somebody does, or if it is gone."""
+
+    def pending(self) -> Iterable[str]:
+        """The ids of all jobs that are not over; it may be a little late."""
+
+
+def new_id() -> str:
+    """A ULID in lower case: ids that are made later sort after those made before, by this machine's clock."""
+    number = (int(time.time() * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    return "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))

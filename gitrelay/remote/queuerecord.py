@@ -1,0 +1,78 @@
+"""The record of a job on the remote: who has answered is decided here, whatever the engine did.
+
+An answer is published by one atomic push: the session's branch from the request to the answer, the files' ref, and
+what the lease adds (the git engine: the job's ref goes, if the claim is still the worker's own). So a worker that lost
+its lease is refused, and no request ever has two answers.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final
+
+from gitrelay.ground.value import dataclass
+from gitrelay.protocol.record import BRANCHES, CODE
+from gitrelay.remote.jobs import Job, Unreachable, Update
+from gitrelay.remote.queuewire import Outcome, Wire
+
+_TRIES: Final = 8
+_PAUSE: Final = 0.3  # seconds between two tries, at first
+
+
+class Published(Enum):
+    """What became of an answer: it is the record; the request has another one; the worker's lease is lost."""
+
+    OURS = "ours"
+    ANSWERED = "answered"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class There:
+    """Where the remote's refs of a session are, '' for none."""
+
+    session: str
+    code: str
+
+
+def there(wire: Wire, session: str) -> There:
+    """Raises Unreachable. The objects are here afterwards."""
+    seen = wire.look(BRANCHES + session, CODE + session)
+    return There(seen.get(BRANCHES + session, ""), seen.get(CODE + session, ""))
+
+
+def publish(wire: Wire, job: Job, answer: str, code: Update | None, joined: Sequence[Update]) -> Published:
+    """Make `answer` the answer of the job's request; `joined` are the updates of the lease.
+
+    Raises Unreachable if that is unknown, or if the remote refuses it again and again for reasons of its own; then
+    publishing again is safe.
+    """
+    branch = BRANCHES + job.session
+    updates = [Update(branch, job.request, answer), *([code] if code is not None else []), *joined]
+    words = ""
+    for again in range(_TRIES):
+        swap = wire.swap(updates)
+        if swap.outcome == Outcome.WON:
+            return Published.OURS
+        if swap.outcome == Outcome.LOST:
+            return Published.ANSWERED
+        if any(swap.seen[update.ref] != update.old for update in joined):
+            return Published.LOST
+        words = swap.words
+        time.sleep(random.uniform(0.5, 1) * _PAUSE * again)
+    raise Unreachable(f"the remote refuses the answer of job {job.id}: {words}", hint="its log says why; try again")
+
+
+def answer_instead(
+    wire: Wire, job: Job, answer: str, code: Update | None, holds: Callable[[], Update | None]
+) -> Published:
+    """The submitter's own answer (cancelled, expired), whoever holds the job; `holds` looks where the job's ref is."""
+    for _ in range(_TRIES):
+        held = holds()
+        done = publish(wire, job, answer, code, [] if held is None else [held])
+        if done != Published.LOST:
+            return done
+    raise Unreachable(f"job {job.id} changes hands all the time", hint="try again")

@@ -1,0 +1,190 @@
+"""Pushes and fetches of the queue: exactly one URL, one atomic push with a lease for every ref, decided by looking.
+
+Neither the exit code nor the words of a push say who has won: over http git sends a push again by itself if the answer
+was lost, and is refused then because of its own first one. After anything but a clean success the refs are fetched.
+
+What is fetched lies below `refs/relay/seen/<process>/`, a folder for each process, which goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Final
+
+from gitrelay.errors import Code, RelayError, UsageError
+from gitrelay.git.faults import Hangs, last_line
+from gitrelay.git.repository import Repository
+from gitrelay.git.run import execute
+from gitrelay.ground.text import plain, quote
+from gitrelay.ground.value import dataclass
+from gitrelay.remote.jobs import Unreachable, Update
+
+SEEN: Final = "refs/relay/seen/"
+LIMIT: Final = 120.0  # seconds for one push or fetch
+_WORDS: Final = 200  # characters of what a remote says that are shown
+_MISSING: Final = re.compile(r"^fatal: couldn't find remote ref (\S+)$", re.MULTILINE)
+# What a person has set for pushes and fetches of their own must not change ours.
+_SETTINGS: Final = (
+    "protocol.version=2",  # older ones list every ref of the remote at each poll
+    "push.followTags=false",
+    "push.gpgSign=false",
+    "push.recurseSubmodules=no",
+    "push.useForceIfIncludes=false",
+    "push.negotiate=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.writeCommitGraph=false",
+    "fetch.fsckObjects=true",
+    "fetch.output=full",
+    "credential.interactive=false",
+)
+
+
+class Outcome(Enum):
+    """What became of a push: ours is there; another's is; everything is as before."""
+
+    WON = "won"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The outcome of a push, told by its first ref. `seen` is where its refs were afterwards, '' for none.
+
+    `words` are the remote's, if it refused something; to be shown, never to be relied on.
+    """
+
+    outcome: Outcome
+    seen: dict[str, str]
+    words: str = ""
+
+
+def url_of(repo: Repository, remote: str) -> str:
+    """The one URL of the remote called `remote`. Raises UsageError if there is none, or if it has several."""
+    if f"remote.{remote}.url" not in repo.config or not re.fullmatch(r"[\w][\w./-]*", remote):
+        known = sorted(name[7:-4] for name in repo.config if name.startswith("remote.") and name.endswith(".url"))
+        raise UsageError(
+            f"no remote is called {quote(remote)}",
+            hint=f"there is {', '.join(known)}" if known else "git remote add origin URL",
+            code=Code.UNKNOWN_REMOTE,
+        )
+    found = {
+        line
+        for way in (("--all",), ("--push", "--all"))
+        for line in repo.run("remote", "get-url", *way, remote).decode("utf-8", "surrogateescape").splitlines()
+    }
+    if len(found) != 1:
+        raise UsageError(
+            f"remote {quote(remote)} has {len(found)} URLs, and a queue has one: what one server takes, the other "
+            "may refuse",
+            hint=f"git config --unset-all remote.{remote}.pushurl, or a remote of its own for the queue",
+            code=Code.UNFIT_REMOTE,
+        )
+    return found.pop()
+
+
+class Wire:
+    """One remote, as one process sees it. `close` takes away what it has fetched to look at."""
+
+    def __init__(self, repo: Repository, url: str, *, limit: float = LIMIT) -> None:
+        self.repo = repo
+        self.url = url
+        self.limit = limit
+        self.space = f"{SEEN}{os.getpid()}-{secrets.token_hex(4)}/"
+
+    def swap(self, updates: Sequence[Update]) -> Swap:
+        """Move all refs or none; what became of it is told by the first. Raises Unreachable if that is unknown."""
+        clean, words = self._push(updates)
+        if clean:
+            return Swap(Outcome.WON, {update.ref: update.new for update in updates})
+        seen = self.look(*(update.ref for update in updates))
+        first = updates[0]
+        there = seen.get(first.ref, "")
+        outcome = Outcome.WON if there == first.new else Outcome.REFUSED if there == first.old else Outcome.LOST
+        return Swap(outcome, {update.ref: seen.get(update.ref, "") for update in updates}, words)
+
+    def _push(self, updates: Sequence[Update]) -> tuple[bool, str]:
+        """(whether every ref was moved just now, the remote's words if not). Raises nothing for a remote's fault."""
+        leases = [f"--force-with-lease={update.ref}:{update.old}" for update in updates]
+        moves = [f"{update.new}:{update.ref}" for update in updates]
+        words = ["push", "--porcelain", "--no-verify", "--atomic", "--no-thin", "--no-signed", *leases]
+        status, out, err = self._git(*words, "--", self.url, *moves)
+        flags = {}
+        for line in out.decode("utf-8", "replace").splitlines():
+            flag, _, rest = line.partition("\t")
+            name, _, said = rest.partition("\t")
+            if len(flag) == 1 and name:
+                flags[name.rpartition(":")[2]] = (flag, said)
+        # '=' is no success: git compared nothing, because the ref has that value already
+        clean = status == 0 and all(flags.get(update.ref, ("!",))[0] in " +-*" for update in updates)
+        refused = next((said for flag, said in flags.values() if flag == "!" and "atomic push failed" not in said), "")
+        faults = [line for line in err.splitlines() if line.startswith(("fatal: ", "error: "))]
+        return clean, plain(refused or last_line(faults[0] if faults else err), _WORDS)
+
+    def look(self, *patterns: str) -> dict[str, str]:
+        """Where the remote's refs are: full names, or all below a prefix that ends with '*'. Raises Unreachable.
+
+        The objects are here afterwards.
+        """
+        left = list(dict.fromkeys(patterns))
+        while left:
+            specs = [f"+{pattern}:{self._here(pattern)}" for pattern in left]
+            words = ["--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap="]
+            status, _, err = self._git("fetch", "--quiet", *words, "--", self.url, *specs)
+            if status == 0:
+                break
+            gone = {name for name in _MISSING.findall(err) if name in left}
+            if not gone:
+                raise Unreachable(
+                    f"the remote gives no answer: {plain(last_line(err), _WORDS)}",
+                    hint="check the network, and 'git ls-remote' for its URL; what was asked of it may have happened",
+                )
+            self._forget(self._here(name) for name in gone)
+            left = [pattern for pattern in left if pattern not in gone]
+        wanted = [self._here(pattern).removesuffix("*") for pattern in left]
+        rows = self.repo.each_ref("%(refname)%00%(objectname)", self.space.rstrip("/")) if wanted else []
+        exact = {self._here(pattern) for pattern in left}
+        return {
+            "refs/" + name.removeprefix(self.space): oid
+            for name, oid in rows
+            if name in exact or any(name.startswith(start) and start + "*" in exact for start in wanted)
+        }
+
+    def close(self) -> None:
+        """Forget what was fetched to look at, of this process and of those that died. Never fails."""
+        with contextlib.suppress(RelayError, OSError):
+            for (name,) in self.repo.each_ref("%(refname)", SEEN.rstrip("/")):
+                owner = name.removeprefix(SEEN).partition("-")[0]
+                if name.startswith(self.space) or (owner.isdigit() and not _runs(int(owner))):
+                    self._forget([name])
+
+    def _here(self, pattern: str) -> str:
+        return self.space + pattern.removeprefix("refs/")
+
+    def _forget(self, names: Iterable[str]) -> None:
+        lines = "".join(f"delete {name}\0\0" for name in names)
+        if lines:
+            self.repo.run("update-ref", "--no-deref", "-z", "--stdin", stdin=lines.encode())
+
+    def _git(self, *args: str) -> tuple[int, bytes, str]:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        try:
+            return execute(self.repo.home, [*settings, *args], limit=self.limit)
+        except Hangs as e:
+            return 128, b"", f"fatal: {e.message}"
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
