@@ -220,6 +220,14 @@ class Repository:
                 found.append(None)
         return found
 
+    def exist(self, names: Sequence[str]) -> list[bool]:
+        """Whether each of `names` resolves to an object, in order: one process, which reads none of them."""
+        if not names:
+            return []
+        wanted = "".join(n + "\n" for n in names).encode("utf-8", "surrogateescape")
+        out = self.run("cat-file", "--batch-check=%(objecttype)", "--buffer", stdin=wanted)
+        return [line in (b"blob", b"commit", b"tree", b"tag") for line in out.split(b"\n")[:-1]]
+
     def tree_entries(self, data: bytes) -> list[TreeEntry]:
         """A raw tree object -> its entries."""
         return tree_entries(data, len(self.no_object) // 2)

@@ -164,21 +164,33 @@ def by_key(ledger: Ledger, key: str) -> Exchange | None:
     return None if newest is None else exchange(ledger, newest[1])
 
 
-def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
-    """The same exchanges with the bytes of their messages: one git process for all of them."""
+def without_messages(ledger: Ledger, found: Sequence[Exchange]) -> set[str]:
+    """The sessions of those whose messages are not all there: one git process, which reads none of them."""
+    owners = [e.address.session for e in found for _ in range(2)]
+    there = ledger.repo.exist(_messages(found))
+    return {session for session, is_there in zip(owners, there, strict=True) if not is_there}
+
+
+def _messages(found: Sequence[Exchange]) -> list[str]:
+    """What git calls the request and the response of each exchange; the request twice if it is not answered."""
     wanted = []
     for e in found:
         wanted.append(f"{e.request.oid}:{request_file(e.address.id)}")
-        wanted.append(f"{e.response.oid if e.response else e.request.oid}:{response_file(e.address.id)}")
-    objects = ledger.repo.objects(wanted)
+        wanted.append(f"{e.response.oid}:{response_file(e.address.id)}" if e.response else wanted[-1])
+    return wanted
+
+
+def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
+    """The same exchanges with the bytes of their messages: one git process for all of them."""
+    objects = ledger.repo.objects(_messages(found))
     result = []
     for i, e in enumerate(found):
         request, response = objects[2 * i], objects[2 * i + 1]
-        if request is None or (e.response is not None and response is None):
+        if request is None or response is None:
             raise IntegrityError(
                 f"{e.address}: its file cannot be read from commit {e.request.oid[:12]} or its answer's",
                 hint=BRING_BACK,
             )
-        data = response.data if response is not None else b""
+        data = response.data if e.response is not None else b""
         result.append(replace(e, request_data=request.data, response_data=data))
     return result

@@ -2,16 +2,18 @@
 
 An exported folder names its own files in MARKER, with `complete`: false from before the first page is written until
 the last one is. So an interrupted export can be recognised, and what an earlier export left
-is taken away, and nothing else.
+is taken away, unless it was changed since, and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,11 +36,17 @@ def page_of(session: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put `text` at `path` so that a reader sees all of it or what was there before. Raises CannotRecord."""
+    """Put `text` at `path` so that a reader sees all of it or what was there before. Raises CannotRecord.
+
+    A file that holds it already is left as it is.
+    """
+    data = text.encode()
+    if _holds(path, data):
+        return
     # not synchronised to the disk, as state.write_whole does: an export can be made again
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     except BaseException as e:
         with contextlib.suppress(OSError):
@@ -46,6 +54,25 @@ def write(path: Path, text: str) -> None:
         if isinstance(e, OSError):
             raise cannot_write(path, e) from e
         raise
+
+
+def digest_of(path: Path) -> str:
+    """The hash of a plain file; '' if there is none, or something else."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return ""
+        with open(path, "rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        info = path.lstat()
+        return stat.S_ISREG(info.st_mode) and info.st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -76,12 +103,24 @@ class Folder:
         folder._mark({*folder.earlier, *files}, complete=False)
         return folder
 
-    def end(self, files: Sequence[str]) -> None:
-        """Everything is written: what an earlier export wrote and this one did not goes, and what one left half."""
-        for path in [*(self.path / name for name in self.earlier - set(files)), *self._halves()]:
+    def end(self, files: Sequence[str], hashes: Mapping[str, str]) -> None:
+        """Everything is written: what an earlier export wrote and this one did not goes, and what one left half.
+
+        A file stays if its hash is not the one that `hashes` has for it, or if it has none and is no page of ours.
+        """
+        gone = [name for name in self.earlier - set(files) if self._is_as_written(name, hashes.get(name))]
+        for path in [*(self.path / name for name in gone), *self._halves()]:
             with contextlib.suppress(OSError):
                 path.unlink()
         self._mark(files, complete=True)
+
+    def _is_as_written(self, name: str, hash_: str | None) -> bool:
+        path = self.path / name
+        if hash_ is not None:
+            return digest_of(path) == hash_
+        with contextlib.suppress(OSError):
+            return stat.S_ISREG(path.lstat().st_mode) and _is_generated(path)
+        return False
 
     def _halves(self) -> list[Path]:
         """The temporary files of `write` that an export left which was killed."""
@@ -130,8 +169,7 @@ def check_file(path: Path, *, force: bool) -> None:
     if force and not path.is_dir():
         return
     try:
-        with open(path, "rb") as f:
-            ours = _GENERATED in f.read(4096)
+        ours = _is_generated(path)
     except FileNotFoundError:
         return
     except IsADirectoryError:
@@ -146,3 +184,8 @@ def check_file(path: Path, *, force: bool) -> None:
             hint="name another file, or use --force",
             code=Code.EXISTS,
         )
+
+
+def _is_generated(path: Path) -> bool:
+    with open(path, "rb") as f:
+        return _GENERATED in f.read(4096)

@@ -44,7 +44,7 @@ def trees(e: Exchange) -> tuple[str, str] | None:
 
 def read(ledger: Ledger, exchanges: Sequence[Exchange]) -> Mapping[Address, tuple[Side, ...]]:
     """The attempts of each group that is among `exchanges` and has ended."""
-    groups = {e.address: _named(e) for e in exchanges if is_group(e) and e.response is not None}
+    groups = {e.address: members for e in exchanges if (members := named(e))}
     there = _there(ledger, {one.session for members in groups.values() for one in members})
     turns = {e.address: e for e in batch.read(ledger, there).exchanges} if there else {}
     pairs = {address: pair for address, e in turns.items() if (pair := trees(e)) is not None}
@@ -65,8 +65,11 @@ def read(ledger: Ledger, exchanges: Sequence[Exchange]) -> Mapping[Address, tupl
     return found
 
 
-def _named(e: Exchange) -> list[Address]:
-    words = (e.response.trailers.get(Trailer.ATTEMPTS, "") if e.response else "").split()
+def named(e: Exchange) -> list[Address]:
+    """The attempts that the end of a group names; none of an exchange that is no group, or has not ended."""
+    if not is_group(e) or e.response is None:
+        return []
+    words = e.response.trailers.get(Trailer.ATTEMPTS, "").split()
     return [names.parse_address(word) for word in words if names.is_address(word)]
 
 

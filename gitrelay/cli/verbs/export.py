@@ -89,7 +89,8 @@ def command(sessions: tuple[str, ...], place: Path | None, form: str | None, for
         click.echo(output.envelope("export", code, data, output.damaged_errors(done.damaged)))
         return code
     _tell(done.damaged)
-    output.say(f"{done.sessions} sessions, {done.exchanges} exchanges")
+    kept = f"; {done.kept} pages are as they were" if done.kept else ""
+    output.say(f"{done.sessions} sessions, {done.exchanges} exchanges{kept}")
     click.echo(str(done.place / "index.html" if done.place.is_dir() else done.place))
     return code
 
