@@ -20,6 +20,7 @@ def main() -> None:
     """Ctrl-C ends with 130 and no traceback, whenever it comes."""
     from gitrelay.cli import interrupts, run
 
+    _open_streams()
     code = 130
     try:
         try:
@@ -34,7 +35,30 @@ def main() -> None:
             raise
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
         code = 130
-    sys.exit(code)
+    _leave(code)
+
+
+def _open_streams() -> None:
+    """Open what the caller has closed of stdin, stdout and stderr, to nowhere: or the next file takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (for the life of the process)
+
+
+def _leave(code: int) -> None:
+    """End with `code`. Python would take its modules apart first, a fifth of the processor time of a command."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()  # waits for threads that are no daemons, as python does
+    import atexit
+
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)  # python has its own way to say that the output is lost
+    os._exit(code)
 
 
 if __name__ == "__main__":

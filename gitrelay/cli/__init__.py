@@ -6,6 +6,7 @@ renders; what it raises is turned into one line on stderr, or into the envelope 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 from gitrelay import __version__, environment
 from gitrelay.cli import interrupts
-from gitrelay.errors import BUG, INTERRUPTED, USAGE, Interrupted, RelayError
+from gitrelay.errors import BUG, INTERRUPTED, NO_ANSWER, USAGE, Code, Interrupted, RelayError
 
 # verb -> its one-line help, repeated here so that `-h` loads no verb; a test compares the two
 VERBS: Final[dict[str, str]] = {
@@ -90,6 +91,7 @@ def module_of(verb: str) -> str:
     return "import_" if verb == "import" else verb.replace("-", "_")
 
 
+_LOST_OUTPUT: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # of a write to a stream, which has no name
 _WIDEST: Final = 100  # cells of a line of help
 
 
@@ -184,7 +186,7 @@ def run(args: Sequence[str]) -> int:
             return e.code if isinstance(e.code, int) else 1
         except BrokenPipeError:
             # the reader of our output has gone; python would complain once more when it flushes at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return 0
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as e:
@@ -221,12 +223,21 @@ def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int,
         return INTERRUPTED, "interrupted", "interrupted", ""
     if isinstance(error, RelayError):
         return error.exit_code, error.code, error.message, error.hint
+    if isinstance(error, OSError) and error.filename is None and error.errno in _LOST_OUTPUT:
+        _drop_output()
+        what = f"the output cannot be written: {error.strerror}"
+        return NO_ANSWER, Code.CANNOT_WRITE, what, "what was recorded stays recorded: 'git relay log'"
     if isinstance(error, click.ClickException):
         hint = f"'git relay {verb} -h' shows the options" if verb else "'git relay -h' lists the verbs"
         return USAGE, "usage", error.format_message(), hint
     from gitrelay.cli.crash import report_bug
 
     return BUG, "bug", *report_bug(error, args)
+
+
+def _drop_output() -> None:
+    """Nobody reads the output, or it is full; python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _report(verb: str, exit_code: int, code: str, message: str, hint: str, json_wanted: bool) -> int:

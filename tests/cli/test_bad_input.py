@@ -373,6 +373,23 @@ def test_the_reader_of_a_pipe_goes_away(repo: Repo) -> None:
     assert out.startswith("==> ")
 
 
+def test_a_full_disk_behind_stdout_is_one_line(repo: Repo) -> None:
+    assert repo.relay(*SHELL, "--session", "s", "true").code == 0
+    for words in ("-h", "log", "ls --json"):
+        said = repo.sh(f"{sys.executable} -P -m gitrelay {words} 2>&1 >/dev/full || echo $?")
+        assert said.startswith("git-relay: the output cannot be written: No space left"), said
+        assert said.splitlines()[1:] == ["4"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_the_caller_may_have_closed_what_a_program_reads_and_writes(repo: Repo, closed: str) -> None:
+    program = f"{sys.executable} -P -m gitrelay"
+    asked = repo.sh(f"({program} req --from uma --to shell --session s 'echo hi') {closed}; echo $?")
+    assert asked.splitlines()[-1] == "0", asked
+    assert repo.sh(f"({program} show s --json) {closed}; echo $?").splitlines()[-1] == "0"
+    assert "echo hi" in repo.relay("show", "s/01").out
+
+
 def test_the_program_is_found_as_a_git_command(repo: Repo) -> None:
     assert (BIN / "git-relay").exists()
     assert "git-relay 0." in repo.sh("git relay --version")
