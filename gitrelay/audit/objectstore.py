@@ -128,6 +128,13 @@ class ObjectStore:
             return frozenset(self.commits([ref]))
         return frozenset(oid for oid, why in moves if why.startswith("gitrelay: "))
 
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` is `old` or goes on from it; False too if one of them cannot be read."""
+        try:
+            return not self._git("rev-list", "--max-count=1", f"{new}..{old}", "--").strip()
+        except GitError:
+            return False
+
     def signatures(self, oids: Sequence[str], allowed_signers: Path | None) -> dict[str, tuple[str, str]]:
         """git's verdict (%G?) on the signature of each commit, and the key. git starts gpg or ssh-keygen for each."""
         if not oids:
@@ -145,15 +152,25 @@ class ObjectStore:
 
 
 @contextlib.contextmanager
-def fetched(repo: Repository, remote: str, prefixes: Sequence[str]) -> Iterator[tuple[dict[str, str], ObjectStore]]:
+def fetched(
+    repo: Repository,
+    remote: str,
+    prefixes: Sequence[str],
+    *,
+    folder: Path | None = None,
+    settings: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> Iterator[tuple[dict[str, str], ObjectStore]]:
     """(the remote's refs that begin with `prefixes`, a store that has their objects too) while it is in use.
+
+    `folder` is where the objects are kept meanwhile; `settings` and `options` are more words for git and its fetch.
 
     Nothing is written to `repo`: objects go into a folder of their own, and FETCH_HEAD into a git directory that has
     the repository's settings and refs and nothing else. The server is asked for these refs only (protocol 2), as
     `ls-remote` with a pattern does not: it transfers every ref. Raises GitError.
     """
-    with tempfile.TemporaryDirectory(prefix="git-relay-witness-") as folder:
-        place, objects = Path(folder) / "git", Path(folder) / "objects"
+    with tempfile.TemporaryDirectory(prefix="git-relay-witness-", dir=folder) as scratch:
+        place, objects = Path(scratch) / "git", Path(scratch) / "objects"
         place.mkdir()
         objects.mkdir()
         (place / "HEAD").write_text("ref: refs/heads/.none\n")
@@ -164,7 +181,8 @@ def fetched(repo: Repository, remote: str, prefixes: Sequence[str]) -> Iterator[
             "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(repo.common_dir / "objects"),
         }
-        words = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
+        words = (*settings, "-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune")
+        words = (*words, "--no-recurse-submodules", *options)
         # git wants a place for what a pattern matches; one below refs/worktree/ is in `place`, not in `repo`
         wanted = [f"+{prefix}*:refs/worktree/{prefix}*" for prefix in prefixes]
         repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)

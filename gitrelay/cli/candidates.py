@@ -148,6 +148,15 @@ def remotes(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
 
 
 @_beginning
+def remote_and_sessions(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
+    """For `push` and `fetch`: a remote, then sessions; with --no-share sessions only."""
+    if ctx.params.get("words") or ctx.params.get("share") is False:
+        return _sessions(ledger)
+    parts = [key.split(".", 1)[1].rpartition(".") for key in ledger.repo.config if key.startswith("remote.")]
+    return sorted({name for name, _, key in parts if key == "url"})
+
+
+@_beginning
 def turns(ledger: Ledger, ctx: click.Context, incomplete: str) -> list[str]:
     """For `res --re`: the ids of the session that --session names, the one without an answer first."""
     tip = ledger.tip(str(ctx.params.get("session")))

@@ -1,0 +1,54 @@
+"""What `push` and `fetch` print, and their exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from gitrelay.cli import output
+from gitrelay.cli.table import columns
+from gitrelay.errors import BUSY, INTEGRITY, NO_ANSWER, OK, VERIFY_FAILED
+
+if TYPE_CHECKING:
+    from gitrelay.remote.share_compare import Compared
+    from gitrelay.remote.share_push import Sent
+
+_WORST: Final = (INTEGRITY, NO_ANSWER, VERIFY_FAILED, BUSY)
+_QUIET: Final = "same"
+_MEANING: Final = {
+    "behind": "there is more: git relay fetch",
+    "moved-back": "the remote has less than it had",
+    "rewritten": "the remote has another history than it had",
+    "gone": "the remote had it, and has it no more",
+    "diverged": "it went on in both places",
+}
+
+
+def exit_code(sent: Sequence[Sent]) -> int:
+    """The worst of what happened: a remote that lost something, one that refused, a session in two histories."""
+    codes = {one.fault.exit_code for one in sent if one.fault is not None}
+    return next((code for code in _WORST if code in codes), max(codes, default=OK))
+
+
+def rows(found: Sequence[Compared], sent: Sequence[Sent]) -> list[list[str]]:
+    """A row for each session that is not as it was."""
+    tips = {one.session: one for one in found}
+    return [
+        [one.session, one.result, (tips[one.session].there or "-")[:12], _MEANING.get(one.result, "")]
+        for one in sent
+        if one.result != _QUIET and one.session in tips
+    ]
+
+
+def show(table: Sequence[Sequence[str]], sent: Sequence[Sent], *, nothing: str) -> None:
+    """The rows on stdout, errors and a summary on stderr."""
+    if table:
+        click.echo(columns(["SESSION", "RESULT", "THERE", ""], [list(row) for row in table]))
+    for fault in dict.fromkeys((one.fault.message, one.fault.hint) for one in sent if one.fault is not None):
+        click.echo(output.one_line(*fault), err=True)
+    counts: dict[str, int] = {}
+    for one in sent:
+        counts[one.result] = counts.get(one.result, 0) + 1
+    output.say(", ".join(f"{count} {result}" for result, count in sorted(counts.items())) or nothing)

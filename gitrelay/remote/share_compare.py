@@ -1,0 +1,84 @@
+"""How each session here stands to what a remote has of it, and to what the remote had shown before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+
+from gitrelay.ground.value import dataclass
+from gitrelay.remote.known import Known
+from gitrelay.remote.share_wire import There
+
+IsAncestor = Callable[[str, str], bool]
+
+
+class State(StrEnum):
+    """A session here, seen against the remote's."""
+
+    NEW = "new"  # the remote has never shown it
+    AHEAD = "ahead"  # here is more
+    SAME = "same"
+    BEHIND = "behind"  # there is more, or it is not here at all
+    DIVERGED = "diverged"  # it went on in both places
+    MOVED_BACK = "moved-back"  # the remote has less than it had shown
+    REWRITTEN = "rewritten"  # the remote has another history than it had shown
+    GONE = "gone"  # the remote had it, and has it no more
+
+
+LOST: Final = (State.MOVED_BACK, State.REWRITTEN, State.GONE)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One session: `here` and `there` are commits, None for none; `shown` is what the remote had shown.
+
+    `archived_there`: the remote has it as an archived ref.
+    """
+
+    session: str
+    state: State
+    here: str | None
+    there: str | None
+    shown: str | None
+    archived_there: bool = False
+
+
+def compared(
+    sessions: Iterable[str], here: dict[str, str], there: There, known: Known, is_ancestor: IsAncestor
+) -> list[Compared]:
+    """Each of `sessions`, sorted; `here` are the tips of those that are in this repository."""
+    found = []
+    for session in sorted(set(sessions)):
+        tip, archived = _tip(there.heads(session), is_ancestor, there.is_archived(session))
+        shown = known.heads.get(session)
+        state = _state(here.get(session), tip, shown, is_ancestor)
+        found.append(Compared(session, state, here.get(session), tip, shown, archived))
+    return found
+
+
+def _tip(heads: Sequence[str], is_ancestor: IsAncestor, archived_only: bool) -> tuple[str | None, bool]:
+    """(the newer one of a remote's branch and archived ref, whether that is the archived one).
+
+    A branch cannot be deleted there, so one that was archived later stays: it is as old as the archived ref, or older.
+    """
+    if not heads:
+        return None, False
+    if len(heads) == 1:
+        return heads[0], archived_only
+    branch, archived = heads
+    return (archived, True) if is_ancestor(branch, archived) else (branch, False)
+
+
+def _state(here: str | None, there: str | None, shown: str | None, is_ancestor: IsAncestor) -> State:
+    if there is None:
+        return State.NEW if shown is None else State.GONE
+    if shown is not None and shown != there and not is_ancestor(shown, there):
+        return State.MOVED_BACK if is_ancestor(there, shown) else State.REWRITTEN
+    if here is None:
+        return State.BEHIND
+    if here == there:
+        return State.SAME
+    if is_ancestor(there, here):
+        return State.AHEAD
+    return State.BEHIND if is_ancestor(here, there) else State.DIVERGED
