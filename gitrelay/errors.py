@@ -150,6 +150,7 @@ class Code(StrEnum):
     NO_ATOMIC = "no-atomic", "the server cannot take several refs at once"
     NO_BASE = "no-base", "nothing to compare the change with"
     NO_CHECKS = "no-checks", "the exchange has no checks"
+    NO_FILE = "no-file", "no such file there, or it is not text"
     NO_FOLDER = "no-folder", "no such folder"
     NO_GIT = "no-git", "git is not installed"
     NO_HOOKS = "no-hooks", "git runs no hooks here"

@@ -1,0 +1,262 @@
+"""Each line of a file and the exchange that wrote it, from the kept trees. It writes nothing but its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+
+from gitrelay.errors import RelayError
+from gitrelay.git.faults import GitError
+from gitrelay.git.repository import Repository
+from gitrelay.history import batch
+from gitrelay.history.exchange import Exchange
+from gitrelay.ledger.ledger import Ledger
+from gitrelay.protocol.applied import APPLIED
+from gitrelay.protocol.record import Trailer
+from gitrelay.provenance import annotated, cache, elsewhere, matching
+from gitrelay.provenance.additions import EDGE, Additions, of_patch, patches, text_of
+from gitrelay.provenance.annotated import Annotated
+from gitrelay.provenance.evidence import Line, Match, Source
+from gitrelay.provenance.files import File
+
+
+class Kind(StrEnum):
+    """What is known of who wrote a line."""
+
+    ONE = "one"  # one recorded exchange added it
+    SEVERAL = "several"  # more than one did; none is picked
+    NONE = "none"  # no recorded exchange added it, which does not say who did
+    UNKNOWN = "unknown"  # it cannot be known here
+
+
+class Why(StrEnum):
+    """Why nobody is named."""
+
+    NOT_ADDED = "not-added"  # no exchange of that time added it
+    OLDER = "older"  # it is older than the first exchange
+    NO_FILES = "no-files"  # an exchange that may have added it has no files here
+    SHALLOW = "shallow"  # the history of this clone ends before the line
+
+
+@dataclass(frozen=True)
+class Blamed:
+    """One line: `number` in the file that was asked for, from 1. `exchanges` are empty unless `kind` is ONE or SEVERAL.
+
+    `reflowed`: it was split or joined since. `overlap`: the exchanges ran at the same time in one tree, the first of
+    them was answered first. `shared`: so did the one that is named, with others that did not add the line.
+    """
+
+    number: int
+    line: Annotated
+    kind: Kind
+    exchanges: tuple[Exchange, ...] = ()
+    why: Why | None = None
+    reflowed: bool = False
+    overlap: bool = False
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The lines, and how far the record goes: of `total` exchanges `missing` have no files in this clone.
+
+    `damaged` are the sessions that cannot be read.
+    """
+
+    lines: Sequence[Blamed]
+    total: int
+    missing: int
+    damaged: Mapping[str, RelayError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The exchanges that may have written something, with what each of them added.
+
+    `missing` are the times from which on one without files may have added something.
+    """
+
+    exchanges: Sequence[Exchange]
+    sources: Sequence[Source]
+    total: int
+    missing: Sequence[int]
+    damaged: Mapping[str, RelayError]
+
+
+def blame(ledger: Ledger, file: File) -> Report:
+    """Who wrote each line of `file`. Raises GitError, and what reading the record raises."""
+    lines = file.lines
+    record = read(ledger)
+    around = _around(ledger.repo, lines, record.sources)
+    paths = frozenset({one.path for one in lines} | {file.name})
+    stay = elsewhere.staying(ledger.repo, file.rev, around, record.sources, paths)
+    found = matching.match(around, record.sources, paths, stay)
+    first = min([*(e.request.time for e in record.exchanges), *record.missing], default=None)
+    blamed = [_blamed(n, line, found.get(n - 1), record, first) for n, line in enumerate(lines, 1)]
+    return Report(blamed, record.total, len(record.missing), record.damaged)
+
+
+def read(ledger: Ledger) -> Record:
+    """The record, from all sessions that can be read; archived ones too."""
+    all_ = batch.read(ledger)
+    answered = [e for e in all_.exchanges if e.response is not None]
+    pairs = {}
+    for e in answered:
+        pair = _trees(e)
+        if pair is not None and pair[0] != pair[1]:
+            pairs[e.address] = pair
+    added = _added(ledger, list(dict.fromkeys(pairs.values())))
+    kept, missing = [], []
+    for e in answered:
+        if _trees(e) is None or (e.address in pairs and pairs[e.address] not in added):
+            missing.append(e.request.time)
+        elif e.address in pairs:
+            kept.append(e)
+            if added[pairs[e.address]].cut:
+                missing.append(e.request.time)
+    sources = [_source(e, added[pairs[e.address]], near) for e, near in zip(kept, _near(kept), strict=True)]
+    return Record(kept, sources, len(answered), missing, all_.damaged)
+
+
+def _trees(e: Exchange) -> tuple[str, str] | None:
+    trees = e.request.tree, e.response.tree if e.response else None
+    return (trees[0], trees[1]) if trees[0] and trees[1] else None
+
+
+def _source(e: Exchange, added: Additions, near: set[int]) -> Source:
+    assert e.response is not None
+    heads = e.request.trailers.get(Trailer.HEAD), e.response.trailers.get(Trailer.HEAD)
+    applies = [one.commit.time for one in e.applies if one.word == APPLIED]
+    return Source(
+        begin=e.response.time if heads[0] == heads[1] else e.request.time,  # it may have made commits itself
+        answered=e.response.time,
+        added=added,
+        applied=min(applies, default=None),
+        aside=e.request.workspace == "isolated",
+        shared=frozenset(near),
+    )
+
+
+def _near(exchanges: Sequence[Exchange]) -> list[set[int]]:
+    """For each exchange the places of those that ran at the same time, and may have been in the same tree."""
+    places = {str(e.address): i for i, e in enumerate(exchanges)}
+    near = [{places[word] for word in e.shared if word in places} for e in exchanges]
+    running: list[int] = []
+    for i in sorted(range(len(exchanges)), key=lambda i: exchanges[i].request.time):
+        e = exchanges[i]
+        if e.request.workspace == "isolated":
+            continue
+        running = [j for j in running if _answered(exchanges[j]) > e.request.time]
+        for j in running:
+            if exchanges[j].address.session != e.address.session:
+                near[i].add(j)
+                near[j].add(i)
+        running.append(i)
+    return near
+
+
+def _answered(e: Exchange) -> int:
+    return e.response.time if e.response else 0
+
+
+def _added(ledger: Ledger, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
+    """What each pair of trees adds, out of the cache, or from git; a pair whose trees are not here is missing."""
+    folder = ledger.state.root
+    known = cache.read(folder)
+    new = [pair for pair in pairs if pair not in known]
+    found = {pair: known[pair] for pair in pairs if pair in known}
+    if not new:
+        return found
+    fresh = _diffed(ledger.repo, new)
+    found |= fresh
+    if fresh:
+        cache.write(folder, found)
+    return found
+
+
+def _diffed(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
+    trees = list(dict.fromkeys(tree for pair in pairs for tree in pair))
+    try:
+        out = repo.run("cat-file", "--batch-check=%(objecttype)", stdin="".join(f"{t}\n" for t in trees).encode())
+    except GitError:
+        return {}
+    there = {tree for tree, said in zip(trees, out.split(b"\n"), strict=False) if said == b"tree"}
+    return _halved(repo, [pair for pair in pairs if there.issuperset(pair)])
+
+
+def _halved(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
+    """git stops at an object that is gone: the batch is halved around it."""
+    if not pairs:
+        return {}
+    lines = "".join(f"{before} {after}\n" for before, after in pairs).encode()
+    words = ("-r", "-M", "-p", "-U3", "--no-color", "--no-ext-diff", "--no-textconv")
+    # inside the git folder and without an index no attribute of the tree says what is text
+    env = {"GIT_INDEX_FILE": str(repo.common_dir / "relay" / "no-index")}
+    options = ("-c", "diff.algorithm=histogram")
+    try:
+        out = repo.run(*options, "diff-tree", "--stdin", *words, stdin=lines, env=env, place=repo.common_dir)
+    except GitError:
+        if len(pairs) == 1:
+            return {}
+        half = len(pairs) // 2
+        return _halved(repo, pairs[:half]) | _halved(repo, pairs[half:])
+    return {pair: of_patch(patch) for pair, patch in patches(out, pairs)}
+
+
+def _around(repo: Repository, lines: Sequence[Annotated], sources: Sequence[Source]) -> list[Line]:
+    """The lines for the matcher, with what was around each in its commit, if that is not what is around it now."""
+    texts = [text_of(one.data) for one in lines]
+    keys = [EDGE, *(text.key for text in texts), EDGE]
+    written = {row.text.key for s in sources for rows in s.added.files.values() for row in rows}
+    earliest = min((source.begin for source in sources), default=0)
+    torn = [
+        i
+        for i, one in enumerate(lines)
+        if texts[i].key in written and (one.commit.time or 0) >= earliest and one.commit.oid and _is_torn(lines, i)
+    ]
+    size = sum(len(one.data) + 1 for one in lines)
+    versions = annotated.files_of(repo, list(dict.fromkeys((lines[i].commit.oid, lines[i].path) for i in torn)), size)
+    around = {i: _beside(versions.get((lines[i].commit.oid, lines[i].path)), lines[i].number) for i in torn}
+    result = []
+    for i, one in enumerate(lines):
+        before, behind = around.get(i) or (keys[i], keys[i + 2])
+        result.append(Line(texts[i], one.commit.time, one.path, before, behind))
+    return result
+
+
+def _is_torn(lines: Sequence[Annotated], at: int) -> bool:
+    """Whether a neighbour of a line comes from another commit, or from another place."""
+    near = lines[max(0, at - 1) : at + 2]
+    if len(near) < 3:
+        return True
+    return any(a.commit.oid != b.commit.oid or a.path != b.path or a.number + 1 != b.number for a, b in pairwise(near))
+
+
+def _beside(version: Sequence[bytes] | None, number: int) -> tuple[int, int] | None:
+    if version is None or not 0 < number <= len(version):
+        return None
+    last = len(version) - (0 if version[-1] else 1)
+    before = text_of(version[number - 2]).key if number > 1 else EDGE
+    return before, text_of(version[number]).key if number < last else EDGE
+
+
+def _blamed(number: int, line: Annotated, match: Match | None, record: Record, first: int | None) -> Blamed:
+    if match is None:
+        return Blamed(number, line, *_nobody(line, record, first))
+    exchanges = tuple(record.exchanges[i] for i in match.sources)
+    kind = Kind.ONE if len(exchanges) == 1 else Kind.SEVERAL
+    shared: Iterable[str] = exchanges[0].shared if kind is Kind.ONE else ()
+    return Blamed(number, line, kind, exchanges, None, match.reflowed, match.overlap, tuple(shared))
+
+
+def _nobody(line: Annotated, record: Record, first: int | None) -> tuple[Kind, tuple[Exchange, ...], Why]:
+    time = line.commit.time
+    if first is not None and time is not None and time < first and not line.commit.cut:
+        return Kind.NONE, (), Why.OLDER
+    if any(time is None or missing <= time for missing in record.missing):
+        return Kind.UNKNOWN, (), Why.NO_FILES
+    if line.commit.cut:
+        return Kind.UNKNOWN, (), Why.SHALLOW
+    return Kind.NONE, (), Why.NOT_ADDED
