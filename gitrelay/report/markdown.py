@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from pygments.lexer import Lexer
 
+    from gitrelay.report.links import Links
+
 TEXT_MAX: Final = 128 * 1024  # characters; the worst markdown of this size that we know takes 3 s
 CODE_MAX: Final = 32 * 1024
 SCHEMES: Final = ("http", "https", "mailto")
@@ -70,16 +72,20 @@ def inline(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(pieces))
 
 
-def render(text: str) -> Markup:
-    """Markdown -> HTML."""
+def render(text: str, links: Links | None = None) -> Markup:
+    """Markdown -> HTML, in which the files of `links` lead to their diffs."""
     text = plain(text)
     if len(text) > TEXT_MAX:
         return Markup('<p class="note">{} characters, shown as they are.</p><pre class="plain">{}</pre>').format(
             f"{len(text):,}", text
         )
     parser = _parser(frozenset(rule for rule, sign in _SIGNS.items() if not sign.search(text)))
-    tables = of_tokens(parser.parse(text)) if "|" in text else []
-    html: str = parser.render(whole(text, tables) if tables else text)
+    tokens = parser.parse(text)
+    if "|" in text and (tables := of_tokens(tokens)):
+        tokens = parser.parse(whole(text, tables))
+    if links:
+        links.put(tokens)
+    html: str = parser.renderer.render(tokens, parser.options, {})
     # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
     return Markup(_CONTROLS.sub(_spelt, html))
 

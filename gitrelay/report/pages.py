@@ -27,6 +27,7 @@ from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
 from gitrelay.report import attention, listing
 from gitrelay.report.diffs import drawn
+from gitrelay.report.links import Links
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
 from gitrelay.report.sides import Side
@@ -209,6 +210,7 @@ def _environment() -> Environment:
         "facts": _facts,
         "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
         "inline": inline,
+        "links": lambda turn, anchor: Links(turn.changes, anchor),
         "markdown": render,
         "one_line": one_line,
         "plain": plain,

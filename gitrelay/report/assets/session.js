@@ -60,6 +60,16 @@
     for (const fold of folds) fold.open = open;
   }
 
+  // a link to a file or a line of a diff opens what it is in; most browsers do so themselves
+  function reveal() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target || target.closest("details:not([open])") === null) return;
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView();
+  }
+
+  addEventListener("hashchange", reveal);
+  reveal();
   readOutline();
   document.addEventListener("renewed", () => { marked = null; readOutline(); mark(); });
   page.keys.set("j", () => step(1));

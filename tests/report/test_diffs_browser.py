@@ -1,0 +1,103 @@
+"""Diffs, links to them and copying in a real Chromium, at the widths of a phone, a laptop and a large screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.browser import Browser, require, started
+from support.recorded import Recorder
+from support.repo import Repo, sealed_environment
+from support.waiting import eventually
+
+BEGIN = 1_790_000_000
+WIDE = (1720, 900)
+SMALL = (360, 740)
+LONG = "value = compute(" + ", ".join(f"argument_{n}" for n in range(30)) + ")"
+BEFORE = "".join(f"line_{n} = {n}\n" for n in range(1, 61))
+AFTER = BEFORE.replace("line_30 = 30\n", "line_30 = 31\n").replace("line_31 = 31\n", f"{LONG}\n{LONG}\n")
+ANSWER = "I changed `src/a.py:30`, see src/a.py:27 and `src/b.py`.\n\n```python\nprint('<b>')\n```\n"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    require()
+    with started(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require()
+    top = tmp_path_factory.mktemp("site")
+    env = sealed_environment(top / "home")
+    history = Recorder()
+    s = history.session("diffs", "claude", at=BEGIN)
+    s.ask("claude", "codex", "Change it", {"src/a.py": BEFORE, "gone.txt": "x\n"})
+    s.answer(ANSWER, files={"src/a.py": AFTER, "bin": "\0"})
+    repo = Repo(top / "repo", env)
+    history.write(repo.path, env)
+    done = repo.relay("export", "-o", "../out")
+    assert done.code == 0, done.err
+    return top / "out"
+
+
+SIDES = """
+const box = (kind) => document.querySelector(`.${kind}:is([data-o="30"], [data-n="30"])`).getBoundingClientRect();
+const [old, fresh] = [box("del"), box("add")];
+return fresh.left > old.left + 200 && fresh.top === old.top;
+"""
+OUTSIDE = """
+const wide = [...document.querySelectorAll("body *:not(.skip)")].filter(
+  e => e.getBoundingClientRect().right > innerWidth + 1);
+return [document.documentElement.scrollWidth - innerWidth, wide.slice(-3).map(e => e.outerHTML.slice(0, 200))];
+"""
+NUMBERS = """
+const of = (line, place) => getComputedStyle(line, place).content.replaceAll('"', "");
+const lines = [...document.querySelectorAll(".both > .same, .both .pair > div")].slice(2, 5);
+return lines.map(e => [of(e, "::before"), of(e, "::after")]);
+"""
+
+
+def test_a_diff_is_read_at_every_width(site: Path, browser: Browser) -> None:
+    browser.open((site / "sessions/diffs.html").as_uri())
+    browser.run("for (const fold of document.querySelectorAll('.file')) fold.open = true")
+    assert browser.texts(".diff mark")[:2] == ["30", "31"]
+    assert browser.run("return document.querySelector('.diff .add .m').textContent") == "31"
+    assert browser.texts(".diff .fold > summary")[0] == "17 unchanged lines"
+    for size, beside in ((WIDE, True), ((1280, 900), False), (SMALL, False)):
+        browser.size(size)
+        assert browser.run(SIDES) is beside, size
+        assert browser.run(OUTSIDE) == [0, []], size
+    browser.size((1280, 900))
+    assert browser.run(NUMBERS) == [["29", "29"], ["30", "none"], ["31", "none"]]
+    line = "return document.querySelector('.diff [data-n=\"12\"]').checkVisibility()"
+    assert browser.run(line) is False
+    browser.run("document.querySelector('.diff .fold > summary').click()")
+    assert browser.run(line) is True
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert browser.run("return [...document.querySelectorAll('.fold:not([open])')].length") > 0, (
+        "context is not printed"
+    )
+    assert browser.console() == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_path_in_an_answer_opens_its_diff(site: Path, browser: Browser, scripts: bool) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
+    try:
+        browser.size((1280, 900))
+        browser.open((site / "sessions/diffs.html").as_uri())
+        assert browser.texts("a.place") == ["src/a.py:30", "src/a.py:27"]
+        for words, target in (("src/a.py:30", "t-01-f3-30"), ("src/a.py:27", "t-01-f3-27")):
+            browser.open("about:blank")
+            browser.open((site / "sessions/diffs.html").as_uri())
+            browser.driver.find_element("link text", words).click()
+            seen = f"return document.getElementById('{target}')?.checkVisibility()"
+            assert eventually(lambda seen=seen: browser.run(seen), 5), words  # type: ignore[misc]
+            top = f"const t = document.getElementById('{target}').getBoundingClientRect().top; return t > 60 && t < 900"
+            assert eventually(lambda top=top: browser.run(top), 5), words  # type: ignore[misc]
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
