@@ -16,7 +16,7 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Code, UsageError
 from gitrelay.ground.text import quote
-from gitrelay.history import exchanges
+from gitrelay.history import exchanges, questions
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.budget import CALL, Held
@@ -77,12 +77,7 @@ def order_of(found: Exchange, text: str) -> Order:
         isolate=None if request.workspace is None else request.workspace == ISOLATED,
     )
     task = _FRAME.format(text=text, id=address.id)
-    return Order(task, (found.to,), session=address.session, given=given, key=key_of(address))
-
-
-def key_of(address: Address) -> str:
-    """The key of the turn that answers the question at `address`."""
-    return f"answer {address}"
+    return Order(task, (found.to,), session=address.session, given=given, key=questions.answer_key(address))
 
 
 def _refuse_answered(ledger: Ledger, found: Exchange, order: Order) -> None:

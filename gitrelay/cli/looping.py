@@ -13,11 +13,13 @@ import click
 from gitrelay.cli import output
 from gitrelay.errors import PEER_ERROR, PENDING, Code, Interrupted, UsageError
 from gitrelay.gate.outgoing import Change
+from gitrelay.history import loops
 from gitrelay.history.exchange import Exchange
+from gitrelay.history.loops import Loop
+from gitrelay.history.rounds import Call, Round, Terms, open_findings
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.loops import driving, reading, stopping
-from gitrelay.loops.reading import Loop
-from gitrelay.loops.rules import Call, Round, Terms, next_step, open_findings
+from gitrelay.loops import driving, stopping
+from gitrelay.loops.rules import next_step
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BRANCHES
@@ -32,7 +34,7 @@ def named(ledger: Ledger, text: str) -> Loop | None:
     if not names.is_session(text) or names.is_one_shot(text):
         return None
     try:
-        return reading.read(ledger, text)
+        return loops.read(ledger, text)
     except UsageError:
         return None
 
@@ -50,7 +52,7 @@ def follow(ledger: Ledger, session: str, limit: float | None, as_json: bool, *, 
             driven = driving.is_driven(ledger, session)
             now = [ledger.repo.ref(BRANCHES + name) for name in (session, f"{session}-review")]
             if now != tips or loop is None:
-                loop, tips = reading.read(ledger, session), now
+                loop, tips = loops.read(ledger, session), now
                 assert loop is not None
                 if not as_json:
                     printed = _print_rows(loop, printed)
@@ -104,7 +106,7 @@ def fix(
     output.say(str(driving.begin(Path.cwd(), ledger, session, terms, task, from_)))
     driving.start(ledger.repo.place, session)
     code = follow(ledger, session, limit, as_json)
-    loop = reading.read(ledger, session)
+    loop = loops.read(ledger, session)
     if loop is not None and loop.end is not None:
         changed = [c.address for one in loop.rounds for c in one.builds if c.before != c.after]
         output.say("nothing was changed" if not changed else "to bring it in, in this order:")

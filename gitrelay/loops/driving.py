@@ -22,14 +22,15 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
 from gitrelay.calls.within import By
 from gitrelay.errors import REASONS, Busy, Code, Reason, RelayError, UsageError
-from gitrelay.history import exchanges
+from gitrelay.history import exchanges, loops
+from gitrelay.history.loops import CLOSER, Loop, key_of
+from gitrelay.history.rounds import Call, End, Terms
 from gitrelay.ledger import snapshot
 from gitrelay.ledger.ledger import Ledger, Tip, open_ledger
 from gitrelay.ledger.session import Session, locked
 from gitrelay.ledger.snapshot import Snapshot
-from gitrelay.loops import reading, rules, tasks
-from gitrelay.loops.reading import CLOSER, Loop, key_of
-from gitrelay.loops.rules import End, Step, Terms
+from gitrelay.loops import rules, tasks
+from gitrelay.loops.rules import Step
 from gitrelay.protocol import names
 from gitrelay.protocol.budget import UNITS, Amount, parse, shown
 from gitrelay.protocol.message import Parties, Request, Response
@@ -49,7 +50,7 @@ def begin(folder: Path, ledger: Ledger, session: str, terms: Terms, task: str, f
             "a loop needs something that says whether a round passed", hint="--check CMD, or --review PEER, or both"
         )
     names.check_slug(session, "--session")
-    names.check_slug(reading.review_session(session, terms), "--session, with '-review' behind it,")
+    names.check_slug(loops.review_session(session, terms), "--session, with '-review' behind it,")
     if ledger.redactor.redact(terms.to_json()).total:
         raise UsageError(
             "what the loop is asked for looks like a secret, and it is recorded",
@@ -58,7 +59,7 @@ def begin(folder: Path, ledger: Ledger, session: str, terms: Terms, task: str, f
         )
     budget_ = parse(terms.budget, "--budget")
     with contextlib.suppress(UsageError):
-        before = reading.read(ledger, session)
+        before = loops.read(ledger, session)
         if before is not None and before.end is None:
             raise Busy(f"a loop of session {session} is not over", hint=f"git relay loop --resume {session}")
     tip = ledger.tip(session)
@@ -134,7 +135,7 @@ class Driver:
         """Take steps until the loop has ended, or a person has to answer. Raises what a step raises."""
         while True:
             inflight.settle_all(self.ledger)
-            loop = reading.read(self.ledger, self.session)
+            loop = loops.read(self.ledger, self.session)
             if loop is None or loop.end is not None:
                 return
             step = rules.next_step(loop.terms, loop.rounds)
@@ -187,19 +188,19 @@ class Driver:
     def _review_order(self, loop: Loop, step: Step, left: Amount) -> Order:
         terms, last = loop.terms, loop.rounds[-1]
         assert terms.review is not None
-        diff, cut = reading.diff(self.ledger, loop.rounds[0].before, last.after, limit=_SHOWN_DIFF)
+        diff, cut = loops.diff(self.ledger, loop.rounds[0].before, last.after, limit=_SHOWN_DIFF)
         return Order(
             tasks.review(terms, loop.task, str(loop.first.address), loop.rounds, diff, cut),
             (terms.review,),
             from_=loop.first.from_,
-            session=reading.review_session(self.session, terms),
+            session=loops.review_session(self.session, terms),
             given=Given(access=Access.READ, timeout=terms.timeout, isolate=terms.isolate, budget=tuple(left.words())),
             key=key_of(loop.first.address, step.round, "review", step.attempt),
             questions=False,
             binding={Trailer.ROUND: str(step.round)},
         )
 
-    def close(self, loop: Loop, end: End, call: rules.Call | None, why: str = "") -> None:
+    def close(self, loop: Loop, end: End, call: Call | None, why: str = "") -> None:
         """Record how the loop ended: an exchange with `loop`, whose answer has the rounds."""
         body = tasks.report(loop.terms, loop.rounds, end) + (f"\n\n{why[:1].upper()}{why[1:]}." if why else "")
         with locked(self.ledger, self.session) as session:
@@ -229,7 +230,7 @@ class Driver:
         raise Busy(f"session {self.session} has a turn in flight", hint=f"git relay loop --resume {self.session}")
 
 
-def _closing(parties: Parties, end: End, call: rules.Call | None, body: str) -> tuple[Response, str]:
+def _closing(parties: Parties, end: End, call: Call | None, body: str) -> tuple[Response, str]:
     """The last response of a loop, and who wrote it: an error with the call's reason if that ended the loop."""
     if end in (End.BUDGET, End.NO_ANSWER):
         reason = Reason.BUDGET if end == End.BUDGET else call.reason if call is not None else ""
@@ -250,7 +251,7 @@ def is_driven(ledger: Ledger, session: str) -> bool:
 
 def is_open(ledger: Ledger, session: str) -> bool:
     """Whether the loop of a session has not ended."""
-    found = reading.read(ledger, session)
+    found = loops.read(ledger, session)
     return found is not None and found.end is None
 
 

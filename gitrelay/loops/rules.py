@@ -5,123 +5,16 @@ A round that did not pass ends the loop if it changed nothing, else if the loop 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from gitrelay.errors import Reason
-from gitrelay.loops.findings import Changed, Finding, blocking
+from gitrelay.history.rounds import Call, End, Round, Terms, open_findings, verdict
 
-DEFAULT_ROUNDS: Final = 3
-MOST_ROUNDS: Final = 50
 TRIES: Final = 2  # how often a peer that gives no answer is asked in one round
 LOST_TRIES: Final = 20  # the same for calls that were killed: the peer is not to blame
 BACK: Final = 2  # how often the same finding comes back until a person has to decide
-
-
-class End(StrEnum):
-    """How a loop ended."""
-
-    PASSED = "passed"
-    ROUNDS = "rounds"
-    BUDGET = "budget"
-    UNCHANGED = "unchanged"
-    STUCK = "stuck"
-    NO_ANSWER = "no-answer"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a loop was asked for; the trailer `Relay-Loop` of its first request."""
-
-    build: str
-    checks: tuple[str, ...] = ()
-    review: str | None = None
-    rounds: int = DEFAULT_ROUNDS
-    budget: tuple[str, ...] = ()
-    isolate: bool | None = None
-    model: str | None = None
-    timeout: str | None = None
-    questions: bool = True
-
-    def to_json(self) -> str:
-        value = {
-            "build": self.build,
-            "checks": list(self.checks),
-            "review": self.review,
-            "rounds": self.rounds,
-            "budget": list(self.budget),
-            "isolate": self.isolate,
-            "model": self.model,
-            "timeout": self.timeout,
-            "questions": None if self.questions else False,
-        }
-        return json.dumps({key: one for key, one in value.items() if one not in (None, [])}, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Terms | None:
-        """What `to_json` gave, None if `text` is something else."""
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(value, dict) or not isinstance(value.get("build"), str):
-            return None
-        rounds = value.get("rounds", DEFAULT_ROUNDS)
-
-        def word(key: str) -> str | None:
-            return value[key] if isinstance(value.get(key), str) else None
-
-        def words(key: str) -> tuple[str, ...]:
-            given = value.get(key, [])
-            return tuple(one for one in given if isinstance(one, str)) if isinstance(given, list) else ()
-
-        isolate = value.get("isolate")
-        return cls(
-            value["build"],
-            words("checks"),
-            word("review"),
-            rounds if isinstance(rounds, int) and 1 <= rounds <= MOST_ROUNDS else DEFAULT_ROUNDS,
-            words("budget"),
-            isolate if isinstance(isolate, bool) else None,
-            word("model"),
-            word("timeout"),
-            value.get("questions") is not False,
-        )
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a loop. `reason` is '' unless it ended with an error; `asks`: its answer is a question."""
-
-    address: str
-    status: str  # pending, done, error
-    verify: str = "skip"
-    reason: str = ""
-    asks: bool = False
-    before: str = ""  # the tree of the files before it, and after it; '' if it is not known
-    after: str = ""
-    checks: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # command -> (word, output, normalised)
-    lost_checks: int = 0  # how many runs of checks were lost
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True)
-class Round:
-    number: int
-    builds: tuple[Call, ...] = ()
-    reviews: tuple[Call, ...] = ()
-    changed: Changed | None = None  # what it changed; None in the first round, and if it is not known
-
-    @property
-    def before(self) -> str:
-        return self.builds[0].before if self.builds else ""
-
-    @property
-    def after(self) -> str:
-        return self.builds[-1].after if self.builds else ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +51,7 @@ def next_step(terms: Terms, rounds: Sequence[Round]) -> Step:
 def _review(terms: Terms, rounds: Sequence[Round], build: Call) -> Step:
     last = rounds[-1]
     if not last.reviews:
-        if build.after and build.after in {r.after for r in rounds[:-1] if _verdict(r) is not None}:
+        if build.after and build.after in {r.after for r in rounds[:-1] if verdict(r) is not None}:
             return Step("end", last.number, call=build, end=End.UNCHANGED)  # this tree has its verdict
         return Step("review", last.number)
     review = last.reviews[-1]
@@ -172,11 +65,6 @@ def _review(terms: Terms, rounds: Sequence[Round], build: Call) -> Step:
     if not open_findings(rounds):
         return Step("end", last.number, call=review, end=End.PASSED)
     return _another(terms, rounds, review)
-
-
-def _verdict(one: Round) -> Call | None:
-    """The review of a round that says something."""
-    return next((r for r in one.reviews if r.status == "done" and (r.verify != "skip" or r.findings)), None)
 
 
 def _unanswered(kind: str, number: int, calls: Sequence[Call]) -> Step:
@@ -207,20 +95,6 @@ def _another(terms: Terms, rounds: Sequence[Round], call: Call) -> Step:
     return Step("build", last.number + 1)
 
 
-def open_findings(rounds: Sequence[Round]) -> tuple[Finding, ...]:
-    """The findings of the last round's review that block."""
-    earlier: list[str] = []
-    found: tuple[Finding, ...] = ()
-    for one in rounds:
-        review = _verdict(one)
-        if review is not None:
-            found = blocking(review.findings, earlier, one.changed if one.number > 1 else None)
-            earlier += [f.id for f in found]
-        else:
-            found = ()
-    return found
-
-
 def is_stuck(rounds: Sequence[Round]) -> bool:
     """Whether a check failed twice in a row with the same words, or a blocking finding has come back BACK times."""
     if len(rounds) > 1 and rounds[-1].builds and rounds[-2].builds:
@@ -228,5 +102,5 @@ def is_stuck(rounds: Sequence[Round]) -> bool:
         for command, (word, output) in now.items():
             if output and word not in ("pass", "lost") and before.get(command, ("", ""))[1] == output:
                 return True
-    seen = [{f.id for f in review.findings} for one in rounds if (review := _verdict(one)) is not None]
+    seen = [{f.id for f in review.findings} for one in rounds if (review := verdict(one)) is not None]
     return any(sum(f.id in ids for ids in seen) > BACK for f in open_findings(rounds))

@@ -7,10 +7,11 @@ from typing import Final
 
 from gitrelay.calls import inflight
 from gitrelay.errors import Busy, Code, Reason, UsageError
+from gitrelay.history import loops
+from gitrelay.history.loops import Loop
+from gitrelay.history.rounds import Call, End
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.loops import driving, reading
-from gitrelay.loops.reading import Loop
-from gitrelay.loops.rules import Call, End
+from gitrelay.loops import driving
 from gitrelay.protocol import names
 
 _LIMIT: Final = 120.0  # seconds; a check that gitrelay runs again is not interrupted
@@ -25,7 +26,7 @@ def stop(ledger: Ledger, session: str, by: str) -> Loop:
     loop = _read(ledger, session)
     if loop.end is not None:
         return loop
-    sessions = {session, reading.review_session(session, loop.terms)}
+    sessions = {session, loops.review_session(session, loop.terms)}
     deadline = time.monotonic() + _LIMIT
     with driving.lock_of(ledger, session) as lock:
         while not lock.try_acquire():  # its process ends the loop when one of its calls is cancelled
@@ -58,7 +59,7 @@ def _close(ledger: Ledger, session: str, by: str) -> None:
 
 
 def _read(ledger: Ledger, session: str) -> Loop:
-    loop = reading.read(ledger, session)
+    loop = loops.read(ledger, session)
     if loop is None:
         raise UsageError(f"there is no loop in session {session}", hint=f"git relay log {session}")
     return loop

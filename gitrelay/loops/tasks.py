@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gitrelay.loops.rules import Call, Round, Terms, open_findings
+from gitrelay.history.rounds import Call, Round, Terms, open_findings
 
 _TRIED_MAX: Final = 20  # earlier rounds that are named
 

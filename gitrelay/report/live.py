@@ -102,8 +102,11 @@ class Live:
             return pages.session(conversation), not conversation.fault
 
         def answer(refs: _Refs) -> str | None:
-            tip = refs.tips.get(name)
-            return None if tip is None else self._page(f"session {name}", tip, made)
+            if name not in refs.tips:
+                return None
+            # attempts and the reviews of a loop are drawn on the page too
+            tips = [tip for other, tip in refs.tips.items() if other == name or other.startswith(f"{name}-")]
+            return self._page(f"session {name}", " ".join(tips), made)
 
         return self._ask(answer)
 
@@ -144,7 +147,7 @@ class Live:
         version = self._refs.version
         known = self._kept.pop(page, None)
         if known is None or known[0] != of:
-            html, whole = make(Pages(self._site, version, self._answers))
+            html, whole = make(Pages(self._site, version, self._answers, self._refs.tips.keys()))
             if not whole:
                 return html
         else:

@@ -76,11 +76,13 @@ class Pages:
     """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one.
 
     `answers` is the page that takes answers to questions, empty if the site has none.
+    `there` are the sessions that have a page.
     """
 
     site: str
     version: str = ""
     answers: str = ""
+    there: Collection[str] = ()
 
     def index(self, entries: Sequence[Entry], running: Collection[str] = (), rejected: Collection[str] = ()) -> str:
         """The page of all sessions, the latest first.
@@ -143,6 +145,7 @@ class Pages:
             .render(
                 site=self.site,
                 generator=GENERATOR,
+                there=self.there,
                 home=home or ("./" if live else "index.html"),
                 version=self.version,
                 policy=policy_of(template, live=live),
@@ -168,7 +171,9 @@ def _script(template: str, *, live: bool) -> str:
 
 @functools.cache
 def _style(template: str) -> str:
-    return "".join(map(asset, ("style.css", "index.css", *(("diffs.css",) if template == "session.html" else ()))))
+    return "".join(
+        map(asset, ("style.css", "index.css", *(("rounds.css", "diffs.css") if template == "session.html" else ())))
+    )
 
 
 def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:
@@ -247,10 +252,18 @@ def _seconds(turn: Turn | Side) -> float | None:
 
 
 def _version(turn: Turn) -> str:
-    """Changes when something is added to the turn."""
-    e = turn.exchange
-    last = [c.commit for c in e.checks[-1:]] or ([e.response] if e.response else [e.request])
-    return last[0].oid[:16]
+    """Changes when something is added to the turn, to one of its attempts, or to the question that it asks."""
+    own = _last(turn.exchange)
+    after = turn.question.after.request.oid if turn.question and turn.question.after else ""
+    others = " ".join([after, *(_last(one.exchange) for one in turn.attempts)]).strip()
+    return own[:16] + (hashlib.sha256(others.encode()).hexdigest()[:16] if others else "")
+
+
+def _last(e: Exchange) -> str:
+    """The last commit of an exchange."""
+    commits = [e.request, *([e.response] if e.response else [])]
+    commits += [check.commit for check in e.checks] + [apply.commit for apply in e.applies]
+    return max(enumerate(commits), key=lambda one: (one[1].time, one[0]))[1].oid
 
 
 _TRAILERS: Final = (

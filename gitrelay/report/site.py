@@ -60,7 +60,7 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
     refs = earlier.refs_of(ledger.repo)  # first: what moves from now on is written again by the next export
     found = batch.read(ledger, sessions)
     wanted = [*found.sessions, *found.damaged]
-    pages = Pages(title_of(ledger.repo))
+    pages = Pages(title_of(ledger.repo), there=frozenset(wanted))
     files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
     target = Folder.begin(place, files, force=force)
     made, before = earlier.made_with(ledger.repo, pages.site), earlier.read(ledger.state, place)

@@ -13,15 +13,17 @@ from typing import Final
 
 from gitrelay.errors import RelayError
 from gitrelay.git.faults import GitError
-from gitrelay.history import batch
+from gitrelay.history import batch, questions
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import message, usage
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE
-from gitrelay.report import changes, sides
+from gitrelay.report import asking, changes, rounds, sides
+from gitrelay.report.asking import Asked
 from gitrelay.report.changes import Changes
+from gitrelay.report.rounds import Rounds
 from gitrelay.report.sides import Side
 
 _NO_TREES: Final = ("", "")
@@ -52,6 +54,7 @@ class Turn:
     checks: tuple[CheckRun, ...]
     changes: Changes | None
     attempts: tuple[Side, ...] = ()  # of a group that this is the request of
+    question: Asked | None = None  # what the peer asks back
 
     @property
     def address(self) -> Address:
@@ -76,6 +79,7 @@ class Conversation:
     turns: tuple[Turn, ...] = ()
     fault: str = ""
     net: Changes | None = None  # over all turns, None if it is not known
+    loops: tuple[Rounds, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -150,10 +154,16 @@ def read(
         if name in found.damaged:
             conversations.append(Conversation(name, archived, fault=str(found.damaged[name])))
             continue
-        turns = [_turn(e, outputs, changed.get(trees.get(e.address, _NO_TREES))) for e in found.sessions[name]]
-        turns = [replace(t, attempts=attempts.get(t.address, ())) for t in turns]
+        line = found.sessions[name]
+        turns = [_turn(e, outputs, changed.get(trees.get(e.address, _NO_TREES))) for e in line]
+        after = questions.answers(line)
+        turns = [
+            replace(t, attempts=attempts.get(t.address, ()), question=asking.asked(t.exchange, after.get(t.address)))
+            for t in turns
+        ]
         net = changed.get(whole[name]) if name in whole else None
-        conversations.append(Conversation(name, archived, tuple(turns), net=net))
+        drawn = rounds.among(ledger, line) if with_changes else ()
+        conversations.append(Conversation(name, archived, tuple(turns), net=net, loops=drawn))
     return conversations, found.damaged
 
 

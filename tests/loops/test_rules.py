@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from gitrelay.loops import findings
-from gitrelay.loops.findings import Finding, blocking, normalised, of_review, parse, parse_changed
-from gitrelay.loops.rules import TRIES, Call, End, Round, Step, Terms, is_stuck, next_step, open_findings
+from gitrelay.history import findings
+from gitrelay.history.findings import Finding, blocking, normalised, of_review, parse, parse_changed
+from gitrelay.history.rounds import Call, End, Round, Terms, open_findings
+from gitrelay.loops.rules import TRIES, Step, is_stuck, next_step
 from support.soak import dice, rounds
 
 CHECK = "pytest -q"

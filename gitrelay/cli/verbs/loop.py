@@ -76,9 +76,10 @@ def command(
     limit = None if wait is None else duration.parse(wait, "--wait")
 
     from gitrelay.cli import looping, output
+    from gitrelay.history import loops
+    from gitrelay.history.rounds import Terms
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.loops import driving, reading
-    from gitrelay.loops.rules import Terms
+    from gitrelay.loops import driving
 
     ledger = open_ledger(Path.cwd())
     if resume is None:
@@ -90,7 +91,7 @@ def command(
         output.say(str(address))
         name = session
     else:
-        found = reading.read(ledger, resume)
+        found = loops.read(ledger, resume)
         if found is None:
             raise UsageError(f"there is no loop in session {resume}", hint="git relay log " + resume)
         address, name = found.first.address, resume

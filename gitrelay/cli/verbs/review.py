@@ -118,7 +118,7 @@ def command(
     if fixer is not None and found.exit_code == VERIFY_FAILED:
         if not as_json:
             answers.print_exchanges("review", [found], as_json=False, single=True)
-        from gitrelay.loops.rules import Terms
+        from gitrelay.history.rounds import Terms
 
         terms = Terms(fixer, checks, reviewer, rounds or 2, budget, True, None, timeout)
         return looping.fix(ledger, wanted, address, terms, from_, limit, as_json)

@@ -6,14 +6,14 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from gitrelay.errors import RelayError
-from gitrelay.history import exchanges
+from gitrelay.history import exchanges, findings
 from gitrelay.history.exchange import Check, Exchange
+from gitrelay.history.rounds import Call, End, Round, Terms
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.loops import findings
-from gitrelay.loops.rules import Call, End, Round, Terms
 from gitrelay.protocol.frontmatter import BadMessage, cut_header
 from gitrelay.protocol.message import check_file, task_of
 from gitrelay.protocol.names import Address
@@ -58,18 +58,27 @@ def read(ledger: Ledger, session: str) -> Loop | None:
     """The last loop of a session, None if there is none. Raises UsageError for an unknown session."""
     turns = exchanges.exchanges(ledger, session, bodies=True)
     at = next((i for i in reversed(range(len(turns))) if _terms(turns[i]) is not None), None)
-    if at is None:
-        return None
-    first = turns[at]
-    terms = _terms(first)
+    return None if at is None else _read(ledger, turns[at:])
+
+
+def among(ledger: Ledger, turns: Sequence[Exchange]) -> list[Loop]:
+    """Every loop of a session with these `turns`, which have their bodies; no git process if there is none."""
+    starts = [i for i, turn in enumerate(turns) if _terms(turn) is not None]
+    return [_read(ledger, turns[a:b]) for a, b in pairwise([*starts, len(turns)])]
+
+
+def _read(ledger: Ledger, turns: Sequence[Exchange]) -> Loop:
+    """The loop that begins with the first of these turns."""
+    first = turns[0]
+    session, terms = first.address.session, _terms(first)
     assert terms is not None
     reviews: list[Exchange] = []
     if terms.review is not None and not terms.isolate:
         with contextlib.suppress(RelayError):
             reviews = exchanges.exchanges(ledger, review_session(session, terms), bodies=True)
-    its = {str(e.address): e for e in (*turns[at:], *reviews)}
+    its = {str(e.address): e for e in (*turns, *reviews)}
     placed = _placed(first.address, list(its.values()))
-    closing = next((e for e in turns[at:] if e.to == CLOSER and e.response is not None), None)
+    closing = next((e for e in turns if e.to == CLOSER and e.response is not None), None)
     rounds: list[Round] = []
     for number in sorted({n for n, _ in placed.values()}):
         calls = [(a, kind) for a, (n, kind) in placed.items() if n == number]
