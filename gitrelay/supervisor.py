@@ -118,6 +118,8 @@ class _Post:
         over = threading.Event()
 
         def beat() -> None:
+            if not over.wait(_BEAT):  # what `serve` ends with, while there is time: who waits sees the process end
+                from gitrelay.calls import upkeep  # noqa: F401
             while not over.wait(_BEAT):
                 self.look_after()
 

@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import click
 
@@ -194,7 +194,7 @@ def run(args: Sequence[str]) -> int:
     except click.exceptions.Exit as e:
         return e.exit_code
     except (Exception, KeyboardInterrupt) as e:
-        return _report(verb, *_failure(e, verb, args), json_wanted)
+        return _report(verb, *_failure(e, verb, args), json_wanted and not _is_lost_output(e))
 
 
 def _long_help(args: Sequence[str]) -> list[str]:
@@ -225,7 +225,7 @@ def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int,
         return INTERRUPTED, "interrupted", "interrupted", ""
     if isinstance(error, RelayError):
         return error.exit_code, error.code, error.message, error.hint
-    if isinstance(error, OSError) and error.filename is None and error.errno in _LOST_OUTPUT:
+    if _is_lost_output(error):
         _drop_output()
         what = f"the output cannot be written: {error.strerror}"
         return NO_ANSWER, Code.CANNOT_WRITE, what, "what was recorded stays recorded: 'git relay log'"
@@ -235,6 +235,10 @@ def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int,
     from gitrelay.cli.crash import report_bug
 
     return BUG, "bug", *report_bug(error, args)
+
+
+def _is_lost_output(error: BaseException) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.filename is None and error.errno in _LOST_OUTPUT
 
 
 def _drop_output() -> None:
