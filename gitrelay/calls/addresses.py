@@ -26,12 +26,14 @@ _NUMBER: Final = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 def meant(ledger: Ledger, word: str | None, *, pick: bool = False) -> Address:
-    """The exchange that `word` means; None, '' and `@last` mean the last call of this repository.
+    """The exchange that `word` means; None and `@last` mean the last call of this repository.
 
     A session means its last turn, a one-shot's id that one-shot. `pick`: for a group, its picked attempt. Raises
     UsageError if the word can be no address, if there is no such session, or if nothing was asked yet.
     """
-    if not word or word == LAST:
+    if word == "":  # a shell variable that is not set
+        raise UsageError("'' is no address", hint="git relay ls, or @last for the last call", code=Code.BAD_ADDRESS)
+    if word is None or word == LAST:
         address = last(ledger)
     else:
         address = _written(plain(word)) or _last_turn(ledger, plain(word), word)

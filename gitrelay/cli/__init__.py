@@ -94,6 +94,7 @@ def module_of(verb: str) -> str:
 
 
 _LOST_OUTPUT: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # of a write to a stream, which has no name
+_SHOWN: Final = 60  # characters of a bad value
 _WIDEST: Final = 100  # cells of a line of help
 
 
@@ -231,7 +232,12 @@ def _failure(error: BaseException, verb: str, args: Sequence[str]) -> tuple[int,
         return NO_ANSWER, Code.CANNOT_WRITE, what, "what was recorded stays recorded: 'git relay log'"
     if isinstance(error, click.ClickException):
         hint = f"'git relay {verb} -h' shows the options" if verb else "'git relay -h' lists the verbs"
-        return USAGE, "usage", error.format_message(), hint
+        return USAGE, "usage", _shortened(error.format_message(), args), hint
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        from gitrelay.ground.text import quote
+
+        name = os.path.basename(os.fsdecode(error.filename or ""))
+        return USAGE, "usage", f"{quote(name)} is too long for a path", ""
     from gitrelay.cli.crash import report_bug
 
     return BUG, "bug", *report_bug(error, args)
@@ -244,6 +250,16 @@ def _is_lost_output(error: BaseException) -> TypeGuard[OSError]:
 def _drop_output() -> None:
     """Nobody reads the output, or it is full; python would complain once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _shortened(message: str, args: Sequence[str]) -> str:
+    """What click says of a bad value, with long values cut and strange ones escaped as everywhere else."""
+    from gitrelay.ground.text import quote
+
+    for word in sorted({part for arg in args for part in (arg, arg.partition("=")[2])}, key=len, reverse=True):
+        if len(word) > _SHOWN or not word.isprintable():
+            message = message.replace(repr(word), quote(word)).replace(word, quote(word)[1:-1])
+    return message.replace("is not a valid integer range", "is not a whole number")
 
 
 def _report(verb: str, exit_code: int, code: str, message: str, hint: str, json_wanted: bool) -> int:

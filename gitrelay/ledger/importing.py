@@ -34,10 +34,8 @@ class Imported:
 
 def sessions(ledger: Ledger, folder: Path, opener: str) -> list[Imported]:
     """Import every session below `folder`; each either whole or with its fault. Raises UsageError for no folder."""
-    if not folder.is_dir() or folder.is_symlink():
-        raise UsageError(f"{quote_path(folder)} is not a folder", hint="name the .relay folder", code=Code.NO_FOLDER)
     found: list[tuple[str, Path]] = []
-    for path in sorted(folder.iterdir()):
+    for path in _entries(folder):
         if path.is_dir() and not path.is_symlink() and any(path.glob("*.req.md")):
             found.append((path.name, path))
         elif path.name.endswith((".req.md", ".res.md")):
@@ -45,6 +43,17 @@ def sessions(ledger: Ledger, folder: Path, opener: str) -> list[Imported]:
             if (one_shot, folder) not in found:
                 found.append((one_shot, folder))
     return [_session(ledger, name, place, opener) for name, place in found]
+
+
+def _entries(folder: Path) -> list[Path]:
+    hint = "name the .relay folder"
+    try:
+        if folder.is_dir() and not folder.is_symlink():
+            return sorted(folder.iterdir())
+    except OSError as e:
+        what = f"{quote_path(folder)} cannot be read: {e.strerror}"
+        raise UsageError(what, hint=hint, code=Code.NO_FOLDER) from None
+    raise UsageError(f"{quote_path(folder)} is not a folder", hint=hint, code=Code.NO_FOLDER)
 
 
 def _session(ledger: Ledger, name: str, place: Path, opener: str) -> Imported:

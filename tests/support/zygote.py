@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import functools
 import os
 import pickle
@@ -23,6 +24,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,14 +47,17 @@ def can_run(env: Mapping[str, str]) -> bool:
 
 
 def run(
-    words: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: bytes, limit: float
+    words: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: bytes, limit: float, *, columns: int = 0
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `git relay WORDS` to its end, and until nobody holds its stdout and stderr any more.
 
-    Raises TimeoutExpired after `limit` seconds; the command is killed then.
+    With `columns` its stdout is a terminal of that width. Raises TimeoutExpired after `limit` seconds; the command is
+    killed then.
     """
     order = pickle.dumps((list(map(os.fsencode, words)), dict(env), os.fspath(cwd)))
-    to, out, err = os.pipe(), os.pipe(), os.pipe()
+    to, out, err = os.pipe(), os.openpty() if columns else os.pipe(), os.pipe()
+    if columns:
+        fcntl.ioctl(out[1], termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(_started())
         socket.send_fds(line, [_SIZE.pack(len(order))], [to[0], out[1], err[1]])
@@ -88,7 +93,7 @@ def _communicate(line: socket.socket, to: int, stdin: bytes, ends: dict[str, int
                     if key.data == "stdin":
                         stdin, over = _written(key.fd, stdin)
                     else:
-                        data = os.read(key.fd, 65536)
+                        data = _read(key.fd)
                         got[key.data] += data
                         over = not data
                     if over:
@@ -100,6 +105,13 @@ def _communicate(line: socket.socket, to: int, stdin: bytes, ends: dict[str, int
                 if key.data != "code":
                     os.close(key.fd)
     return got
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # a terminal whose last writer has gone
+        return b""
 
 
 def _written(fd: int, data: bytes) -> tuple[bytes, bool]:
