@@ -23,7 +23,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import name_of
-from gitrelay.report import attention, listing, turns
+from gitrelay.report import attention, commits, listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
@@ -49,13 +49,15 @@ class _Refs:
 class Live:
     """One repository's sessions, page by page. Safe to ask from several threads.
 
-    `answers` is the page that takes answers to questions, empty if the site has none.
+    `answers` is the page that takes answers to questions, empty if the site has none. Raises UsageError if
+    `relay.commitUrl` is bad.
     """
 
     def __init__(self, ledger: Ledger, answers: str = "") -> None:
         self._ledger = ledger
         self._answers = answers
         self._site = title_of(ledger.repo)
+        self._commits = commits.template(ledger.repo)
         self._asking = threading.Lock()
         self._refs = _Refs("", {}, 0.0)
         self._following = threading.Lock()
@@ -147,7 +149,7 @@ class Live:
         version = self._refs.version
         known = self._kept.pop(page, None)
         if known is None or known[0] != of:
-            html, whole = make(Pages(self._site, version, self._answers, self._refs.tips.keys()))
+            html, whole = make(Pages(self._site, version, self._answers, self._refs.tips.keys(), self._commits))
             if not whole:
                 return html
         else:

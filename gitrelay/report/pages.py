@@ -25,7 +25,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
-from gitrelay.report import attention, listing
+from gitrelay.report import attention, commits, listing
 from gitrelay.report.diffs import drawn
 from gitrelay.report.links import Links
 from gitrelay.report.listing import Entry
@@ -75,14 +75,15 @@ def state_of(turn: Turn | Side) -> State:
 class Pages:
     """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one.
 
-    `answers` is the page that takes answers to questions, empty if the site has none.
-    `there` are the sessions that have a page.
+    `answers` is the page that takes answers to questions, empty if the site has none. `there` are the sessions that
+    have a page. `commits` is the template of where a commit can be looked at, see commits.py.
     """
 
     site: str
     version: str = ""
     answers: str = ""
     there: Collection[str] = ()
+    commits: str = ""
 
     def index(self, entries: Sequence[Entry], running: Collection[str] = (), rejected: Collection[str] = ()) -> str:
         """The page of all sessions, the latest first.
@@ -144,6 +145,7 @@ class Pages:
             .get_template(template)
             .render(
                 site=self.site,
+                commits=self.commits,
                 generator=GENERATOR,
                 there=self.there,
                 home=home or ("./" if live else "index.html"),
@@ -213,7 +215,9 @@ def _environment() -> Environment:
         "drawn": drawn,
         "duration": duration.render,
         "facts": _facts,
+        "head": _head,
         "hue": lambda name: zlib.crc32(name.encode("utf-8", "replace")) % _HUES,
+        "href": lambda commit, template: commits.href(template, commit),
         "inline": inline,
         "links": lambda turn, anchor: Links(turn.changes, anchor),
         "markdown": render,
@@ -266,6 +270,12 @@ def _last(e: Exchange) -> str:
     return max(enumerate(commits), key=lambda one: (one[1].time, one[0]))[1].oid
 
 
+def _head(turn: Turn | Side) -> str:
+    """The commit that was checked out when the turn was asked, empty if there was none."""
+    head = turn.exchange.request.trailers.get(Trailer.HEAD, "")
+    return head if names.is_object_id(head) else ""
+
+
 _TRAILERS: Final = (
     (Trailer.MODEL, "model"),
     (Trailer.PEER, "program"),
@@ -286,6 +296,4 @@ def _facts(turn: Turn | Side) -> list[tuple[str, str]]:
     for key, value in usage.parse(response.get(Trailer.USAGE, "")).items():
         if key in _USAGE:
             facts.append((_USAGE[key], f"${value}" if key == "cost_usd" else f"{int(value):,}"))
-    head = request.get(Trailer.HEAD, "")
-    facts.append(("on commit", head[:12] if names.is_object_id(head) else ""))
     return [(label, plain(value)) for label, value in facts if value]

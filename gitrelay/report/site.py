@@ -21,7 +21,7 @@ from gitrelay.history.batch import Batch
 from gitrelay.history.exchanges import without_messages
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.process import pool
-from gitrelay.report import attention, earlier, folder, listing, sides, turns
+from gitrelay.report import attention, commits, earlier, folder, listing, sides, turns
 from gitrelay.report.earlier import Note
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
@@ -60,10 +60,10 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
     refs = earlier.refs_of(ledger.repo)  # first: what moves from now on is written again by the next export
     found = batch.read(ledger, sessions)
     wanted = [*found.sessions, *found.damaged]
-    pages = Pages(title_of(ledger.repo), there=frozenset(wanted))
+    pages = Pages(title_of(ledger.repo), there=frozenset(wanted), commits=commits.template(ledger.repo))
     files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
     target = Folder.begin(place, files, force=force)
-    made, before = earlier.made_with(ledger.repo, pages.site), earlier.read(ledger.state, place)
+    made, before = earlier.made_with(ledger.repo, f"{pages.site}\0{pages.commits}"), earlier.read(ledger.state, place)
     notes = before.valid(place, made, refs, found.sessions)
     there = [e for name in notes for e in found.sessions[name]]
     for name in without_messages(ledger, there):
@@ -91,6 +91,7 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
 def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
     """Write these sessions, or all, to one page. Raises UsageError if they are too many, or see folder.py."""
     folder.check_file(place, force=force)
+    where = commits.template(ledger.repo)
     found = batch.read(ledger, sessions)
     count = len(found.exchanges)
     if count > FILE_MAX:
@@ -101,7 +102,7 @@ def export_file(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: 
         )
     wanted = [*found.sessions, *found.damaged]
     conversations, damaged = turns.read(ledger, wanted) if wanted else ([], {})
-    folder.write(place, Pages(title_of(ledger.repo)).together(conversations))
+    folder.write(place, Pages(title_of(ledger.repo), commits=where).together(conversations))
     return Exported(place, 1, len(wanted), count, damaged)
 
 
