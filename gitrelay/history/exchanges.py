@@ -11,6 +11,7 @@ from typing import Final
 
 from gitrelay.errors import Code, IntegrityError, UsageError
 from gitrelay.git.faults import BRING_BACK, GitError
+from gitrelay.git.objects import Object
 from gitrelay.ground.text import quote
 from gitrelay.history import commits
 from gitrelay.history.exchange import Apply, Check, Exchange
@@ -118,8 +119,9 @@ def _recent(ledger: Ledger, address: Address) -> Exchange | None:
         return None
     if line[0].subject.startswith("open "):  # the whole line
         return with_bodies(ledger, [found])[0]
-    made = ledger.repo.objects([f"{found.request.oid}^", f"{found.request.oid}^:{name}"])
-    return with_bodies(ledger, [found])[0] if made[0] is not None and made[1] is None else None
+    before = f"{found.request.oid}^"
+    parent, file, *messages = ledger.repo.objects([before, f"{before}:{name}", *_messages([found])])
+    return _with(messages, [found])[0] if parent is not None and file is None else None
 
 
 def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
@@ -182,7 +184,11 @@ def _messages(found: Sequence[Exchange]) -> list[str]:
 
 def with_bodies(ledger: Ledger, found: Sequence[Exchange]) -> list[Exchange]:
     """The same exchanges with the bytes of their messages: one git process for all of them."""
-    objects = ledger.repo.objects(_messages(found))
+    return _with(ledger.repo.objects(_messages(found)), found)
+
+
+def _with(objects: Sequence[Object | None], found: Sequence[Exchange]) -> list[Exchange]:
+    """The exchanges with the bytes of `objects`, in the order of `_messages`."""
     result = []
     for i, e in enumerate(found):
         request, response = objects[2 * i], objects[2 * i + 1]
