@@ -18,7 +18,7 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "object-corrupt": ("every commit, tree and message can be read and has the hash it is named by", _OBJECT),
     "root-tree": ("a session begins with the empty tree", _LOOK),
     "root-version": ("a session's root says Relay-Version: 4", _LOOK),
-    "root-subject": ("a session's root says 'open SESSION'", _LOOK),
+    "root-subject": ("a session's root says 'open SESSION', also that of SESSION-mine", _LOOK),
     "linear": ("a session is one line of commits", _LOOK),
     "one-file": ("a commit adds one file", _LOOK),
     "file-changed": ("no file is changed after it was added", _REWRITTEN),

@@ -118,6 +118,27 @@ def inspect_push(repo: Repository, session: str, pushed: Pushed) -> Report:
     return Report(1, part.exchanges, tuple(told))
 
 
+def inspect_arrivals(
+    repo: Repository, sessions: Mapping[str, tuple[str, str]], objects: Path | None
+) -> dict[str, list[Finding]]:
+    """What is wrong with the commits that a fetch brings to each of `sessions`, from its first commit to its second.
+
+    All zeros as the first: the session is new. `objects` is the folder that holds them. As `inspect_push`, and a secret
+    is no reason against what is public already.
+    """
+    store = ObjectStore(repo, objects)
+    refs = [Ref(BRANCHES + name, name, new) for name, (_, new) in sessions.items()]
+    part = _audit(store, redaction.redactor(repo), (), None, Around(), True, refs)
+    found: dict[str, list[Finding]] = {}
+    before = {name: witness.reached(old, part.parents) for name, (old, _) in sessions.items()}
+    for one in part.findings:
+        name = one.address.partition("/")[0]
+        alike = one.code == "not-a-session" or one.code not in (*_NOT_OF_A_PUSH, "secret")
+        if name in sessions and alike and one.commit not in before[name]:
+            found.setdefault(name, []).append(one)
+    return found
+
+
 @dataclass(frozen=True)
 class _Part:
     """What was found in some of the sessions. `absent` are trees that are named, and neither kept nor there.

@@ -40,6 +40,11 @@ class ObjectStore:
             env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted(self.extra)
         object.__setattr__(self, "_env", env)
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What git needs to see the same objects."""
+        return self._env
+
     def read(self, kind: str, oids: Sequence[str]) -> dict[str, bytes | str]:
         """The bytes of each object of `kind`; for one that cannot be had a str that says why."""
         found: dict[str, bytes | str] = {}
@@ -160,10 +165,12 @@ def fetched(
     folder: Path | None = None,
     settings: Sequence[str] = (),
     options: Sequence[str] = (),
+    exact: bool = False,
 ) -> Iterator[tuple[dict[str, str], ObjectStore]]:
     """(the remote's refs that begin with `prefixes`, a store that has their objects too) while it is in use.
 
-    `folder` is where the objects are kept meanwhile; `settings` and `options` are more words for git and its fetch.
+    `folder` is where the objects are kept meanwhile; `settings` and `options` are more words for git and its fetch;
+    `exact`: the prefixes are whole names, of refs that are there.
 
     Nothing is written to `repo`: objects go into a folder of their own, and FETCH_HEAD into a git directory that has
     the repository's settings and refs and nothing else. The server is asked for these refs only (protocol 2), as
@@ -184,7 +191,7 @@ def fetched(
         words = (*settings, "-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune")
         words = (*words, "--no-recurse-submodules", *options)
         # git wants a place for what a pattern matches; one below refs/worktree/ is in `place`, not in `repo`
-        wanted = [f"+{prefix}*:refs/worktree/{prefix}*" for prefix in prefixes]
+        wanted = [f"+{prefix}:refs/worktree/{prefix}" for prefix in (p + "*" * (not exact) for p in prefixes)]
         repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)
         yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
 

@@ -66,7 +66,7 @@ def check(history: History) -> Iterator[Finding]:
         code = "ref-target" if why.startswith("is a ") else code_of(why)
         words = f"commit {oid[:12]} {why}; nothing before it can be told"
         yield finding(code, words, address=history.session, commit=oid, ref=history.ref)
-    turns = Turns(history.session)
+    turns = Turns(_opened(history))
     for number, step in enumerate(history.steps):
         commit = step.commit
         if number == 0:
@@ -101,6 +101,12 @@ def _objects(history: History) -> set[str]:
     return found
 
 
+def _opened(history: History) -> str:
+    """The name that the session had when it began: another one if it is kept beside a remote's of the same name."""
+    said = history.steps[0].commit.subject.removeprefix("open ") if history.steps else ""
+    return said if names.is_kept(history.session, said) else history.session
+
+
 def _root(history: History, step: Step) -> list[tuple[str, str]]:
     """Orphan, the empty tree, the protocol's version, who opened it."""
     commit = step.commit
@@ -111,7 +117,7 @@ def _root(history: History, step: Step) -> list[tuple[str, str]]:
         said.append(("root-version", f"the first commit does not say Relay-Version: {PROTOCOL}"))
     elif commit.fault:
         said.append(("trailers", commit.fault))
-    if commit.subject != f"open {history.session}":
+    if commit.subject != f"open {_opened(history)}":
         said.append(("root-subject", f"the first commit says {quote(commit.subject)}"))
     if not names.is_slug(commit.author[0]) or commit.author != author_of(commit.author[0]):
         said.append(("author", f"the first commit is by {shown(commit.author)}"))

@@ -51,6 +51,7 @@ VERBS: Final[dict[str, str]] = {
     "pre-push": "Decide on a push: the hook pre-push calls this with git's own words and lines.",
     "hooks": "Install, remove or list gitrelay's git hooks in this repository.",
     "push": "Send sessions to a remote, with the files of their calls.",
+    "fetch": "Bring sessions from a remote, with the files of their calls.",
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",

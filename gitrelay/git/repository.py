@@ -302,14 +302,15 @@ class Repository:
         rows = out.decode("utf-8", "replace").split("\x01\n")[:-1]
         return [row.split("\0") for row in rows]
 
-    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
+    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str, *, by: str = "gitrelay") -> None:
         """Compare-and-swap each (ref, new, old) in one transaction; `no_object` as old creates, as new deletes.
 
+        `by` begins the reflog's line: `fetch` for what was recorded elsewhere.
         Raises GitError if one of them is not at `old` any more; then none has moved.
         """
         lines = "".join(f"update {ref}\0{new}\0{old}\0" for ref, new, old in moves)
         # --no-deref: a session's branch that somebody made a symbolic ref must not move what it points to
-        self.run("update-ref", "--no-deref", "-m", f"gitrelay: {reason}", "-z", "--stdin", stdin=lines.encode())
+        self.run("update-ref", "--no-deref", "-m", f"{by}: {reason}", "-z", "--stdin", stdin=lines.encode())
 
     def head(self, git_dir: Path, place: Path) -> str:
         """What HEAD of the worktree at `place` says: `ref: NAME`, or the commit that it is detached at.

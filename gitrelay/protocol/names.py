@@ -18,6 +18,7 @@ SLUG_MAX = 64
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ONE_SHOT = re.compile(r"[0-9]{8}-[0-9]{4}-([a-z0-9][a-z0-9-]*)")
 _TURN = re.compile(r"0[1-9]|[1-9][0-9]+")
+_KEPT = re.compile(r"(.+)-mine(?:-[0-9]+)?")
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # 14 characters of date and time, the name, and room for the suffix of a name used twice in a minute
 _ONE_SHOT_MAX = 14 + SLUG_MAX + 5
@@ -41,6 +42,21 @@ def is_id(text: str) -> bool:
 
 def is_session(text: str) -> bool:
     return is_slug(text) or is_one_shot(text)
+
+
+def kept_name(session: str, again: int = 1) -> str:
+    """The name under which our line of `session` goes on, if that name now has a remote's: `S-mine`, `S-mine-2`."""
+    end = "-mine" if again == 1 else f"-mine-{again}"
+    most = _ONE_SHOT_MAX if is_one_shot(session) else SLUG_MAX
+    return session[: most - len(end)] + end
+
+
+def is_kept(name: str, session: str) -> bool:
+    """Whether `name` is one that `kept_name` gives to `session`."""
+    found = _KEPT.fullmatch(name)
+    if found is None or not session.startswith(found[1]):
+        return False
+    return session == found[1] or len(found[1]) >= SLUG_MAX - 10  # cut, because it is as long as a name may be
 
 
 def is_object_id(text: str) -> bool:
@@ -104,13 +120,18 @@ class Address:
 
 def is_address(text: str) -> bool:
     session, slash, turn = text.partition("/")
-    return is_session(session) and (is_turn(turn) or turn == session) if slash else is_one_shot(text)
+    return is_session(session) and _is_of(turn, session) if slash else is_one_shot(text)
+
+
+def _is_of(id_: str, session: str) -> bool:
+    """Whether a session may have that id: a turn's, or that of the one-shot which it was."""
+    return is_turn(id_) or id_ == session or (is_one_shot(id_) and is_kept(session, id_))
 
 
 def parse_address(text: str) -> Address:
     """`<session>/<id>` or a one-shot's id. Raises UsageError that quotes what was given."""
     session, slash, turn = text.partition("/")
-    if slash and is_session(session) and (is_turn(turn) or turn == session):
+    if slash and is_session(session) and _is_of(turn, session):
         return Address(session, turn)
     if not slash and is_one_shot(text):
         return Address(text, text)

@@ -62,8 +62,11 @@ class Plan:
     leaks: Sequence[Leak] = ()
 
 
-def local(ledger: Ledger, sessions: Sequence[str]) -> Local:
-    """`sessions`, or all that are not private. Raises UsageError for an unknown one, and for one that is private."""
+def local(ledger: Ledger, sessions: Sequence[str], *, private: bool = False) -> Local:
+    """`sessions`, or all that are not private; `private`: those too.
+
+    Raises UsageError for an unknown one, and for one that is named and private.
+    """
     refs: dict[str, str] = {}
     tips: dict[str, str] = {}
     strange = roots.foreign(ledger.repo)
@@ -81,7 +84,7 @@ def local(ledger: Ledger, sessions: Sequence[str]) -> Local:
                 hint=f"git relay push --share {name}",
                 code=Code.SHARE,
             )
-    wanted = sessions or [name for name in refs if not share_settings.is_private(ledger.repo, name)]
+    wanted = sessions or [name for name in refs if private or not share_settings.is_private(ledger.repo, name)]
     return Local({name: refs[name] for name in wanted}, {name: tips[name] for name in wanted})
 
 
@@ -133,8 +136,9 @@ def told(
     if not lacking:
         yield _ancestry(ledger.repo), None
         return
-    many = len(lacking) > 50  # then their names are longer than what they save
-    with share_wire.arrived(ledger, remote, share_wire.PREFIXES if many else lacking) as (_, arrived):
+    many = len(lacking) > 500  # their names go on a command line
+    refs = share_wire.PREFIXES if many else lacking
+    with share_wire.arrived(ledger, remote, refs, exact=not many) as (_, arrived):
         yield arrived.is_ancestor, arrived
 
 
@@ -171,7 +175,7 @@ def _code_moves(
         return [Move(ref, theirs or "", ours)]
     try:
         if arrived is not None:
-            arrived.admit()
+            arrived.admit([theirs])
         line = share_code.joined(repo, theirs, ours)
         repo.move_refs([(ref, line, ours)], f"join the files of {one.session} with those of the remote")
     except RelayError as e:

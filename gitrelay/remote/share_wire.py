@@ -7,7 +7,6 @@ is told that it lost what it has won). Who pushes lists the refs again and compa
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -94,19 +93,23 @@ def unreachable(remote: Remote, err: str) -> CannotRecord:
 
 
 @contextlib.contextmanager
-def arrived(ledger: Ledger, remote: Remote, refs: Sequence[str] = PREFIXES) -> Iterator[tuple[There, Arrived]]:
+def arrived(
+    ledger: Ledger, remote: Remote, refs: Sequence[str] = PREFIXES, *, exact: bool = False
+) -> Iterator[tuple[There, Arrived]]:
     """(the refs of `remote` that begin with `refs`, their objects) while they are in a folder of their own.
 
-    Nothing is in the repository before `Arrived.admit`. git checks each object. Raises CannotRecord.
+    `exact`: `refs` are whole names, of refs that are there. git checks each object, and nothing is in the repository
+    before `Arrived.admit`. Raises CannotRecord.
     """
     ledger.prepare()
     make_folder(ledger.state.root)
     with contextlib.ExitStack() as stack:
         try:
-            words = (*_PROTOCOL, *_CHECKED)
-            found, store = stack.enter_context(
-                fetched(ledger.repo, remote.url, refs, folder=ledger.state.root, settings=words, options=remote.upload)
+            words, folder = (*_PROTOCOL, *_CHECKED), ledger.state.root
+            reading = fetched(
+                ledger.repo, remote.url, refs, folder=folder, settings=words, options=remote.upload, exact=exact
             )
+            found, store = stack.enter_context(reading)
         except RelayError as e:
             raise unreachable(remote, getattr(e, "stderr", "") or e.message) from e
         yield There({ref: oid for ref, oid in found.items() if _is_wanted(ref)}), Arrived(ledger.repo, store)
@@ -123,16 +126,29 @@ class Arrived:
         """Whether `new` is `old` or goes on from it; False if one of them is not there."""
         return self.store.is_ancestor(old, new)
 
-    def admit(self) -> None:
-        """Move the objects into the repository, each pack's index last: until then nobody finds what is in it."""
-        source, target = self.store.extra, self.repo.common_dir / "objects"
-        assert source is not None
-        packs = sorted((source / "pack").glob("pack-*"), key=lambda path: path.suffix == ".idx")
-        for path in [*(p for p in source.glob("[0-9a-f][0-9a-f]/*")), *packs]:
-            place = target / path.parent.name
+    def largest(self, tips: Sequence[str]) -> int:
+        """The bytes of the largest object behind `tips` that is not in the repository; what hides behind a ref."""
+        listed = self._new(tips)
+        out = self._run("cat-file", "--buffer", "--batch-check=%(objectsize)", stdin=listed)
+        return max(map(int, out.split()), default=0)
+
+    def admit(self, tips: Sequence[str]) -> None:
+        """Bring what is behind the commits `tips` into the repository, as one pack whose index comes last."""
+        if not tips:
+            return
+        objects = self._new(tips)
+        if objects:
+            place = self.repo.common_dir / "objects" / "pack"
             place.mkdir(exist_ok=True)
-            if not (place / path.name).exists():
-                os.replace(path, place / path.name)
+            self._run("pack-objects", "-q", str(place / "pack"), stdin=objects)
+
+    def _new(self, tips: Sequence[str]) -> bytes:
+        """The ids of the objects behind `tips` that no ref of the repository leads to, one a line."""
+        words = ("rev-list", "--objects", "--no-object-names", "--stdin", "--not", "--all")
+        return self._run(*words, stdin="".join(f"{tip}\n" for tip in tips).encode())
+
+    def _run(self, *words: str, stdin: bytes) -> bytes:
+        return self.repo.run(*words, stdin=stdin, env=self.store.environment)
 
 
 @dataclass(frozen=True)
