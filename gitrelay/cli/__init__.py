@@ -37,6 +37,8 @@ VERBS: Final[dict[str, str]] = {
     "log": "List the exchanges of a session, or of all sessions.",
     "show": "Print a message, an exchange or a whole session.",
     "grep": "Search what was asked, answered and printed by checks.",
+    "blame": "Show each line of a file with the exchange that wrote it.",
+    "why": "Show the exchange that wrote a line: task, answer, checks, reviews.",
     "export": "Write sessions as a site to read in a browser, or as one file.",
     "web": "Serve the sessions as a site on this machine, live.",
     "stats": "Print figures of the calls: outcomes, durations, tokens, cost.",

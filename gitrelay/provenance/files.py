@@ -112,7 +112,7 @@ def _below(repo: Repository, folder: Path, word: str) -> str:
         place = os.path.join(os.path.realpath(folder), word)
         where, name = os.path.split(os.path.normpath(place))
         path = os.path.relpath(os.path.join(where, name), os.path.realpath(repo.top))
-    if not word or "\0" in word or path.startswith("../") or path in ("..", ".") or os.path.isabs(path):
+    if not word or "\0" in word or path.startswith("../") or path in ("..", ".") or ".git" in path.split("/"):
         raise UsageError(
             f"{quote_path(word)} is no file below {quote_path(repo.place)}", hint="git ls-files", code=Code.NO_FILE
         )

@@ -135,7 +135,10 @@ class History:
         """A new block somewhere; (where it begins, how long it is)."""
         lines = self.files.setdefault(path, [])
         at = self.chance.randint(0, len(lines))
+        around = [text for text, _ in lines[max(0, at - 1) : at + 1]]
         block = self.block(owner, least, most)
+        while block[0][0] in around or block[-1][0] in around:  # put in a line higher it would leave the same bytes
+            block = self.block(owner, least, most)
         lines[at:at] = block
         return at, len(block)
 

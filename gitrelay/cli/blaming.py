@@ -1,0 +1,118 @@
+"""What `blame` and `why` print of a line: words, marks, the row as JSON."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from gitrelay.ground.text import quote_path
+from gitrelay.history import outcome
+from gitrelay.history.exchange import Exchange
+from gitrelay.protocol.record import CODE
+from gitrelay.provenance.blame import Blamed, Kind, Report, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GAPS: Final = {  # for the column of the address
+    Why.NOT_ADDED: "-",
+    Why.OLDER: "-",
+    Why.NO_FILES: "?",
+    Why.SHALLOW: "?",
+}
+REASONS: Final = {
+    Why.NOT_ADDED: "no recorded exchange added it",
+    Why.OLDER: "it is older than the first exchange",
+    Why.NO_FILES: "it cannot be known here: an exchange of that time has no files in this clone",
+    Why.SHALLOW: "it cannot be known here: the history of this clone ends before it",
+}
+
+
+def addresses(one: Blamed) -> str:
+    """`a/01`, or all of several, the one that was answered first comes first."""
+    return " | ".join(str(e.address) for e in one.exchanges) if one.exchanges else GAPS[one.why or Why.NOT_ADDED]
+
+
+def mark(e: Exchange) -> str:
+    """`✓ pass` if gitrelay checked it, `○ pass` if only the peer claims it; other outcomes as they are."""
+    if e.outcome == outcome.PASS:
+        return f"{'✓' if e.checked else '○'} {e.outcome}"
+    return f"✗ {e.outcome}" if outcome.has_failed(e.outcome) else f"  {e.outcome}"
+
+
+def day(e: Exchange) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(e.response.time if e.response else e.request.time))
+
+
+def text_of(one: Blamed) -> str:
+    return one.line.data.decode("utf-8", "replace")
+
+
+def remarks(one: Blamed) -> str:
+    """What makes it less certain, in words; empty for most lines."""
+    said = []
+    if one.overlap:
+        said.append("they ran at the same time in one tree; the first was answered first")
+    elif one.kind is Kind.SEVERAL:
+        said.append("each of them added this text")
+    if one.shared:
+        said.append(f"{', '.join(one.shared)} could write in the same tree meanwhile")
+    if one.reflowed:
+        said.append("the line was split or joined since")
+    return "; ".join(said)
+
+
+def row(one: Blamed, others: Mapping[int, str]) -> dict[str, Any]:
+    """A line as `blame --json` gives it; keys are stable (docs/json.md)."""
+    e = one.exchanges[0] if one.kind is Kind.ONE else None
+    response = e.response if e is not None else None
+    commit = one.line.commit
+    return {
+        "line": one.number,
+        "text": text_of(one),
+        "kind": one.kind,
+        "why": one.why,
+        "addresses": [str(found.address) for found in one.exchanges],
+        "peer": e.to if e is not None else None,
+        "model": response.model if response is not None else None,
+        "outcome": e.outcome if e is not None else None,
+        "checked": e.checked if e is not None else None,
+        "responded": response.time if response is not None else None,
+        "reflowed": one.reflowed,
+        "overlap": one.overlap,
+        "shared": list(one.shared),
+        "other": others.get(one.number),
+        "commit": commit.oid or None,
+        "commit_path": os.fsdecode(one.line.path).encode("utf-8", "replace").decode() if commit.oid else None,
+        "commit_line": one.line.number if commit.oid else None,
+    }
+
+
+def summary(lines: Sequence[Blamed], report: Report) -> list[str]:
+    """What there is to say below the lines, for the person."""
+    count = {kind: sum(1 for one in lines if one.kind is kind) for kind in Kind}
+    writers = {e.address for one in lines if one.kind is Kind.ONE for e in one.exchanges}
+    parts = [f"{count[Kind.ONE]} by {_count(len(writers), 'exchange')}"] if writers else []
+    if count[Kind.SEVERAL]:
+        parts.append(f"{count[Kind.SEVERAL]} by one of several")
+    if count[Kind.NONE]:
+        parts.append(f"{count[Kind.NONE]} by no recorded exchange (-), which does not say by whom")
+    if count[Kind.UNKNOWN]:
+        parts.append(f"{count[Kind.UNKNOWN]} cannot be known here (?)")
+    said = [f"{_count(len(lines), 'line')}: {', '.join(parts) or 'nothing to tell'}"]
+    if report.missing:
+        said.append(
+            f"{report.missing} of {_count(report.total, 'exchange')} have no files here: "
+            f"git fetch REMOTE '{CODE}*:{CODE}*'"
+        )
+    return said
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def beyond(path: str, last: int, have: int) -> str:
+    """The error for a line that the file does not have."""
+    return f"{quote_path(path)} has {_count(have, 'line')}, and no line {last}"

@@ -1,0 +1,92 @@
+"""`git relay blame`: each line of a file with the exchange that wrote it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.errors import INTEGRITY, OK, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitrelay.git.repository import Repository
+    from gitrelay.provenance.blame import Blamed
+
+
+@click.command("blame")
+@click.option("--rev", metavar="COMMIT", help="The file as it is in this commit; default: the working file.")
+@click.option("--line", "-L", "range_", metavar="N[-M]", help="Only these lines; as FILE:N-M.")
+@click.option("--porcelain", is_flag=True, help="For programs: two lines for each, as docs/blame.md says.")
+@json_option
+@click.argument("file", metavar="FILE[:N[-M]]", shell_complete=candidates.files)
+def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_json: bool) -> int:
+    """Show each line of a file with the exchange that wrote it.
+
+    The lines are held against what each exchange added, by content, so that a squash, a rebase or a move
+    loses nothing. If several exchanges added the same text, all are named. A line that no recorded
+    exchange added has '-', which does not say who wrote it; '?' is one of which it cannot be known here.
+    """
+    if porcelain and as_json:
+        raise click.UsageError("--porcelain and --json exclude each other")
+
+    from gitrelay.cli import blaming, output
+    from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.provenance import blame, files, others
+
+    ledger = open_ledger(Path.cwd())
+    name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
+    opened = files.opened(ledger.repo, Path.cwd(), name, rev)
+    first, last = lines or (1, max(1, len(opened.lines)))
+    if lines and last > len(opened.lines):
+        raise UsageError(
+            blaming.beyond(opened.path, last, len(opened.lines)), hint=f"git relay blame {shlex.quote(name)}"
+        )
+    report = blame.blame(ledger, opened)
+    shown = report.lines[first - 1 : last]
+    gaps = {o.number: (o.line.commit.oid, os.fsdecode(o.line.path), o.line.number) for o in shown if not o.exchanges}
+    said = others.reports(ledger.repo, [where for where in gaps.values() if where[0]])
+    other = {number: said[where] for number, where in gaps.items() if where in said}
+    code, errors = (INTEGRITY if report.damaged else OK), output.damaged_errors(report.damaged)
+    if as_json:
+        rows = [blaming.row(one, other) for one in shown]
+        data = {"file": opened.path, "rev": opened.rev, "exchanges": report.total, "without_files": report.missing}
+        click.echo(output.envelope("blame", code, {**data, "lines": rows}, errors))
+        return code
+    if porcelain:
+        output.write(b"".join(map(_porcelain, shown)))
+        return code
+    _print(ledger.repo, shown, other)
+    for line in blaming.summary(shown, report):
+        output.say(line)
+    for error in errors:
+        output.say(output.one_line(error["message"], error["hint"]))
+    return code
+
+
+def _porcelain(one: Blamed) -> bytes:
+    commit = one.line.commit.oid or "-"
+    head = [str(one.number), str(one.why or one.kind), ",".join(str(e.address) for e in one.exchanges) or "-", commit]
+    marks = [word for word, there in (("reflowed", one.reflowed), ("overlap", one.overlap)) if there]
+    return " ".join([*head, str(one.line.number), *marks]).encode() + b"\n\t" + one.line.data + b"\n"
+
+
+def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str]) -> None:
+    from gitrelay.cli import blaming, output
+
+    if output.is_drawn():
+        from gitrelay.cli.screen import blamed, terminal
+
+        terminal.show_table(repo, blamed.COLUMNS, (blamed.of_line(one, other.get(one.number, "")) for one in shown))
+        return
+    for one in shown:
+        e = one.exchanges[0] if len(one.exchanges) == 1 else None
+        facts = f"{e.to} {blaming.mark(e).strip()} {blaming.day(e)}" if e is not None else other.get(one.number, "")
+        text = f"{one.number}\t{blaming.addresses(one)}\t{facts}\t{blaming.text_of(one)}\n"
+        output.write(output.safe(text).encode("utf-8", "replace"))
