@@ -167,7 +167,13 @@ def policy_of(template: str, *, live: bool) -> str:
 
 def _script(template: str, *, live: bool) -> str:
     page = template.removesuffix(".html")
-    files = ("page.js", *(("table.js",) if page == "index" else ()), f"{page}.js", *(("live.js",) if live else ()))
+    files = (
+        "copy.js",
+        "page.js",
+        *(("table.js",) if page == "index" else ()),
+        f"{page}.js",
+        *(("live.js",) if live else ()),
+    )
     return "".join(map(asset, files))
 
 

@@ -1,4 +1,4 @@
-"""Diffs, links to them and copying in a real Chromium, at the widths of a phone, a laptop and a large screen."""
+"""Diffs, links to them, and copying in a real Chromium; at the widths of a phone, a laptop and a large screen."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.browser import Browser, require, started
+from support.browser import ENTER, Browser, require, started
 from support.recorded import Recorder
 from support.repo import Repo, sealed_environment
 from support.waiting import eventually
+from support.website import served
 
 BEGIN = 1_790_000_000
 WIDE = (1720, 900)
@@ -18,6 +19,31 @@ SMALL = (360, 740)
 LONG = "value = compute(" + ", ".join(f"argument_{n}" for n in range(30)) + ")"
 BEFORE = "".join(f"line_{n} = {n}\n" for n in range(1, 61))
 AFTER = BEFORE.replace("line_30 = 30\n", "line_30 = 31\n").replace("line_31 = 31\n", f"{LONG}\n{LONG}\n")
+MARKDOWN = """\
+### What I did
+
+1. **First** *this* `a|b`
+2. then ~~that~~
+   - below
+   - and [a page](https://example.invalid/x?y=1)
+
+> A quote
+> of two lines
+
+| a | b |
+| --- | --- |
+| `x` | 2 \\| 3 |
+
+````text
+```
+fence
+````
+
+---
+
+No more.\N{SPACE}\N{SPACE}
+The end: ``a ` b``.
+"""
 ANSWER = "I changed `src/a.py:30`, see src/a.py:27 and `src/b.py`.\n\n```python\nprint('<b>')\n```\n"
 
 
@@ -37,6 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     s = history.session("diffs", "claude", at=BEGIN)
     s.ask("claude", "codex", "Change it", {"src/a.py": BEFORE, "gone.txt": "x\n"})
     s.answer(ANSWER, files={"src/a.py": AFTER, "bin": "\0"})
+    s.ask("claude", "codex", "Say it in many ways").answer(MARKDOWN)
     repo = Repo(top / "repo", env)
     history.write(repo.path, env)
     done = repo.relay("export", "-o", "../out")
@@ -101,3 +128,54 @@ def test_a_path_in_an_answer_opens_its_diff(site: Path, browser: Browser, script
             assert eventually(lambda top=top: browser.run(top), 5), words  # type: ignore[misc]
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+COPIED = "const done = arguments[0]; navigator.clipboard.readText().then(done, (e) => done(String(e)))"
+
+
+def copied(browser: Browser) -> str:
+    text = browser.driver.execute_async_script(COPIED)
+    assert isinstance(text, str)
+    return text
+
+
+def test_answers_code_and_links_are_copied(site: Path, browser: Browser) -> None:
+    browser.size((1280, 900))
+    page = (site / "sessions/diffs.html").as_uri()
+    browser.open(page)
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.driver.execute_cdp_cmd("Browser.grantPermissions", permissions)
+
+    def press(selector: str) -> str:
+        """What is in the clipboard after the button was pressed by key."""
+        browser.run("document.querySelector(arguments[0]).focus()", selector)
+        browser.press(ENTER)
+        button = f"return document.querySelector({selector!r}).textContent"
+        assert eventually(lambda: browser.run(button) == "copied", 5), selector
+        assert eventually(lambda: browser.texts("p.said[role=status]") == ["copied"], 5)
+        return copied(browser)
+
+    assert press("#t-02 .speaker .copy") == MARKDOWN
+    assert press("#t-01 .code .copy") == "print('<b>')\n"
+    assert press("#t-01 .facts .copy") == f"{page}#t-01"
+    assert press("#t-01 .speaker .copy") == ANSWER
+    names = "return [...document.querySelectorAll('#t-01 .copy')].map(e => e.getAttribute('aria-label'))"
+    assert browser.run(names)[:3] == ["Copy link to turn 01", "Copy the answer", "Copy the code"]
+    # without a clipboard that the page may use
+    browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    browser.run("window.heard = []; document.addEventListener('copy', () => heard.push(getSelection().toString()))")
+    browser.run("document.querySelector('#t-01 .code .copy').focus()")
+    browser.press(ENTER)
+    assert eventually(lambda: browser.run("return heard") == ["print('<b>')"], 5), browser.run("return heard")
+    assert browser.run("return document.activeElement.textContent") == "copied"
+    assert browser.console() == []
+
+
+def test_copying_works_on_the_live_site(site: Path, browser: Browser) -> None:
+    with served(Repo(site.parent / "repo", sealed_environment(site.parent / "home"))) as live:
+        browser.open(f"http://127.0.0.1:{live.port}/{live.token}/sessions/diffs.html")
+        browser.run("document.querySelector('#t-02 .speaker .copy').focus()")
+        browser.press(ENTER)
+        assert eventually(lambda: browser.texts("#t-02 .speaker .copy") == ["copied"], 5)
+        assert copied(browser) == MARKDOWN
+        live.process.kill()

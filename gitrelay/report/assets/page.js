@@ -1,5 +1,5 @@
 "use strict";
-// What every page can do: theme, help, times in the reader's own zone, lines to copy, keys, printing.
+// What every page can do: theme, help, times in the reader's own zone, what can be copied, keys, printing.
 const page = (() => {
   const root = document.documentElement;
   const help = document.getElementById("help");
@@ -22,38 +22,13 @@ const page = (() => {
 
   const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
-  async function copy(text, source) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const range = document.createRange();
-      range.selectNodeContents(source);
-      getSelection().removeAllRanges();
-      getSelection().addRange(range);
-      return document.execCommand("copy");
-    }
-    return true;
-  }
-
   // Everything below `part` that is written for a reader without scripts gets what scripts can add.
   function dress(part) {
     for (const time of part.querySelectorAll("time[data-at]")) {
       time.title = time.textContent;
       time.textContent = localTime(Number(time.dataset.at));
     }
-    for (const line of part.querySelectorAll(".copyable")) {
-      if (line.nextElementSibling?.classList.contains("copy")) continue;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "copy";
-      button.textContent = "copy";
-      button.setAttribute("aria-label", `Copy: ${line.textContent}`);
-      button.addEventListener("click", async () => {
-        button.textContent = (await copy(line.textContent, line)) ? "copied" : "select";
-        setTimeout(() => { button.textContent = "copy"; }, 1500);
-      });
-      line.after(button);
-    }
+    copying.dress(part);
   }
 
   const keys = new Map([["t", toggleTheme], ["?", toggleHelp]]);
