@@ -1,7 +1,8 @@
 """The site as it is now: pages made when they are asked for, and kept as long as what they show is the same.
 
 Nothing is written, not even the end of a call whose supervisor has died. One question at a time is put to git; `state`
-answers with what it knew last while another one takes long.
+answers with what it knew last while another one takes long. A reader that waits for news in `state` is
+told within _PAUSE: so often the times of the refs' files are looked at, and git is asked if they have changed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Final, TypeVar
 
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import UsageError
+from gitrelay.git import refstamp
+from gitrelay.git.refstamp import Stamp
 from gitrelay.ground import duration
 from gitrelay.history import batch
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
 from gitrelay.report import attention, commits, listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
@@ -33,7 +36,12 @@ from gitrelay.state.calls import Call, CallFolder
 _T = TypeVar("_T")
 
 _PAGES_MAX: Final = 64  # session pages that are kept; one has some 100 kB
-_FRESH: Final = 1.0  # seconds for which the refs are not looked at again
+_PAUSE: Final = 0.05  # seconds between two looks at the times of the refs' files while somebody waits for news
+_COARSE: Final = 2.0  # seconds that a file system may take for one moment: so long after a change git is asked again
+_AGAIN: Final = 0.25  # seconds between two of these questions
+_FRESH: Final = 10.0  # seconds for which the files are believed, as something may write a ref in place
+_WAIT: Final = 10.0  # seconds that `state` waits for news, less than a reader is given to take an answer
+_RUNNING_WAIT: Final = 1.0  # the same while calls run: what is said of them changes by the second
 _PATIENCE: Final = 0.3  # seconds that `state` waits for another question to end
 
 
@@ -44,6 +52,8 @@ class _Refs:
     version: str
     tips: dict[str, str]
     at: float
+    stamp: Stamp = ()
+    settled: bool = False  # whether the last change was so long ago that the next one has another time
 
 
 class Live:
@@ -65,14 +75,24 @@ class Live:
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: OrderedDict[str, tuple[str, str, str]] = OrderedDict()  # page -> (of what, version, html)
 
-    def state(self) -> str:
-        """JSON: `version`, which changes when anything is recorded, and the calls that run: `address`, `words`."""
-        if self._asking.acquire(timeout=_PATIENCE):
-            try:
-                self._look()
-            finally:
-                self._asking.release()
-        return json.dumps({"version": self._refs.version, "running": self._running()})
+    def state(self, after: str = "") -> str:
+        """JSON: `version`, which changes when anything is recorded, and the calls that run: `address`, `words`.
+
+        It waits until the version is another one than `after`, for some seconds at most.
+        """
+        begun = time.monotonic()
+        running = self._running()
+        limit = _RUNNING_WAIT if running else _WAIT
+        while True:
+            if self._is_due() and self._asking.acquire(timeout=_PATIENCE):
+                try:
+                    self._look()
+                finally:
+                    self._asking.release()
+            version = self._refs.version
+            if version != after or time.monotonic() - begun >= limit:
+                return json.dumps({"version": version, "running": self._running()})
+            time.sleep(_PAUSE)
 
     def index(self) -> str:
         """The page of all sessions. Only those that have changed since the last time are read."""
@@ -121,7 +141,9 @@ class Live:
                 return answer(self._look(again=True))
 
     def _look(self, *, again: bool = False) -> _Refs:
-        if again or time.monotonic() - self._refs.at >= _FRESH or not self._refs.version:
+        if again or self._is_due():
+            stamp = self._stamp()  # before git looks: what comes between is another time
+            settled = time.time() - refstamp.newest(stamp) > _COARSE
             text = batch.listing(self._ledger)
             tips: dict[str, str] = {}
             for line in text.splitlines():
@@ -129,8 +151,18 @@ class Live:
                 name = name_of(ref)
                 if names.is_session(name):
                     tips.setdefault(name, f"{ref} {oid}")  # branches come before archived ones
-            self._refs = _Refs(hashlib.sha256(text.encode()).hexdigest()[:16], tips, time.monotonic())
+            self._refs = _Refs(hashlib.sha256(text.encode()).hexdigest()[:16], tips, time.monotonic(), stamp, settled)
         return self._refs
+
+    def _is_due(self) -> bool:
+        """Whether the refs may be others than those that are known."""
+        known, age = self._refs, time.monotonic() - self._refs.at
+        if not known.version or age >= _FRESH or self._stamp() != known.stamp:
+            return True
+        return not known.settled and age >= _AGAIN
+
+    def _stamp(self) -> Stamp:
+        return refstamp.stamp(self._ledger.repo.common_dir, (BRANCHES, ARCHIVE))
 
     def _all(self, refs: _Refs) -> list[Entry]:
         known = {name for name, (tip, entry) in self._entries.items() if tip == refs.tips.get(name) and not entry.fault}

@@ -24,6 +24,7 @@ from http import HTTPStatus
 from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.protocol import names
@@ -226,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         if page == PAGE and self.server.desk is not None:
             return self._questions(self.server.desk)
         if page == "state.json":
-            return _Answer(HTTPStatus.OK, live.state(), "application/json")
+            return _Answer(HTTPStatus.OK, live.state(self._after()), "application/json")
         folder, _, file = page.partition("/")
         name = file.removesuffix(".html")
         if folder == "sessions" and file.endswith(".html") and names.is_session(name):
@@ -234,6 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
             if found is not None:
                 return _html(found, "session.html")
         return _Answer(HTTPStatus.NOT_FOUND, "there is no such page\n")
+
+    def _after(self) -> str:
+        """The version that the reader has, '' if it does not wait for another one."""
+        return "".join(parse_qs(self.path.partition("?")[2], max_num_fields=4).get("after", [])[:1])
 
     def _answer(self, answer: _Answer) -> None:
         body = answer.text.encode("utf-8", "replace")

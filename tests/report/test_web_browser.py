@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +115,31 @@ def test_no_other_page_can_read_the_live_site(browser: Browser, repo: Repo, tmp_
         browser.open(page.as_uri())
         assert eventually(lambda: browser.run("return window.read") == "no")
         assert eventually(lambda: any("frame" in line.lower() for line in browser.console()))
+
+
+def test_a_new_turn_is_brought_by_the_answer_that_was_waited_for(browser: Browser, repo: Repo) -> None:
+    """No reload, and no timer between: the question that is open when the ref moves is answered with it."""
+    ask(repo, "first", "echo one")
+    before = repo.git("rev-parse", "relay/first")
+    ask(repo, "first", "echo two")
+    after = repo.git("rev-parse", "relay/first")
+    repo.git("update-ref", "refs/heads/relay/first", before)
+    with served(repo) as live:
+        browser.open(f"http://127.0.0.1:{live.port}/{live.token}/sessions/first.html")
+        browser.run(
+            "window.seen = null; new MutationObserver(() => {"
+            "  if (!window.seen && document.getElementById('t-02')) window.seen = performance.now();"
+            "}).observe(document.querySelector('.turns'), {childList: true});"
+        )
+        assert eventually(lambda: browser.texts(".live") == ["live"])
+        moved = time.time()
+        repo.git("update-ref", "refs/heads/relay/first", after)
+        assert eventually(lambda: browser.run("return window.seen") is not None)
+        seen, answered = browser.run(
+            "const from = arguments[0] * 1000 - performance.timeOrigin;"
+            "return [window.seen - from, performance.getEntriesByType('resource').filter(e =>"
+            "  e.name.includes('state.json') && e.responseEnd > from && e.responseEnd < window.seen).length]",
+            moved,
+        )
+        print(f"seen {seen:.0f} ms after the ref began to move")
+        assert answered == 1, "another question was needed"

@@ -1,11 +1,14 @@
 "use strict";
-// `git relay web`: asks every 400 ms, while somebody looks, whether anything was recorded, and brings what is new into this page.
+// `git relay web`: while somebody looks, one question is open that is answered when anything is recorded; what is new is
+// brought into this page.
 (() => {
-  const EVERY = 400; // ms: what is new is seen within half a second; an answer is one git process
+  const AGAIN = 400; // ms until the next question if there was no answer
   const NOTES = ".conversation > .note, .turns > .note"; // that it cannot be read, that nothing was asked yet
   const sign = document.querySelector(".live");
   const state = new URL(`${document.body.dataset.root}state.json`, location.href);
   let version = document.body.dataset.version; // what this page was made of
+  let told = false; // whether anything was answered yet: the first question does not wait
+  let leaving = null; // ends the open question when nobody looks any more, as a browser opens few connections
   let gone = false; // the session of this page is no longer there
 
   function parse(text) {
@@ -61,21 +64,29 @@
       document.addEventListener("visibilitychange", ask, { once: true });
       return;
     }
+    let pause = 0;
+    leaving = new AbortController();
+    state.search = told ? new URLSearchParams({ after: version }) : "";
     try {
-      const answer = await fetch(state, { cache: "no-store" });
+      const answer = await fetch(state, { cache: "no-store", signal: leaving.signal });
       if (!answer.ok) throw new Error(answer.statusText);
       const now = await answer.json();
       if (now.version !== version) await renew();
       version = now.version;
+      told = true;
       tell(now.running);
       sign.textContent = gone ? "this session is gone" : now.running.length ? `live, ${now.running.length} running` : "live";
       sign.classList.toggle("off", gone);
     } catch {
+      if (document.hidden) { ask(); return; }
+      told = false;
+      pause = AGAIN;
       sign.textContent = "not connected";
       sign.classList.add("off");
     }
     sign.hidden = false;
-    setTimeout(ask, EVERY);
+    setTimeout(ask, pause);
   }
+  document.addEventListener("visibilitychange", () => { if (document.hidden) leaving?.abort(); });
   ask();
 })();
