@@ -87,8 +87,10 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.PICKED: (_RES, _ANY),
     Trailer.BUDGET: (_REQ, _ANY),
     Trailer.WORKER: (_RES, _ANY),
-    "Relay-Job": (_RES, _ANY),
-    "Relay-Epoch": (_RES, _ANY),
+    Trailer.JOB: (_BOTH, _ANY),
+    Trailer.EPOCH: (_RES, _fits(_COUNT)),
+    Trailer.REPOSITORY: (_REQ, _ANY),
+    Trailer.NOT_AFTER: (_REQ, _ANY),
 }
 _BARE: Final = {re.sub("[^a-z]", "", name.lower()): name for name in TRAILERS}
 _KNOWN: Final = {kind: frozenset(k for k, (kinds, _) in TRAILERS.items() if kind in kinds) for kind in (*_ALL, "open")}

@@ -73,7 +73,7 @@ def order_of(found: Exchange, text: str) -> Order:
         model=request.trailers.get(Trailer.ASKED_MODEL),
         effort=request.trailers.get(Trailer.ASKED_EFFORT),
         checks=tuple(_checks(request.trailers.get(Trailer.ASKED_CHECKS, ""))),
-        budget=_budget(request.trailers.get(Trailer.BUDGET, "")),
+        budget=budget_of(request.trailers.get(Trailer.BUDGET, "")),
         isolate=None if request.workspace is None else request.workspace == ISOLATED,
     )
     task = _FRAME.format(text=text, id=address.id)
@@ -93,7 +93,7 @@ def _refuse_answered(ledger: Ledger, found: Exchange, order: Order) -> None:
             )
 
 
-def _budget(text: str) -> tuple[str, ...]:
+def budget_of(text: str) -> tuple[str, ...]:
     """The call's own budget as it was given; that of the session and the day come from the configuration."""
     own = Held.from_trailer(text).cap(CALL)
     return () if own is None else tuple(own.words())

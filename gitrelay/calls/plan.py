@@ -121,7 +121,11 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             form=wording.form(repo, peer),
             below=folder,
         )
-        plans.append(_invoking(repo, plan, order, several) if order.invoke else plan)
+        if order.invoke:
+            plan = _invoking(repo, plan, order, several)
+        elif order.given.budget:  # of a worker's call
+            plan = replace(plan, caps=budget.caps(repo, peer, order.given.budget))
+        plans.append(plan)
     return plans
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gitrelay import environment
@@ -90,7 +91,12 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
     session.append_response(
         tip,
         outcome.response,
-        {Trailer.RECORDED: outcome.recorded, Trailer.WORKSPACE: isolation.word(call), **outcome.trailers},
+        {
+            Trailer.RECORDED: outcome.recorded,
+            Trailer.WORKSPACE: isolation.word(call),
+            **outcome.trailers,
+            **call.of_worker,
+        },
         data=outcome.data,
         notes=[*notes, *told] if placed else notes,
         files=isolation.taken(ledger, call),
@@ -119,7 +125,15 @@ def _late(session: Session, call: Call, outcome: Outcome, tip: Tip) -> str:
     return "error"
 
 
-def close_unanswered(ledger: Ledger, exchange: Exchange, reason: str, what: str, *, files: bool = True) -> None:
+def close_unanswered(
+    ledger: Ledger,
+    exchange: Exchange,
+    reason: str,
+    what: str,
+    *,
+    files: bool = True,
+    trailers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Record the answer that nobody gives to `exchange` any more: `reason`, and `what` happened in words.
 
     Nothing happens if it is answered already. `files`: with the working files as they are now. Raises Busy if the
@@ -131,7 +145,8 @@ def close_unanswered(ledger: Ledger, exchange: Exchange, reason: str, what: str,
         tip = session.tip()
         if tip is not None and tip.pending == address.id:
             taken = snapshot.take(ledger.repo, address.session) if files else None
-            session.append_response(tip, outcome.response, {Trailer.RECORDED: outcome.recorded}, files=taken)
+            own = {Trailer.RECORDED: outcome.recorded, **trailers}
+            session.append_response(tip, outcome.response, own, files=taken)
 
 
 def _status(session: Session, call: Call) -> str:

@@ -57,6 +57,8 @@ VERBS: Final[dict[str, str]] = {
     "close": "Remove the worktrees of idle sessions; the branches stay.",
     "archive": "Move finished sessions out of 'git branch'; they stay readable.",
     "import": "Take sessions out of a '.relay' folder of the original file protocol.",
+    "worker": "Answer the calls of other machines that share a remote.",
+    "queue": "Show the calls that wait at a remote for a worker, and who has them.",
     "peers": "List the peers and what was found of them.",
     "doctor": "Check what calls need, and name the command that fixes what is missing.",
     "install": "Put the skill where the agents look, so that they know how to call.",
@@ -77,6 +79,7 @@ _HEADINGS: Final[dict[str, str]] = {
     "review": "Before a push",
     "push": "Sharing",
     "close": "Keeping house",
+    "worker": "Other machines",
     "peers": "Setting up",
 }
 

@@ -58,6 +58,8 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.signTimeout": "How long the program that signs may take. Default: 25s, on a terminal 2m.",
     "relay.filterTimeout": "How long a look at your files may take if a program of yours filters them "
     "(gitattributes). Default: 30s.",
+    "relay.repository": "The name of this repository in requests that another machine answers, the same in each clone. "
+    "Default: the id of its first commit.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
     "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",
     "relay.snapshotExclude": "A path or a pattern (*.csv, data/) that is left out of the recorded trees; !PATTERN "

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gitrelay.calls import inflight
+from gitrelay.cli import faraway
 from gitrelay.cli.output import say
 from gitrelay.errors import Interrupted
 from gitrelay.history.exchange import Exchange
@@ -28,16 +29,12 @@ def until_answered(
         from gitrelay.cli.screen.progress import watching
 
         meanwhile = watching(ledger, addresses)
-    return [
-        inflight.wait(
-            ledger,
-            address,
-            None if deadline is None else max(0.0, deadline - time.monotonic()),
-            meanwhile=meanwhile,
-            own=own,
-        )
-        for address in addresses
-    ]
+    found = []
+    for address in addresses:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        away = faraway.wait(ledger, address, left)
+        found.append(away or inflight.wait(ledger, address, left, meanwhile=meanwhile, own=own))
+    return found
 
 
 @contextlib.contextmanager
@@ -48,7 +45,10 @@ def cancelled_by_ctrl_c(ledger: Ledger, addresses: Sequence[Address]) -> Iterato
     except KeyboardInterrupt:
         say("interrupted: cancelling; press Ctrl-C again to leave it running")
         try:
-            found = [inflight.cancel(ledger, address, "Ctrl-C") for address in addresses]
+            found = [
+                faraway.cancel(ledger, address, "Ctrl-C") or inflight.cancel(ledger, address, "Ctrl-C")
+                for address in addresses
+            ]
         except KeyboardInterrupt:
             raise Interrupted("interrupted", hint=f"git relay status; git relay cancel {addresses[0]}") from None
         states = ", ".join(f"{e.address} is recorded as {e.reason or e.status}" for e in found)

@@ -63,6 +63,10 @@ class Trailer:
     PICKED: Final = "Relay-Picked"
     WORKSPACE: Final = "Relay-Workspace"
     WORKER: Final = "Relay-Worker"
+    JOB: Final = "Relay-Job"
+    EPOCH: Final = "Relay-Epoch"
+    REPOSITORY: Final = "Relay-Repository"
+    NOT_AFTER: Final = "Relay-Not-After"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gitrelay.ground.value import dataclass
 from gitrelay.process.values import Limits
 from gitrelay.protocol.message import Parties
 from gitrelay.protocol.names import Address
+from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access
 from gitrelay.state.files import cannot_write, is_own_folder, make_folder, remove_tree, share_as_parent, write_whole
 from gitrelay.state.lock import Lock, is_held
@@ -56,6 +57,7 @@ class Call:
     hand_back: bool = False  # at the end of the budget the peer is asked once more, for what is done and what is open
     below: str = ""  # the folder that the peer is started in, relative to the tree's top
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
+    served: str = ""  # for another machine: the job, the attempt and the worker, with a blank between them
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 
     @property
@@ -71,6 +73,12 @@ class Call:
     def prints_answer(self) -> bool:
         """Whether only what the peer prints can be its answer: it may write no file, or its answer is a verdict."""
         return self.access == Access.READ or bool(self.bound)
+
+    @property
+    def of_worker(self) -> dict[str, str]:
+        """The trailers of an answer that a worker gives, none of other calls."""
+        words = self.served.split(" ")
+        return dict(zip((Trailer.JOB, Trailer.EPOCH, Trailer.WORKER), words, strict=True)) if self.served else {}
 
     @property
     def parties(self) -> Parties:

@@ -16,7 +16,7 @@ from gitrelay.ground import duration
     "req",
     cls=GroupedCommand,
     groups={
-        "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
+        "Who asks whom, and where": ("to", "from_", "session", "name", "files", "on"),
         "What the peer may do, and how": ("access", "isolate", "cwd", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
@@ -123,6 +123,11 @@ from gitrelay.ground import duration
 @click.option("--quorum", type=int, metavar="N", help="N answers are enough; the other attempts are cancelled.")
 @click.option("--judge", metavar="PEER", help="Let PEER, with read access, write one answer out of all.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the call goes on.")
+@click.option(
+    "--on",
+    metavar="REMOTE",
+    help="Let a worker of this remote answer, on another machine ('git relay worker'); it gets this tree's files.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
 @json_option
@@ -157,6 +162,7 @@ def command(
     wait: str | None,
     detach: bool,
     no_invoke: bool,
+    on: str | None,
     as_json: bool,
     words: tuple[str, ...],
 ) -> int:
@@ -179,6 +185,10 @@ def command(
     With --key K, an exchange of this repository that was asked under K is printed, or joined while it
     runs; one that ended without an answer is asked again. K belongs to one request: with another task,
     peer, session, access or check it is refused.
+
+    With --on REMOTE a worker answers, which somebody has started for that remote on another machine. The request
+    and the files of this tree go there in one push. If the remote cannot be reached later on, 'git relay wait'
+    goes on; 'git relay diff' and 'apply' work as for any call.
 
     \b
       git relay req codex "Fix the issues and add tests."
@@ -222,13 +232,29 @@ def command(
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
     order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke, cwd=cwd)
-    if wish := Wish(attempts, pick, first, quorum, judge):
+    wish = Wish(attempts, pick, first, quorum, judge)
+    if on is not None:
+        from gitrelay.cli import faraway
+
+        said: dict[str, object] = {
+            "--isolate or --shared": isolate is not None,
+            "--keep": keep,
+            "--fresh": fresh,
+            "--cwd": cwd,
+        }
+        said |= {"--timeout": timeout, "--idle-timeout": idle_timeout, "--first-output": first_output}
+        said |= {"--check": checks, "--apply": apply, "--hand-back": hand_back, "--no-invoke": no_invoke}
+        faraway.refuse(to, {**said, "several attempts": wish})
+    if wish:
         if no_invoke:
             raise click.UsageError("--no-invoke starts nobody: it goes with no attempts")
         from gitrelay.cli import grouping
 
         return grouping.ask(order, wish, limit=limit, detach=detach, apply=apply, as_json=as_json)
-    if len(to) > 1:
+    if on is not None:
+        ledger, one = faraway.ask(order, on)
+        asked = [one]
+    elif len(to) > 1:
         ledger, asked = ask.ask_each(Path.cwd(), order)
     else:
         ledger, one = ask.ask(Path.cwd(), order)

@@ -18,13 +18,14 @@ def command(everything: bool, as_json: bool) -> int:
     """Show the calls that run now.
 
     For each: address, peer, age, time since its last output, and what is left of its limits. A call
-    whose supervisor died is recorded as lost by this look.
+    whose supervisor died is recorded as lost by this look. Of a call that another machine answers ('away')
+    it is said whether a worker has taken it.
     """
     from gitrelay.calls import inflight
-    from gitrelay.cli import output
+    from gitrelay.cli import faraway, output
     from gitrelay.cli.table import columns
     from gitrelay.ground.duration import render
-    from gitrelay.history import batch
+    from gitrelay.history import batch, exchanges
     from gitrelay.ledger.ledger import open_ledger
 
     ledger = open_ledger(Path.cwd())
@@ -47,6 +48,22 @@ def command(everything: bool, as_json: bool) -> int:
                 "wall_left_s": round(limits.wall - age, 1) if limits.wall else None,
                 "idle_left_s": round(limits.idle - quiet, 1) if limits.idle else None,
                 "pid": running.peer_pid,
+            }
+        )
+    for away, words in faraway.seen(ledger):
+        begun = exchanges.exchange(ledger, away.address)
+        output.say(f"{away.address}: {words}")
+        rows.append(
+            {
+                "address": str(away.address),
+                "state": "away",
+                "from": begun.from_,
+                "to": begun.to,
+                "age_s": round(now - begun.request.time, 1),
+                "last_output_s": None,
+                "wall_left_s": None,
+                "idle_left_s": None,
+                "pid": None,
             }
         )
     if everything:

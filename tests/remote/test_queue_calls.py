@@ -1,0 +1,202 @@
+"""Calls that another machine answers, as a user would type them: two clones and a bare remote."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.repo import Repo, with_one_commit
+from support.waiting import eventually
+
+WORKER = ("worker", "--remote", "origin", "--peers", "shell", "--poll", "0.1s")
+
+
+@pytest.fixture
+def two(tmp_path: Path, env: dict[str, str]) -> tuple[Repo, Repo]:
+    """A caller's clone and a worker's, with one bare remote."""
+    caller = with_one_commit(tmp_path, env)
+    caller.sh("git clone -q --bare . ../hub.git; git remote add origin ../hub.git; git clone -q ../hub.git ../far")
+    return caller, Repo(tmp_path / "far", env)
+
+
+def test_a_worker_answers_what_another_machine_asked(two: tuple[Repo, Repo]) -> None:
+    """The files travel there and back; the answer is the record, on both sides and at the remote."""
+    caller, far = two
+    (caller.path / "new.txt").write_text("not committed\n")
+    asked = caller.relay(
+        "req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "cat new.txt; echo made > made.txt"
+    )
+    assert (asked.code, asked.out) == (0, "s/01\n"), asked.err
+    waits = caller.relay("queue", "--json").json["data"]["jobs"]
+    assert [(row["session"], row["to"], row["state"]) for row in waits] == [("s", "shell", "waiting")]
+    status = caller.relay("status")
+    assert "no worker has taken it" in status.err and "away" in status.out, status.err
+    refused = far.relay(*WORKER, "--once")
+    assert refused.code == 2 and "--signers FILE" in refused.err
+    done = far.relay(*WORKER, "--once", "--unsigned", "--json")
+    assert done.code == 0, done.err
+    assert [row["end"] for row in done.json["data"]["jobs"]] == ["answered"], done.err
+    assert "WARNING: everybody" in done.err
+    answered = caller.relay("wait", "s/01")
+    assert answered.code == 0 and "not committed" in answered.out, answered.err
+    assert "made.txt" in caller.relay("diff", "s/01").out
+    applied = caller.relay("apply", "s/01")
+    assert applied.code == 0 and (caller.path / "made.txt").read_text() == "made\n", applied.err
+    trailers = caller.git("log", "--format=%(trailers)", "-1", "--grep=^res 01", "relay/s")
+    assert "Relay-Epoch: 1" in trailers and "Relay-Worker: " in trailers and "Relay-Job: " in trailers
+    fsck = caller.relay("fsck")
+    assert fsck.code == 0, fsck.out
+    refs = caller.git("ls-remote", "origin", "refs/relay/*", "refs/heads/relay/*").split()[1::2]
+    assert sorted(refs) == ["refs/heads/relay/s", "refs/relay/code/s"]
+    for repo in two:
+        assert repo.git("for-each-ref", "refs/relay/seen") == ""
+    assert not (far.path / "made.txt").exists() and not list((far.path / ".relay").glob(".work/*/*"))
+    again = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "echo two")
+    assert (again.code, again.out) == (0, "s/02\n"), again.err
+    assert far.relay(*WORKER, "--once", "--unsigned").code == 0
+    assert caller.relay("wait", "s/02").code == 0
+    assert caller.relay("fsck").code == 0
+
+
+def test_a_cancelled_call_has_one_answer(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """The submitter's own: a worker that has the job loses it, stops, and keeps what it had."""
+    caller, far = two
+    asked = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "sleep 1000")
+    assert asked.code == 0, asked.err
+    running = far.start(*WORKER, "--jobs", "1", "--unsigned", "--lease", "1s", env=mark)
+    try:
+        taken = lambda: "taken by" in caller.relay("status").err  # noqa: E731
+        assert eventually(taken, 60)
+        done = caller.relay("cancel", "s/01")
+        assert done.code == 0 and "cancelled" in done.out, done.err
+        _, err = running.communicate(timeout=120)
+    finally:
+        if running.poll() is None:
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+    assert "the job was taken away" in err.decode() and "refs/relay/aside/s/" in err.decode()
+    assert caller.git("ls-remote", "origin", "refs/relay/queue/*") == ""
+    here = caller.git("rev-parse", "relay/s")
+    assert caller.git("ls-remote", "origin", "refs/heads/relay/s").split()[0] == here
+    assert caller.relay("wait", "s/01").code == 4
+
+
+def test_only_signed_requests_are_answered(two: tuple[Repo, Repo], tmp_path: Path) -> None:
+    """Case 30: an unsigned one is left alone, and so is one by a key that is in no file of the worker's."""
+    caller, far = two
+    for name in ("known", "other"):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
+        subprocess.run(words, check=True)
+    signers = tmp_path / "signers"
+    signers.write_text(f'uma namespaces="git" {(tmp_path / "known.pub").read_text()}')
+    cheat = tmp_path / "cheat"
+    cheat.write_text('#!/bin/sh\necho "Good \\"git\\" signature for uma with ED25519 key SHA256:x"\n')
+    cheat.chmod(0o755)
+    far.git("config", "gpg.ssh.program", str(cheat))
+    caller.git("config", "gpg.format", "ssh")
+
+    def ask(session: str) -> None:
+        done = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", session, "echo hi")
+        assert done.code == 0, done.err
+
+    ask("unsigned")
+    caller.git("config", "relay.sign", "true")
+    caller.git("config", "user.signingKey", str(tmp_path / "other.pub"))
+    ask("other")
+    caller.git("config", "user.signingKey", str(tmp_path / "known.pub"))
+    ask("known")
+    done = far.relay(*WORKER, "--once", "--signers", str(signers), "--json")
+    assert done.code == 0, done.err
+    data = done.json["data"]
+    assert [row["session"] for row in data["jobs"]] == ["known"], done.err
+    assert len(data["left_alone"]) == 2 and all("not signed" in why for why in data["left_alone"].values())
+    assert caller.relay("wait", "known").code == 0
+    far.git("config", "relay.repository", "another")
+    ask("replayed")
+    done = far.relay(*WORKER, "--once", "--signers", str(signers), "--json")
+    assert "made for another repository" in str(done.json["data"]["left_alone"]), done.err
+
+
+def test_a_forged_answer_is_kept_apart(two: tuple[Repo, Repo]) -> None:
+    """Who can push can move the branch; what is not an answer to this request is not shown as one."""
+    caller, _ = two
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "echo hi").code == 0
+    forged = caller.sh("git commit-tree -p relay/s -m 'res 01 shell -> uma: done, verify pass' relay/s^{tree}").strip()
+    caller.git("push", "-q", "origin", f"{forged}:refs/heads/relay/s")
+    done = caller.relay("wait", "s/01")
+    assert done.code == 4 and "was refused: its commit is no answer" in done.out, done.err
+    assert caller.git("rev-parse", f"refs/relay/rejected/s/{forged[:12]}") == forged
+
+
+def test_what_a_worker_is_not_told_of_is_refused(two: tuple[Repo, Repo]) -> None:
+    caller, far = two
+    for words in (("--check", "true"), ("--isolate",), ("--timeout", "1m"), ("--to", "codex")):
+        done = caller.relay("req", "--on", "origin", "--to", "shell", *words, "echo hi")
+        assert done.code == 2 and "--on" in done.err, done.err
+    done = caller.relay("req", "--on", "nowhere", "--to", "shell", "echo hi")
+    assert done.code == 2 and "no remote is called 'nowhere'" in done.err
+    assert caller.relay("ls").out == ""
+    done = far.relay(*WORKER, "--unsigned", "--check")
+    assert done.code == 0 and "would offer shell with read and write access" in done.out
+    assert far.relay("queue").err == "nothing waits\n"
+
+
+def test_a_request_beyond_the_offer_is_left_alone(two: tuple[Repo, Repo]) -> None:
+    """Access is the worker's to give."""
+    caller, far = two
+    for session, access in (("f", "full"), ("w", "write")):
+        words = ("--to", "shell", "--session", session, "--access", access, "echo hi")
+        assert caller.relay("req", "--on", "origin", "-d", *words).code == 0
+    done = far.relay(*WORKER, "--once", "--unsigned", "--json")
+    data = done.json["data"]
+    assert [(row["session"], row["end"]) for row in data["jobs"]] == [("w", "answered")], done.err
+    assert list(data["left_alone"].values()) == ["access 'full' is not offered"]
+    assert caller.relay("wait", "w/01").code == 0 and caller.relay("wait", "f/01", "--timeout", "1s").code == 8
+    assert far.git("for-each-ref", "refs/heads/relay/f") == ""
+
+
+# name -> (the tree of the forged answer, what else its commit is made with, the words of its refusal)
+FORGERIES = {
+    "two commits": ("$T", "-p $(git commit-tree -p $R -m x $R^{tree}) -F ../m", "not one commit"),
+    "another job": ("$T", "-p $R -F ../job", "another job"),
+    "an earlier file": ('$(git ls-tree $T | sed "s/$Q/$A/" | git mktree)', "-p $R -F ../m", "more of the session"),
+    "another message": ('$(git ls-tree $T | sed "s/$A/$Q/" | git mktree)', "-p $R -F ../m", "cannot be read"),
+    "another verdict": ("$T", "-p $R -F ../verdict", "differ in Relay-Verify"),
+    "other files": ("$T", "-p $R -F ../tree", "not on the remote"),
+}
+
+
+def test_an_answer_is_held_to_its_request(two: tuple[Repo, Repo]) -> None:
+    """Each forgery is made of the real answer, which the last one is: that is taken."""
+    caller, far = two
+    ask = ("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "echo hi")
+    assert caller.relay(*ask).code == 0
+    request = caller.git("rev-parse", "relay/s")
+    state = (caller.path / ".git/relay/away/s").read_bytes()
+    assert far.relay(*WORKER, "--once", "--unsigned").code == 0
+    caller.git("fetch", "-q", "origin", "+refs/heads/relay/s:refs/real/s", "+refs/relay/code/s:refs/real/code")
+    real = caller.git("log", "-1", "--format=%B", "refs/real/s")
+    names = "R=$(git rev-parse relay/s); T=$(git rev-parse refs/real/s^{tree}); Q=$(git rev-parse $T:01.req.md); "
+    names += "A=$(git rev-parse $T:01.res.md); "
+    texts = {
+        "m": real,
+        "job": re.sub("(?m)^Relay-Job: .*", "Relay-Job: " + "0" * 26, real),
+        "verdict": real.replace("Relay-Verify: pass", "Relay-Verify: fail"),
+        "tree": re.sub("(?m)^Relay-Tree: .*", f"Relay-Tree: {caller.git('rev-parse', 'relay/s^{tree}')}", real),
+    }
+    for name, text in texts.items():
+        (caller.path.parent / name).write_text(text)
+    for name, (tree, words, why) in FORGERIES.items():
+        forged = caller.sh(f"{names}git commit-tree {tree} {words}").strip()
+        caller.git("push", "-qf", "origin", f"{forged}:refs/heads/relay/s")
+        done = caller.relay("wait", "s/01")
+        assert done.code == 4 and why in done.out, f"{name}: {done.out} {done.err}"
+        caller.git("update-ref", "refs/heads/relay/s", request)
+        (caller.path / ".git/relay/away/s").write_bytes(state)
+    caller.git("push", "-qf", "origin", "refs/real/s:refs/heads/relay/s")
+    done = caller.relay("wait", "s/01")
+    assert done.code == 0 and "hi" in done.out, done.err
