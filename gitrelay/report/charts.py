@@ -1,7 +1,8 @@
 """Figures as charts: inline SVG whose colours are classes of style.css, each bar with its words for a pointer and a
 screen reader. Pure.
 
-Sizes are in the units of the drawing, of which a chart is WIDTH wide; a page scales it.
+Widths are parts of a hundred of what the page gives a chart, heights are pixels: on a phone a chart is narrower, and
+its words are as large as elsewhere.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from gitrelay.ground import duration
 from gitrelay.history.figures import Figures
 from gitrelay.report.markdown import one_line
 
-WIDTH: Final = 900
 DAYS_MAX: Final = 60  # columns; with more, the latest
 ROWS_MAX: Final = 16
-_LABEL: Final = 170
-_VALUE: Final = 90
-_ROW: Final = 30
-_BAR: Final = 16
+_ROW: Final = 44  # of a bar with its words above it
+_BAR: Final = 14
+_AXIS: Final = 7.0  # the part of the width that the numbers of the columns have
 _HEIGHT: Final = 190  # of the columns
 
 # (class, legend, how many calls) from the bottom, or the left, on
@@ -56,19 +55,18 @@ def outcomes_by_day(days: Sequence[Figures]) -> Markup:
     most = max((f.calls for f in shown), default=0)
     scale = _scale(most)
     top = scale[-1]
-    step = (WIDTH - 50) / max(len(shown), 10)
+    step = (100 - _AXIS) / max(len(shown), 10)
     pieces = [_grid(scale)]
     for at, f in enumerate(shown):
-        x, y = 44 + at * step, float(_HEIGHT)
+        x, y = _AXIS + at * step, float(_HEIGHT)
         for part in _parts(f, OUTCOMES):
             height = part.value / top * (_HEIGHT - 10)
             y -= height
-            pieces.append(_rect(part, x, y, max(step - 4, 2), height, f"{f.group}: "))
+            pieces.append(_rect(part, x, y, step * 0.85, height, f"{f.group}: "))
     every = max(1, -(-len(shown) // 10))
-    for at, f in enumerate(shown):
-        if at % every == 0:
-            x = 44 + at * step + max(step - 4, 2) / 2
-            pieces.append(_text(x, _HEIGHT + 18, (f.group or "")[5:], anchor="middle"))
+    for number, at in enumerate(range(0, len(shown), every)):
+        kind = "other" if number % 2 else ""  # a phone has room for half of them
+        pieces.append(_text(_AXIS + (at + 0.4) * step, _HEIGHT + 18, (shown[at].group or "")[5:], "middle", kind))
     return _svg("Calls by day", _HEIGHT + 26, pieces)
 
 
@@ -114,41 +112,40 @@ def _parts(f: Figures, kinds: Sequence[tuple[str, str, Callable[[Figures], int]]
 
 def _bars(title: str, rows: Sequence[tuple[str, Sequence[Part], str]]) -> Markup:
     longest = max((sum(part.value for part in parts) for _, parts, _ in rows), default=0) or 1
-    room = WIDTH - _LABEL - _VALUE
     pieces = []
     for at, (label, parts, value) in enumerate(rows):
-        y, x = at * _ROW + 6, float(_LABEL)
-        pieces.append(_text(0, y + _BAR - 3, one_line(label, 24), kind="label"))
+        y, x = at * _ROW, 0.0
+        pieces += [_text(0, y + 13, one_line(label, 24), kind="label"), _text(100, y + 13, value, "end")]
         for part in parts:
-            width = part.value / longest * room
-            pieces.append(_rect(part, x, y, width, _BAR, f"{one_line(label, 60)}: "))
+            width = part.value / longest * 100
+            pieces.append(_rect(part, x, y + 19, width, _BAR, f"{one_line(label, 60)}: "))
             x += width
-        pieces.append(_text(x + 8, y + _BAR - 3, value))
     return _svg(title, max(1, len(rows)) * _ROW, pieces)
 
 
 def _rect(part: Part, x: float, y: float, width: float, height: float, before: str) -> Markup:
     return Markup(
-        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
-    ).format(part.tone, x, y, max(width, 0.8), max(height, 0.8), before + part.says)
+        '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"><title>{}</title></rect>'
+    ).format(part.tone, x, y, max(width, 0.2), max(height, 0.8), before + part.says)
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
+def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") -> Markup:
+    return Markup('<text class="{}" x="{:.2f}%" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
 
 
 def _grid(scale: Sequence[int]) -> Markup:
     pieces = []
     for value in scale:
         y = _HEIGHT - value / scale[-1] * (_HEIGHT - 10)
-        pieces.append(Markup('<line class="grid" x1="40" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(WIDTH, y, y))
-        pieces.append(_text(34, y + 4, f"{value:,}", anchor="end"))
+        line = '<line class="grid" x1="{:.2f}%" x2="100%" y1="{:.1f}" y2="{:.1f}"/>'
+        pieces.append(Markup(line).format(_AXIS - 0.5, y, y))
+        pieces.append(_text(_AXIS - 1, y + 4, f"{value:,}", "end"))
     return Markup("").join(pieces)
 
 
 def _svg(title: str, height: int, pieces: Sequence[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, height, title, Markup("").join(pieces)
+    return Markup('<svg width="100%" height="{}" role="img" aria-label="{}">{}</svg>').format(
+        height, title, Markup("").join(pieces)
     )
 
 

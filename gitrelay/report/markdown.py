@@ -37,6 +37,10 @@ _LANGUAGES: Final = """
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
 # characters that reorder what is read, or that a terminal or browser obeys; the joiners of scripts and emoji stay
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# letters of scripts that are written from right to left
+_RIGHT_TO_LEFT: Final = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 
 # a rule of the parser -> what a text that it applies to has
 _SIGNS: Final = {
@@ -85,6 +89,11 @@ def render(text: str, links: Links | None = None) -> Markup:
         tokens = parser.parse(whole(text, tables))
     if links:
         links.put(tokens)
+    if _RIGHT_TO_LEFT.search(text):
+        for token in tokens:
+            # the first letter of a block decides; a browser does not look into parts that have a `dir` of their own
+            if token.nesting == 1 and token.level == 0:
+                token.attrSet("dir", "auto")
     html: str = parser.renderer.render(tokens, parser.options, {})
     # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
     return Markup(_CONTROLS.sub(_spelt, html))
@@ -195,11 +204,11 @@ def _link_open(self: object, tokens: Sequence[Token], at: int, options: Any, env
 def _heading(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     """A message's headings are below the page's own: its first level is the page's fourth."""
     level = min(6, int(tokens[at].tag[1:]) + 3)
-    return f"<h{level}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
+    return f"<h{level}{_direction(tokens[at])}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
 
 
 def _table_open(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    return '<div class="table"><table>\n'
+    return f'<div class="table"{_direction(tokens[at])}><table>\n'
 
 
 def _table_close(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
@@ -211,3 +220,7 @@ def _cell_open(self: object, tokens: Sequence[Token], at: int, options: Any, env
     found = re.search(r"text-align:(left|center|right)", str(tokens[at].attrs.get("style", "")))
     side = f' class="{found[1]}"' if found else ""
     return f"<{tokens[at].tag}{side}>"
+
+
+def _direction(token: Token) -> str:
+    return ' dir="auto"' if "dir" in token.attrs else ""

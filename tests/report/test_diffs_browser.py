@@ -44,6 +44,20 @@ fence
 No more.\N{SPACE}\N{SPACE}
 The end: ``a ` b``.
 """
+FROM_RIGHT = """\
+\u05e9\u05dc\u05d5\u05dd `src/a.py` \u05e2\u05d5\u05dc\u05dd.
+
+- \u05e8\u05d0\u05e9\u05d5\u05df
+- English
+
+| \u05e9\u05dd | \u05e2\u05e8\u05da |
+|---|---|
+| \u05d0 | 2 |
+
+English again.
+"""
+MANY = "| a | b | c | d | e | f |\n|---|---|---|---|---|---|\n| first | 2 | 3 `x||y` | 4 | 5 | 6 | 7 | 8 |\n"
+FEW = f"| key | value |\n|---|---|\n| {'long_' * 30} | {'words ' * 20} |\n"
 ANSWER = "I changed `src/a.py:30`, see src/a.py:27 and `src/b.py`.\n\n```python\nprint('<b>')\n```\n"
 
 
@@ -64,6 +78,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     s.ask("claude", "codex", "Change it", {"src/a.py": BEFORE, "gone.txt": "x\n"})
     s.answer(ANSWER, files={"src/a.py": AFTER, "bin": "\0"})
     s.ask("claude", "codex", "Say it in many ways").answer(MARKDOWN)
+    s.ask("claude", "codex", FROM_RIGHT).answer(f"{MANY}\n{FEW}", verify="fail", seconds=900)
+    s.check("pytest -q", "fail (exit 1)")
+    for day in range(1, 30):
+        s = history.session(f"day-{day}", "claude", at=BEGIN + 86_400 * day)
+        usage = {"Relay-Model": "m" * 60, "Relay-Usage": "input=123456789 cached=1 output=123456789 cost_usd=1234.5"}
+        s.ask("claude", "a-peer-with-a-very-long-name", "x").answer("y", verify="fail", seconds=5000, trailers=usage)
     repo = Repo(top / "repo", env)
     history.write(repo.path, env)
     done = repo.relay("export", "-o", "../out")
@@ -77,7 +97,7 @@ const [old, fresh] = [box("del"), box("add")];
 return fresh.left > old.left + 200 && fresh.top === old.top;
 """
 OUTSIDE = """
-const wide = [...document.querySelectorAll("body *:not(.skip)")].filter(
+const wide = [...document.querySelectorAll(`${arguments[0]} *:not(.skip)`)].filter(
   e => e.getBoundingClientRect().right > innerWidth + 1);
 return [document.documentElement.scrollWidth - innerWidth, wide.slice(-3).map(e => e.outerHTML.slice(0, 200))];
 """
@@ -97,7 +117,7 @@ def test_a_diff_is_read_at_every_width(site: Path, browser: Browser) -> None:
     for size, beside in ((WIDE, True), ((1280, 900), False), (SMALL, False)):
         browser.size(size)
         assert browser.run(SIDES) is beside, size
-        assert browser.run(OUTSIDE) == [0, []], size
+        assert browser.run(OUTSIDE, "#t-01") == [0, []], size
     browser.size((1280, 900))
     assert browser.run(NUMBERS) == [["29", "29"], ["30", "none"], ["31", "none"]]
     line = "return document.querySelector('.diff [data-n=\"12\"]').checkVisibility()"
@@ -178,4 +198,40 @@ def test_copying_works_on_the_live_site(site: Path, browser: Browser) -> None:
         browser.press(ENTER)
         assert eventually(lambda: browser.texts("#t-02 .speaker .copy") == ["copied"], 5)
         assert copied(browser) == MARKDOWN
-        live.process.kill()
+        browser.open("about:blank")  # it asks no more
+    browser.console()
+
+
+def test_figures_and_tables_fit_a_phone(site: Path, browser: Browser) -> None:
+    browser.size(SMALL)
+    for page in ("figures.html", "sessions/diffs.html"):
+        browser.open((site / page).as_uri())
+        browser.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        assert browser.run(OUTSIDE, "body") == [0, []], page
+    assert browser.texts("#t-03 .stack td") == ["first", "2", "3 x||y", "4", "5", "6 | 7 | 8"], "no cell is lost"
+    head = "return getComputedStyle(document.querySelector('#t-03 .stack td:nth-child(2)'), '::before').content"
+    assert browser.run(head) == '"b: "'
+    browser.open((site / "figures.html").as_uri())
+    red = "return [...document.querySelectorAll('svg .bad')].map(e => e.getBoundingClientRect().right)"
+    ends = browser.run(red)
+    assert len(ends) > 29 and max(ends) <= SMALL[0]
+    browser.size((1280, 900))
+    assert browser.run("return getComputedStyle(document.querySelector('.figuretable td')).display") == "table-cell"
+    assert browser.console() == []
+
+
+def test_text_from_right_to_left_is_laid_out_so(site: Path, browser: Browser) -> None:
+    browser.size((1280, 900))
+    browser.open((site / "sessions/diffs.html").as_uri())
+    of = "[...document.querySelectorAll('#t-03 .request .prose > *')]"
+    directions = browser.run(f"return {of}.map(e => getComputedStyle(e).direction)")
+    assert directions == ["rtl", "rtl", "rtl", "ltr"]
+    sides = """
+    const [text, list, table, english] = ITEMS.map(e => e.getBoundingClientRect());
+    const heads = [...document.querySelectorAll("#t-03 .request th")];
+    const [first, second] = heads.map(e => e.getBoundingClientRect().left);
+    const prose = document.querySelector("#t-03 .request .prose").getBoundingClientRect();
+    return [text.right === prose.right, list.right === prose.right, english.left === prose.left, first > second];
+    """
+    assert browser.run(sides.replace("ITEMS", of)) == [True] * 4
+    assert browser.run("return document.querySelectorAll('#t-01 [dir], #t-02 [dir]').length") == 0

@@ -22,12 +22,28 @@ const page = (() => {
 
   const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
+  // A table of many columns is laid out row by row on a phone: then each cell needs the name of its column.
+  const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+  function name(table) {
+    const heads = [...table.rows[0].cells].map((cell) => cell.textContent);
+    if (heads.length < 5) return;
+    table.classList.add("stack");
+    for (const row of [...table.rows].slice(1)) {
+      [...row.cells].forEach((cell, at) => { if (at) cell.dataset.head = heads[at] ?? ""; });
+    }
+    for (const part of [table, ...table.querySelectorAll("*")]) {
+      const role = part.tagName === "TH" ? (part.closest("thead") ? "columnheader" : "rowheader") : ROLES[part.tagName];
+      if (role) part.setAttribute("role", role);
+    }
+  }
+
   // Everything below `part` that is written for a reader without scripts gets what scripts can add.
   function dress(part) {
     for (const time of part.querySelectorAll("time[data-at]")) {
       time.title = time.textContent;
       time.textContent = localTime(Number(time.dataset.at));
     }
+    for (const table of part.querySelectorAll(".prose table, .figuretable")) name(table);
     copying.dress(part);
   }
 
