@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs the agent CLIs and the hook runner the tests drive, at the versions pinned here, outside the repository:
+# Installs the agent CLIs, the hook runner and the rules of accessibility that the tests use, at the versions pinned here, outside the repository:
 #   tests/fetch_clis.sh [NAME]...   (default: all that the table has)
 # Each gets its own npm prefix in $GITRELAY_CLIS; one that is there in the right version is left alone.
 # The table below is the only place with the versions: tests/support/realcli.py reads it.
 set -eu
 
-all="codex claude gemini opencode qwen copilot codex-acp claude-agent-acp lefthook"
+all="codex claude gemini opencode qwen copilot codex-acp claude-agent-acp lefthook axe-core"
 
 # what a package needs besides: the adapters get no CLI of their own (400 MB each), they are run with those above; and
 # qwen no native modules for sound and pictures
@@ -26,6 +26,7 @@ package() {
         codex-acp) echo @agentclientprotocol/codex-acp@2.6.0 ;;
         claude-agent-acp) echo @agentclientprotocol/claude-agent-acp@0.101.0 ;;
         lefthook) echo lefthook@2.2.2 ;;
+        axe-core) echo axe-core@4.14.1 ;;
         *) echo "fetch_clis.sh: unknown CLI: $1 (known: $all)" >&2; return 2 ;;
     esac
 }
@@ -41,6 +42,7 @@ for name in "$@"; do
     version=${spec##*@}
     manifest=$folder/$name/node_modules/${spec%@*}/package.json
     program=$folder/$name/node_modules/.bin/$name
+    [ "$name" != axe-core ] || program=$folder/$name/node_modules/axe-core/axe.min.js # a script for pages, no program
     if [ -e "$program" ] && grep -q "\"version\": *\"$version\"" "$manifest" 2>/dev/null; then
         echo "$name $version: already in $folder/$name"
         continue

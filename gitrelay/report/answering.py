@@ -29,7 +29,7 @@ _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
     "article{border:1px solid #8888;border-radius:6px;padding:1rem;margin:1rem 0}"
     "textarea{width:100%;box-sizing:border-box}button{font:inherit;margin:.3rem .3rem 0 0}"
-    "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}}"
+    "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}a{color:#8cf}}"
 )
 
 
@@ -52,7 +52,8 @@ class Desk:
         return (
             "<!doctype html><html lang=en><meta charset=utf-8><title>Questions</title>"
             "<meta name=viewport content='width=device-width'>"
-            f"<style>{_STYLE}</style><h1>Questions</h1><p><a href=index.html>All sessions</a></p>{told}{articles}"
+            f"<style>{_STYLE}</style><main><h1>Questions</h1>"
+            f"<p><a href=index.html>All sessions</a></p>{told}{articles}</main>"
         )
 
     def _article(self, e: Exchange) -> str:
