@@ -41,6 +41,10 @@ class Links:
     def __bool__(self) -> bool:
         return bool(self._places)
 
+    def may_be_in(self, text: str) -> bool:
+        """Whether `text` holds the path of a file; what does not needs no look at its words."""
+        return any(path in text for path in self._places)
+
     def of_code(self, text: str) -> str | None:
         """The address of what a piece of code names, None if it is no file of the diff."""
         return self._of(text.strip(), plain=False)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 from gitrelay.protocol.tables import of_tokens, whole
+from gitrelay.report.paragraphs import Kind, fenced, html_of, split
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -83,6 +84,21 @@ def render(text: str, links: Links | None = None) -> Markup:
         return Markup('<p class="note">{} characters, shown as they are.</p><pre class="plain">{}</pre>').format(
             f"{len(text):,}", text
         )
+    html = "".join(_html(kind, piece, links) for kind, piece in split(text))
+    # every piece of `text` in it was escaped; entities bring controls back: &#x202e;
+    return Markup(_CONTROLS.sub(_spelt, html))
+
+
+def _html(kind: Kind, piece: str, links: Links | None) -> str:
+    if kind is Kind.FENCED:
+        return _figure(*fenced(piece))
+    if kind is Kind.PLAIN and not (links and links.may_be_in(piece)):
+        return html_of(piece)
+    return parsed(piece, links)
+
+
+def parsed(text: str, links: Links | None = None) -> str:
+    """What the parser makes of `text`, every piece of which is escaped by its renderer or by `code`."""
     parser = _parser(frozenset(rule for rule, sign in _SIGNS.items() if not sign.search(text)))
     tokens = parser.parse(text)
     if "|" in text and (tables := of_tokens(tokens)):
@@ -95,8 +111,7 @@ def render(text: str, links: Links | None = None) -> Markup:
             if token.nesting == 1 and token.level == 0:
                 token.attrSet("dir", "auto")
     html: str = parser.renderer.render(tokens, parser.options, {})
-    # every piece of `text` in it was escaped by the renderer or by `code`; entities bring controls back: &#x202e;
-    return Markup(_CONTROLS.sub(_spelt, html))
+    return html
 
 
 def code(text: str, language: str = "") -> Markup:
@@ -176,12 +191,13 @@ def _allowed(url: str) -> bool:
 
 
 def _fence(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    token = tokens[at]
-    language = token.info.split()[0] if token.info.split() else ""
+    return _figure(tokens[at].info, tokens[at].content)
+
+
+def _figure(info: str, content: str) -> str:
+    language = info.split()[0] if info.split() else ""
     shown = Markup('<span class="lang">{}</span>').format(language[:40]) if language else Markup()
-    return Markup('<figure class="code">{}<pre><code>{}</code></pre></figure>\n').format(
-        shown, code(token.content, language)
-    )
+    return Markup('<figure class="code">{}<pre><code>{}</code></pre></figure>\n').format(shown, code(content, language))
 
 
 def _image(self: object, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:

@@ -238,6 +238,12 @@ def _environment() -> Environment:
     return environment
 
 
+def load() -> None:
+    """Compile the templates, so that processes that are forked later need not."""
+    for name in ("session.html", "turn.html", "base.html"):
+        _environment().get_template(name)
+
+
 def short_id(id_: str) -> str:
     """A one-shot's own id is its session's name, and says no more than that it is the first."""
     return names.turn_id(1) if names.is_one_shot(id_) else id_

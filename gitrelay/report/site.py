@@ -25,7 +25,7 @@ from gitrelay.report import attention, commits, earlier, folder, listing, sides,
 from gitrelay.report.earlier import Note
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
-from gitrelay.report.pages import Pages
+from gitrelay.report.pages import Pages, load
 from gitrelay.report.sides import Side
 from gitrelay.report.turns import Conversation, Turn
 
@@ -141,6 +141,8 @@ def _rendered(repo: Repository, found: Batch, wanted: Sequence[str], pages: Page
     batches = list(_batches(found, wanted))
     exchanges = sum(len(found.sessions.get(name, ())) for name in wanted)
     count = pool.workers(len(batches)) if exchanges >= _MANY else 1
+    if count > 1:
+        load()
     yield from pool.each(functools.partial(_render, repo, pages, place), batches, count)
 
 
