@@ -21,7 +21,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast", "types", "lint"]
 
 PYTHON = sys.executable
-SOAK = ("faults", "ledger", "redact", "protocol", "history", "process", "peers", "git", "setup")
+SOAK = ("faults", "ledger", "redact", "protocol", "provenance", "history", "process", "peers", "git", "setup")
 
 
 @nox.session

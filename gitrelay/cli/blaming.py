@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from gitrelay.errors import UsageError
 from gitrelay.ground.text import quote_path
 from gitrelay.history import outcome
 from gitrelay.history.exchange import Exchange
@@ -113,6 +115,9 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def beyond(path: str, last: int, have: int) -> str:
-    """The error for a line that the file does not have."""
-    return f"{quote_path(path)} has {_count(have, 'line')}, and no line {last}"
+def beyond(path: str, last: int, have: int, name: str) -> UsageError:
+    """The error for a line that the file does not have; `name` is the word that the file was named by."""
+    return UsageError(
+        f"{quote_path(path)} has {_count(have, 'line')}, and no line {last}",
+        hint=f"git relay blame {shlex.quote(name)}",
+    )

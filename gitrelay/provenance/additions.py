@@ -67,12 +67,21 @@ def text_of(line: bytes) -> Text:
     bare = b"".join(line.split())
     if not bare:
         return BLANK
-    key = int.from_bytes(hashlib.blake2b(bare, digest_size=8).digest())
     joined = bare.translate(_QUOTES, b",")
-    return Text(key, len(bare.translate(None, _NO_WORD)), len(joined), int.from_bytes(joined) % MODULUS)
+    return Text(_key(bare), len(bare.translate(None, _NO_WORD)), len(joined), int.from_bytes(joined) % MODULUS)
 
 
-BLANK: Final = Text(int.from_bytes(hashlib.blake2b(b"", digest_size=8).digest()), 0, 0, 0)
+def brief(line: bytes) -> Text:
+    """As `text_of`, without length and hash."""
+    bare = b"".join(line.split())
+    return Text(_key(bare), len(bare.translate(None, _NO_WORD)), 0, 0) if bare else BLANK
+
+
+def _key(bare: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(bare, digest_size=8).digest())
+
+
+BLANK: Final = Text(_key(b""), 0, 0, 0)
 
 
 def of_patch(patch: bytes) -> Additions:

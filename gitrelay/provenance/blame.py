@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from typing import Final
 
 from gitrelay.errors import RelayError
 from gitrelay.git.faults import GitError
@@ -16,10 +20,12 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.applied import APPLIED
 from gitrelay.protocol.record import Trailer
 from gitrelay.provenance import annotated, cache, elsewhere, matching
-from gitrelay.provenance.additions import EDGE, Additions, of_patch, patches, text_of
+from gitrelay.provenance.additions import EDGE, Additions, brief, of_patch, patches
 from gitrelay.provenance.annotated import Annotated
 from gitrelay.provenance.evidence import Line, Match, Source
 from gitrelay.provenance.files import File
+
+_FEW: Final = 50  # pairs of trees; for more a second git process pays
 
 
 class Kind(StrEnum):
@@ -87,8 +93,27 @@ class Record:
 
 def blame(ledger: Ledger, file: File) -> Report:
     """Who wrote each line of `file`. Raises GitError, and what reading the record raises."""
-    lines = file.lines
-    record = read(ledger)
+    with ThreadPoolExecutor(1) as pool, _uncollected():
+        waiting = pool.submit(file.lines, ledger.repo)
+        record = read(ledger)
+        lines = waiting.result()
+        return _report(ledger, file, lines, record)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python looks for cycles among ten thousands of tuples again and again; without that it takes half the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _report(ledger: Ledger, file: File, lines: Sequence[Annotated], record: Record) -> Report:
     around = _around(ledger.repo, lines, record.sources)
     paths = frozenset({one.path for one in lines} | {file.name})
     stay = elsewhere.staying(ledger.repo, file.rev, around, record.sources, paths)
@@ -183,7 +208,11 @@ def _diffed(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[st
     except GitError:
         return {}
     there = {tree for tree, said in zip(trees, out.split(b"\n"), strict=False) if said == b"tree"}
-    return _halved(repo, [pair for pair in pairs if there.issuperset(pair)])
+    readable = [pair for pair in pairs if there.issuperset(pair)]
+    middle = len(readable) // 2 if len(readable) > _FEW else len(readable)
+    with ThreadPoolExecutor(2) as pool:  # two git processes: each uses one core
+        first, second = pool.map(lambda part: _halved(repo, part), (readable[:middle], readable[middle:]))
+    return first | second
 
 
 def _halved(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
@@ -206,40 +235,48 @@ def _halved(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[st
 
 
 def _around(repo: Repository, lines: Sequence[Annotated], sources: Sequence[Source]) -> list[Line]:
-    """The lines for the matcher, with what was around each in its commit, if that is not what is around it now."""
-    texts = [text_of(one.data) for one in lines]
+    """The lines for the matcher, with what was around each in its commit, if that is not what is around it now.
+
+    Old versions are read only for lines that were added, and whose neighbours now are not those they were added with.
+    """
+    texts = [brief(one.data) for one in lines]
     keys = [EDGE, *(text.key for text in texts), EDGE]
-    written = {row.text.key for s in sources for rows in s.added.files.values() for row in rows}
+    rows = [row for s in sources for rows in s.added.files.values() for row in rows]
+    written = {row.text.key for row in rows}
+    placed = {(row.before, row.text.key, row.behind) for row in rows}
     earliest = min((source.begin for source in sources), default=0)
     torn = [
         i
-        for i, one in enumerate(lines)
-        if texts[i].key in written and (one.commit.time or 0) >= earliest and one.commit.oid and _is_torn(lines, i)
+        for i in _torn(lines)
+        if texts[i].key in written
+        and (lines[i].commit.time or 0) >= earliest
+        and (keys[i], keys[i + 1], keys[i + 2]) not in placed
     ]
     size = sum(len(one.data) + 1 for one in lines)
-    versions = annotated.files_of(repo, list(dict.fromkeys((lines[i].commit.oid, lines[i].path) for i in torn)), size)
+    wanted = dict.fromkeys((lines[i].commit.oid, lines[i].path) for i in torn)
+    versions = annotated.files_of(repo, list(wanted), size)
     around = {i: _beside(versions.get((lines[i].commit.oid, lines[i].path)), lines[i].number) for i in torn}
     result = []
     for i, one in enumerate(lines):
         before, behind = around.get(i) or (keys[i], keys[i + 2])
-        result.append(Line(texts[i], one.commit.time, one.path, before, behind))
+        result.append(Line(texts[i], one.data, one.commit.time, one.path, before, behind))
     return result
 
 
-def _is_torn(lines: Sequence[Annotated], at: int) -> bool:
-    """Whether a neighbour of a line comes from another commit, or from another place."""
-    near = lines[max(0, at - 1) : at + 2]
-    if len(near) < 3:
-        return True
-    return any(a.commit.oid != b.commit.oid or a.path != b.path or a.number + 1 != b.number for a, b in pairwise(near))
+def _torn(lines: Sequence[Annotated]) -> list[int]:
+    """The lines that have a neighbour from another commit, or from another place; what is not committed has none."""
+    whole = [False]
+    whole += [a.commit is b.commit and a.number + 1 == b.number and a.path == b.path for a, b in pairwise(lines)]
+    whole.append(False)
+    return [i for i, one in enumerate(lines) if one.commit.oid and not (whole[i] and whole[i + 1])]
 
 
 def _beside(version: Sequence[bytes] | None, number: int) -> tuple[int, int] | None:
     if version is None or not 0 < number <= len(version):
         return None
     last = len(version) - (0 if version[-1] else 1)
-    before = text_of(version[number - 2]).key if number > 1 else EDGE
-    return before, text_of(version[number]).key if number < last else EDGE
+    before = brief(version[number - 2]).key if number > 1 else EDGE
+    return before, brief(version[number]).key if number < last else EDGE
 
 
 def _blamed(number: int, line: Annotated, match: Match | None, record: Record, first: int | None) -> Blamed:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from gitrelay.git.repository import Repository
-from gitrelay.provenance.additions import text_of
+from gitrelay.provenance.additions import brief
 from gitrelay.provenance.evidence import Line, Source
 
 _FILES_MOST: Final = 200
@@ -30,7 +30,7 @@ def staying(
                 others[path] = None
     wanted = [path for path in others if b"\n" not in path][:_FILES_MOST]
     texts = _committed(repo, rev, wanted) if rev is not None else _working(repo, wanted)
-    return {path: frozenset(text_of(line).key for line in text.split(b"\n")) for path, text in texts.items()}
+    return {path: frozenset(brief(line).key for line in text.split(b"\n")) for path, text in texts.items()}
 
 
 def _committed(repo: Repository, rev: str, paths: Sequence[bytes]) -> Mapping[bytes, bytes]:

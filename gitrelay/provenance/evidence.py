@@ -27,12 +27,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the file. `before` and `behind` are keys of the lines around it, in its commit if that is known.
+    """A line of the file; its `text` has no length and no hash.
 
-    `time` is that of its commit, None if it is not committed; `path` and `number` are those in its commit.
+    `before` and `behind` are keys of the lines around it, in its commit if that is known. `time` is that of its
+    commit, None if it is not committed; `path` is its path there.
     """
 
     text: Text
+    data: bytes
     time: int | None
     path: bytes
     before: int

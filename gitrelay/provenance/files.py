@@ -25,15 +25,21 @@ _RANGE: Final = re.compile(r"([0-9]{1,9})(?:[-,]([0-9]{1,9}))?")
 
 @dataclass(frozen=True)
 class File:
-    """`path` is below the top; `rev` the commit, None for the working file."""
+    """`path` is below the top; `rev` the commit, None for the working file. `data` is what no commit holds of it."""
 
     path: str
     rev: str | None
-    lines: Sequence[Annotated]
+    data: bytes | None = None
 
     @property
     def name(self) -> bytes:
         return os.fsencode(self.path)
+
+    def lines(self, repo: Repository) -> Sequence[Annotated]:
+        """The lines as git annotates them, which takes a while. Raises GitError."""
+        if self.data is not None:
+            return annotated.uncommitted(self.data, self.path)
+        return annotated.annotated(repo, self.path, self.rev)
 
 
 def split(word: str, folder: Path) -> tuple[str, tuple[int, int] | None]:
@@ -78,7 +84,7 @@ def opened(repo: Repository, folder: Path, word: str, rev: str | None) -> File:
         raise _no_file(path, f"at {quote(rev)}", what, f"git ls-tree -r --name-only {commit[:12]}")
     (blob,) = repo.objects([rest.split(b" ")[1].partition(b"\t")[0].decode()])
     _refuse_other(path, blob.data if blob else b"")
-    return File(path, commit, annotated.annotated(repo, path, commit))
+    return File(path, commit)
 
 
 def _working(repo: Repository, path: str) -> File:
@@ -99,9 +105,8 @@ def _working(repo: Repository, path: str) -> File:
     except OSError as e:
         raise UsageError(f"{quote_path(path)} cannot be read: {e.strerror}", code=Code.NO_FILE) from None
     _refuse_other(path, data)
-    if repo.run("ls-tree", "-z", "HEAD", "--", path, ok=(0, 128)):
-        return File(path, None, annotated.annotated(repo, path, None))
-    return File(path, None, annotated.uncommitted(data, path))
+    committed = repo.run("ls-tree", "-z", "HEAD", "--", path, ok=(0, 128))
+    return File(path, None, None if committed else data)
 
 
 def _below(repo: Repository, folder: Path, word: str) -> str:

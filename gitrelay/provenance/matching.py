@@ -14,7 +14,7 @@ A gap, never a guess. The rules, in their order; each one takes away a kind of e
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,7 @@ from gitrelay.provenance.evidence import Line, Match, Place, Source
 from gitrelay.provenance.reflow import reflowed
 
 _WORD: Final = 4  # word characters; a line with fewer (`}`, `try:`) says nothing alone
+_PLAIN: Final = 12  # word characters; of a line with fewer git may blame an older commit that had the same line
 _TELLING: Final = 10  # word characters; a line with as many is known by itself in its own file
 _ELSEWHERE: Final = 30  # word characters that lines next to each other must have together in another file
 _CROWD: Final = 400  # places where a line was added; one that is everywhere is known by its neighbours alone
@@ -37,6 +38,7 @@ class Search:
     paths: frozenset[bytes]
     words: dict[int, int] = field(default_factory=dict)
     places: dict[int, list[Place]] = field(default_factory=dict)
+    beside: dict[tuple[int, bool, int], list[Place]] = field(default_factory=dict)
     given: set[Place] = field(default_factory=set)
     used: Counter[tuple[int, int]] = field(default_factory=Counter)
     found: dict[int, Match] = field(default_factory=dict)
@@ -56,6 +58,13 @@ class Search:
         row = self.row(place)
         other = at + row.twin
         return not row.twin or (0 <= other < len(self.lines) and self.lines[other].text.key == row.text.key)
+
+    def is_beside(self, at: int, place: Place) -> bool:
+        """Whether a neighbour of the added line is one of line `at` in the file as it is now."""
+        row = self.row(place)
+        before = self.lines[at - 1].text.key if at else EDGE
+        behind = self.lines[at + 1].text.key if at + 1 < len(self.lines) else EDGE
+        return row.before == before or row.behind == behind
 
     def is_in_time(self, line: Line, place: Place) -> bool:
         return line.time is None or self.sources[place.source].begin <= line.time
@@ -86,6 +95,7 @@ def match(
     keys = {line.text.key for line in lines}
     search.words = {line.text.key: line.text.words for line in lines} | {EDGE: 0}
     search.places = _places(sources, keys, paths, staying)
+    search.beside = _beside(search)
     counts = Counter(line.text.key for line in lines)
     once = [i for i, line in enumerate(lines) if counts[line.text.key] == 1 and line.text.words >= _WORD]
     for i in once:
@@ -193,7 +203,7 @@ def _run(search: Search, start: int) -> None:
                 if search.row(place).text.key == line.text.key
                 and search.is_free(place)
                 and search.has_twin(at, place)
-                and (line.text.words < _WORD or search.is_in_time(line, place))
+                and (line.text.words < _PLAIN or search.is_in_time(line, place))
             ]
             if not held:
                 break
@@ -213,16 +223,33 @@ def _next(search: Search, place: Place, step: int) -> Place | None:
     return None
 
 
-def _candidates(search: Search, at: int) -> Iterator[tuple[int, int, Place]]:
-    """(equal neighbours, their word characters, place) for a line of the file's own paths; at least one is equal."""
+def _beside(search: Search) -> dict[tuple[int, bool, int], list[Place]]:
+    """(key, whether it is the line behind, key of that neighbour) -> where it was added so, in the file's own paths."""
+    beside: defaultdict[tuple[int, bool, int], list[Place]] = defaultdict(list)
+    for key, places in search.places.items():
+        for place in places:
+            if place.path in search.paths:
+                row = search.row(place)
+                beside[key, False, row.before].append(place)
+                beside[key, True, row.behind].append(place)
+    return beside
+
+
+def _candidates(search: Search, at: int) -> dict[Place, int]:
+    """The places in the file's own paths with a neighbour that says something -> how many neighbours are equal."""
     line = search.lines[at]
-    for place in search.places.get(line.text.key, ())[:_CROWD]:
-        if place.path not in search.paths or not search.has_twin(at, place):
-            continue
-        if search.is_free(place) and search.is_in_time(line, place):
-            near, words = search.near(line, place)
-            if words >= _WORD or (near == 2 and line.text.words >= _TELLING):
-                yield near, words, place
+    found: dict[Place, int] = {}
+    for behind, key in ((False, line.before), (True, line.behind)):
+        for place in search.beside.get((line.text.key, behind, key), ())[:_CROWD]:
+            if not search.is_in_time(line, place) or not search.is_free(place):
+                continue
+            if search.has_twin(at, place) and search.is_beside(at, place):
+                found[place] = found.get(place, 0) + 1
+    return {
+        place: near
+        for place, near in found.items()
+        if search.near(line, place)[1] >= _WORD or (near == 2 and line.text.words >= _TELLING)
+    }
 
 
 def _repeated(search: Search, counts: Mapping[int, int]) -> None:
@@ -255,7 +282,7 @@ def _one_each(places: Sequence[Place]) -> list[Place]:
 def _tops(search: Search, at: int, wanted: int) -> list[Place]:
     """The places with so many equal neighbours, unless both neighbours in the file are known to be of others."""
     beside = [search.found[i].sources for i in (at - 1, at + 1) if i in search.found]
-    tops = [place for near, _, place in _candidates(search, at) if near == wanted]
+    tops = [place for place, near in _candidates(search, at).items() if near == wanted]
     return [place for place in tops if len(beside) < 2 or any(place.source in sources for sources in beside)]
 
 

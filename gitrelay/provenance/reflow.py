@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
-from gitrelay.provenance.additions import MODULUS, Row, Text
+from gitrelay.provenance.additions import MODULUS, Row, Text, text_of
 from gitrelay.provenance.evidence import Line, Match, Place, Source
 
 _JOINED: Final = 12  # characters without white space and commas; shorter ones are equal by chance
@@ -36,9 +36,11 @@ def reflowed(
     wholes = _wholes(sources, given, paths)
     result: dict[int, Match] = {}
     for gap in gaps:
+        texts = [text_of(lines[i].data) for i in gap]
         at = 0
         while at < len(gap):
-            count, writers = _longest(lines, gap[at:], sources, wholes)
+            end = at + _FILE_MOST
+            count, writers = _longest(lines, gap[at:end], texts[at:end], sources, wholes)
             for i in gap[at : at + count]:
                 result[i] = Match(writers, reflowed=True)
             at += count or 1
@@ -100,14 +102,14 @@ def _stretch(rows: Sequence[Row], at: int) -> list[Row]:
 def _longest(
     lines: Sequence[Line],
     gap: Sequence[int],
+    texts: Sequence[Text],
     sources: Sequence[Source],
     wholes: Mapping[tuple[int, int], Mapping[int, int]],
 ) -> tuple[int, tuple[int, ...]]:
     """(how many lines from the first of the gap on are one whole, its exchanges); (0, ()) if none."""
     best: tuple[int, tuple[int, ...]] = (0, ())
-    if not lines[gap[0]].text.size:
+    if not texts[0].size:
         return best
-    texts = [lines[i].text for i in gap[:_FILE_MOST]]
     for count, size, value in _joined(texts, _FILE_MOST):
         writers = tuple(
             s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
-from gitrelay.errors import INTEGRITY, OK, UsageError
+from gitrelay.errors import INTEGRITY, OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +42,10 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     ledger = open_ledger(Path.cwd())
     name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
-    first, last = lines or (1, max(1, len(opened.lines)))
-    if lines and last > len(opened.lines):
-        raise UsageError(
-            blaming.beyond(opened.path, last, len(opened.lines)), hint=f"git relay blame {shlex.quote(name)}"
-        )
     report = blame.blame(ledger, opened)
+    first, last = lines or (1, len(report.lines))
+    if last > len(report.lines):
+        raise blaming.beyond(opened.path, last, len(report.lines), name)
     shown = report.lines[first - 1 : last]
     gaps = {o.number: (o.line.commit.oid, os.fsdecode(o.line.path), o.line.number) for o in shown if not o.exchanges}
     said = others.reports(ledger.repo, [where for where in gaps.values() if where[0]])
@@ -85,8 +82,9 @@ def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str]) -> 
 
         terminal.show_table(repo, blamed.COLUMNS, (blamed.of_line(one, other.get(one.number, "")) for one in shown))
         return
+    rows = []
     for one in shown:
         e = one.exchanges[0] if len(one.exchanges) == 1 else None
         facts = f"{e.to} {blaming.mark(e).strip()} {blaming.day(e)}" if e is not None else other.get(one.number, "")
-        text = f"{one.number}\t{blaming.addresses(one)}\t{facts}\t{blaming.text_of(one)}\n"
-        output.write(output.safe(text).encode("utf-8", "replace"))
+        rows.append(output.safe(f"{one.number}\t{blaming.addresses(one)}\t{facts}\t{blaming.text_of(one)}\n"))
+    output.write("".join(rows).encode("utf-8", "replace"))

@@ -44,11 +44,10 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
     if lines is None or lines[0] != lines[1]:
         raise UsageError(f"{quote(file)} names no single line", hint=f"git relay why {shlex.quote(name)}:12")
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
-    if lines[0] > len(opened.lines):
-        raise UsageError(
-            blaming.beyond(opened.path, lines[0], len(opened.lines)), hint=f"git relay blame {shlex.quote(name)}"
-        )
-    one = blame.blame(ledger, opened).lines[lines[0] - 1]
+    blamed = blame.blame(ledger, opened).lines
+    if lines[0] > len(blamed):
+        raise blaming.beyond(opened.path, lines[0], len(blamed), name)
+    one = blamed[lines[0] - 1]
     found = exchanges.with_bodies(ledger, one.exchanges)
     commit = one.line.commit
     all_ = batch.read(ledger).exchanges
