@@ -167,6 +167,7 @@ class Code(StrEnum):
     NOT_A_REPOSITORY = "not-a-repository", "the folder is in no git repository"
     NOT_A_SESSION = "not-a-session", "a ref is not a session"
     NOT_ANSWERED = "not-answered", "the exchange has no answer yet"
+    NOT_HERE = "not-here", "a session is a remote's, and has to be fetched before it goes on here"
     NOT_IMPORTED = "not-imported", "a session could not be imported"
     NOT_OURS = "not-ours", "a file is not from gitrelay"
     NOTHING_NEW = "nothing-new", "nothing would be pushed"

@@ -33,7 +33,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, Request, task_of
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Trailer, remote_of
 from gitrelay.protocol.words import Access, Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
 
@@ -139,6 +139,8 @@ def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]
                     hint=f"git relay archive --restore {session}",
                     code=Code.ARCHIVED,
                 )
+            if not wanted.binding:  # a review is asked for whoever has reviewed before
+                _refuse_fork(ledger, session)
             with _opened(held, wanted.from_) as root:
                 if root is None:
                     raise Busy(f"session {session} was opened by another process just now", hint="try again")
@@ -154,6 +156,16 @@ def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]
                 yield held, root
                 return
     raise Busy(f"ten thousand one-shots named {name!r} in one minute", hint="give this one a --name of its own")
+
+
+def _refuse_fork(ledger: Ledger, session: str) -> None:
+    """Raise UsageError if a remote has a session of that name which is not here: two would be one for nobody."""
+    for (ref,) in ledger.repo.each_ref("%(refname)", TRACKED.removesuffix("*") + session):
+        raise UsageError(
+            f"session {quote(session)} is one of {remote_of(ref)}, and not here yet",
+            hint=f"git relay fetch {remote_of(ref)} {session}, or use another name",
+            code=Code.NOT_HERE,
+        )
 
 
 @contextlib.contextmanager

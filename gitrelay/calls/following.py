@@ -95,7 +95,7 @@ class Following:
             exchanges.exchanges(ledger, session)
         self._sign = self._signs()
         self._tips = self._read_tips()
-        known = (s for s in sessions.sessions(ledger) if names.is_session(s.name))
+        known = (s for s in sessions.sessions(ledger) if names.is_session(s.name) and not s.remote)
         self.sessions = {s.name: s for s in known if session in (None, s.name)}
         for _ in self._peers(time.time()):
             pass  # what they did before is no news

@@ -51,12 +51,12 @@ def _ledger(ctx: click.Context) -> Ledger:
 
 def _sessions(ledger: Ledger, *, open_: bool = True, archived: bool = True) -> list[str]:
     """Slugs only, the one that spoke last first."""
-    from gitrelay.protocol.record import ARCHIVE, BRANCHES
+    from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, name_of
 
-    prefixes = [BRANCHES] * open_ + [ARCHIVE] * archived
+    prefixes = [BRANCHES] * open_ + [ARCHIVE] * archived + [TRACKED] * (open_ and archived)
     rows = ledger.repo.each_ref("%(committerdate:unix)%00%(refname)", *prefixes)
-    found = [(int(time or 0), ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)) for time, ref in rows]
-    return [name for _, name in sorted(found, key=lambda row: (-row[0], row[1])) if names.is_session(name)]
+    found = {name_of(ref): int(time or 0) for time, ref in reversed(rows)}
+    return [name for name, _ in sorted(found.items(), key=lambda row: (-row[1], row[0])) if names.is_session(name)]
 
 
 @_beginning

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -46,6 +46,14 @@ def say(text: str) -> None:
 def note(notes: Sequence[str]) -> None:
     for text in notes:
         say(f"git-relay: {text}")
+
+
+def from_remotes(remotes: Iterable[str]) -> None:
+    """Say what was read from remote-tracking branches, and the command that brings the rest."""
+    for remote in sorted(set(remotes) - {""}):
+        say(
+            f"git-relay: read from what git fetched of {remote}; the files, and the next turn: git relay fetch {remote}"
+        )
 
 
 def safe(text: str) -> str:

@@ -21,7 +21,7 @@ from gitrelay.history import exchanges as history
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer, name_of, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Trailer, name_of, remote_of, trailers_of_text
 from gitrelay.state.calls import Call
 
 GATE: Final = "gate"  # who asks a person for an exception
@@ -30,11 +30,17 @@ _PARTS_MAX: Final = 20  # commits of a change that are tried as the last one tha
 
 
 class Reviews:
-    """The recorded reviews; each session is read once."""
+    """The recorded reviews; each session is read once.
 
-    def __init__(self, ledger: Ledger) -> None:
+    `remotes`: what git fetched of a remote's sessions counts too, if it keeps the rules and is not here; `elsewhere`
+    are the sessions that were read so.
+    """
+
+    def __init__(self, ledger: Ledger, *, remotes: bool = False) -> None:
         self.ledger = ledger
         self.repo = ledger.repo
+        self.remotes = remotes
+        self.elsewhere: set[str] = set()
         self._sessions: dict[str, list[Review]] = {}
         self._places: dict[str, set[str]] | None = None
 
@@ -58,7 +64,8 @@ class Reviews:
         """tree -> the sessions with a review of it; one git process for all of them."""
         if self._places is None:
             self._places = {}
-            prefixes = (f"{BRANCHES}review-", f"{ARCHIVE}review-")
+            prefixes = [f"{BRANCHES}review-", f"{ARCHIVE}review-"]
+            prefixes += [f"{TRACKED.removesuffix('*')}review-"] if self.remotes else []
             for ref, text in self.repo.search(f"{verdict.TREE}: ", "%S%x00%(trailers:only,unfold)", prefixes):
                 trailers, name = trailers_of_text(text), name_of(ref)
                 if names.is_session(name):
@@ -71,6 +78,10 @@ class Reviews:
             exchanges = history.exchanges(self.ledger, session)
         except UsageError:
             return []
+        if exchanges and remote_of(exchanges[0].rev):
+            if not self.remotes or _breaks_rules(self.repo, session, exchanges[0].rev):
+                return []
+            self.elsewhere.add(session)
         folder = self.ledger.state.call(session)
         call = folder.load()
         alive = call is not None and folder.is_alive()
@@ -78,6 +89,14 @@ class Reviews:
             _of_exchange(e, call if call is not None and call.id == e.address.id else None, alive) for e in exchanges
         )
         return [one for one in found if one is not None]
+
+
+def _breaks_rules(repo: Repository, session: str, ref: str) -> bool:
+    """Whether a session that git fetched, as `ref`, is one that `git relay fetch` would refuse."""
+    from gitrelay.audit import inspection  # the hook needs none of it
+
+    tip = repo.ref(ref)
+    return tip is None or bool(inspection.inspect_arrivals(repo, {session: (repo.no_object, tip)}, None))
 
 
 def _of_exchange(exchange: Exchange, call: Call | None, alive: bool) -> Review | None:
@@ -239,8 +258,8 @@ def _in_steps(reviews: Reviews, wanted: Question, exceptions: bool) -> Verdict |
 def is_not_fetched(reviews: Reviews, change: Change, remote: str, *, in_ci: bool) -> bool:
     """Whether verdicts on a change may be on `remote` and are not here.
 
-    True if the clone has the branch's reviews as a remote-tracking ref only, or older ones of its own. A clone that
-    fetches single branches, or CI, has never been given any: there no session at all is taken for the same.
+    True if the clone has older ones of its own than the remote-tracking ref has, or that one breaks the rules. A clone
+    that fetches single branches, or CI, has never been given any: there no session at all is taken for the same.
     """
     repo = reviews.repo
     rows = repo.each_ref("%(refname)%00%(objectname)", f"refs/remotes/{remote}/relay")
@@ -249,7 +268,7 @@ def is_not_fetched(reviews: Reviews, change: Change, remote: str, *, in_ci: bool
     tip = there.get(change.session)
     if tip is not None:
         own = here.get(change.session)
-        return own is None or not bases.is_ancestor(repo, tip, own)
+        return change.session not in reviews.elsewhere and (own is None or not bases.is_ancestor(repo, tip, own))
     if any(name.startswith("review-") for name in here):
         return False
     narrow = not any(spec.startswith(("+refs/heads/*:", "refs/heads/*:")) for spec in _fetched(repo, remote))

@@ -17,7 +17,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.history.sessions import sessions as summaries
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, name_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def listing(ledger: Ledger) -> str:
 
 
 def _refs(ledger: Ledger) -> list[list[str]]:
-    return ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE)
+    return ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE, TRACKED)
 
 
 def _listing(refs: Sequence[Sequence[str]]) -> str:
@@ -60,14 +60,14 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
     """The exchanges of `sessions`, or of all, `bodies`: with the bytes of their messages.
 
     A branch that is not named as a session can be is none; if a session is a branch and archived too, the
-    branch is read. Raises UsageError for an unknown session.
+    branch is read; one that this repository has of a remote only, from there. Raises UsageError for an unknown session.
     """
     refs = _refs(ledger)
     tips: dict[str, tuple[str, str]] = {}
-    for ref, oid in refs:  # branches come first
+    for ref, oid in refs:  # branches come first, those of remotes last
         name = name_of(ref)
-        if names.is_session(name) and not (ref.startswith(ARCHIVE) and name in tips):
-            tips[name] = (ref, oid)
+        if names.is_session(name):
+            tips.setdefault(name, (ref, oid))
     for name in sessions:
         if name not in tips:
             names.check_session(name)
@@ -92,6 +92,6 @@ def read(ledger: Ledger, sessions: Sequence[str] = (), *, bodies: bool = False) 
 
 def waiting(ledger: Ledger) -> list[Exchange]:
     """The exchanges that are not answered, the latest first."""
-    pending = [s.name for s in summaries(ledger) if s.status == "pending"]
+    pending = [s.name for s in summaries(ledger) if s.status == "pending" and not s.remote]
     found = read(ledger, pending).sessions if pending else {}
     return [last for name in pending for last in found.get(name, ())[-1:] if last.response is None]

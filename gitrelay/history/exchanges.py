@@ -5,7 +5,7 @@ Of many sessions at once `batch` reads the exchanges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,7 @@ from gitrelay.protocol import applied, names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Commit, name_of, parse
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Commit, name_of, parse
 from gitrelay.protocol.record import left_out as left_out_of
 
 _RECENT: Final = 64  # commits; the answer to the last turn is among the last three or four
@@ -63,7 +63,7 @@ def of_line(session: str, rev: str, line: Sequence[Commit]) -> list[Exchange]:
 def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exchange]:
     """Every exchange of a session in turn order. Raises UsageError for an unknown session."""
     names.check_session(session)
-    for rev in (BRANCHES + session, ARCHIVE + session):
+    for rev in _places(ledger, session):
         try:
             (line,) = commits.read(ledger.repo, [rev])
         except GitError:
@@ -75,10 +75,16 @@ def exchanges(ledger: Ledger, session: str, *, bodies: bool = False) -> list[Exc
     raise unknown_session(ledger, session)
 
 
+def _places(ledger: Ledger, session: str) -> Iterator[str]:
+    """Where a session may be read: here, and if it is not here from what git fetched of a remote."""
+    yield from (BRANCHES + session, ARCHIVE + session)
+    yield from (row[0] for row in ledger.repo.each_ref("%(refname)", TRACKED.removesuffix("*") + session))
+
+
 def unknown_session(ledger: Ledger, session: str) -> UsageError:
     import difflib
 
-    there = {name_of(ref) for (ref,) in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)}
+    there = {name_of(ref) for (ref,) in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE, TRACKED)}
     near = difflib.get_close_matches(session, sorted(name for name in there if names.is_session(name)), n=1)
     return UsageError(
         f"there is no session {quote(session)}" + (f"; did you mean {near[0]}?" if near else ""),
@@ -142,7 +148,7 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
     if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
         raise UsageError(
             f"the files of {address} are not in this clone",
-            hint=f"git fetch REMOTE '{CODE}*:{CODE}*'",
+            hint=f"git relay fetch REMOTE {address.session}",
             code=Code.NO_TREE,
         )
     return trees[0], trees[1]

@@ -19,7 +19,7 @@ def waiting(ledger: Ledger) -> list[Exchange]:
 
     A session that cannot be read is left out, and so is an archived one.
     """
-    return among(ledger, sessions.sessions(ledger))
+    return among(ledger, [s for s in sessions.sessions(ledger) if not s.remote])
 
 
 def among(ledger: Ledger, summaries: Iterable[SessionSummary]) -> list[Exchange]:

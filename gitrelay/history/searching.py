@@ -21,7 +21,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, name_of
 
 KINDS: Final = ("req", "res", "check")
 PATTERN_MAX: Final = 1000  # characters
@@ -112,7 +112,8 @@ def _fits(e: Exchange, wanted: Wanted) -> bool:
 def _tips(ledger: Ledger, session: str | None) -> dict[str, tuple[str, int]]:
     """session -> (its tree, the time of its last commit); a branch comes before an archived one of the same name."""
     tips: dict[str, tuple[str, int]] = {}
-    for ref, tree, time in ledger.repo.each_ref("%(refname)%00%(tree)%00%(committerdate:unix)", BRANCHES, ARCHIVE):
+    places = (BRANCHES, ARCHIVE, TRACKED)
+    for ref, tree, time in ledger.repo.each_ref("%(refname)%00%(tree)%00%(committerdate:unix)", *places):
         name = name_of(ref)
         if tree and names.is_session(name) and session in (None, name):
             tips.setdefault(name, (tree, int(time or 0)))

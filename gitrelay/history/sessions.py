@@ -15,7 +15,7 @@ from gitrelay.ledger import roots
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.worktree import folder_of
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of, parse, parse_raw
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Commit, name_of, parse, parse_raw, remote_of
 from gitrelay.protocol.words import Verify
 
 DAMAGED: Final = "damaged"  # the status of a session whose last commits cannot be read
@@ -27,7 +27,7 @@ class SessionSummary:
     """A session as `ls` shows it, read from its last commit, and from a few more if that is a check's.
 
     `verify` is what the peer claims, `fail` if a check failed; `last` is the time of the last commit, in seconds
-    since the epoch.
+    since the epoch. `remote` has it, and this repository only what git fetched; '' for a session of its own.
     """
 
     name: str
@@ -42,6 +42,7 @@ class SessionSummary:
     subject: str
     checked: bool = False
     check_failed: bool = False
+    remote: str = ""
 
     @property
     def outcome(self) -> str:
@@ -56,13 +57,15 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
     """
     found: list[SessionSummary] = []
     checked: dict[str, str] = {}
-    for ref, oid, time_, text in _tips(ledger, found):
-        name = name_of(ref)
-        if not names.is_session(name):
+    there: set[str] = set()
+    for ref, oid, time_, text in _tips(ledger, found):  # those of remotes come last
+        name, remote = name_of(ref), remote_of(ref)
+        if not names.is_session(name) or (remote and name in there):
             continue
         tip = parse(oid, time_, text)
-        if "Relay-" not in text and ref.startswith(BRANCHES) and not roots.begins(ledger.repo, oid):
+        if "Relay-" not in text and not ref.startswith(ARCHIVE) and not roots.begins(ledger.repo, oid):
             continue  # somebody else's branch
+        there.add(name)
         if tip.kind in ("chk", "apl"):  # the exchange's status is in an earlier commit
             checked[ref] = oid
             continue
@@ -80,6 +83,7 @@ def sessions(ledger: Ledger) -> list[SessionSummary]:
                 reason=tip.reason,
                 last=tip.time,
                 subject=tip.subject,
+                remote=remote,
             )
         )
 
@@ -97,9 +101,9 @@ def _tips(ledger: Ledger, unreadable: list[SessionSummary]) -> list[list[str]]:
     fields = ("refname", "objectname", "committerdate:unix", "contents")
     format_ = "%00".join(f"%({field_})" for field_ in fields)
     try:
-        return ledger.repo.each_ref(format_, BRANCHES, ARCHIVE)
+        return ledger.repo.each_ref(format_, BRANCHES, ARCHIVE, TRACKED)
     except GitError:
-        refs = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)]
+        refs = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE, TRACKED)]
     rows, damaged = commits.by_halves(
         [ref for ref in refs if names.is_session(name_of(ref))],
         lambda part: {row[0]: row for row in ledger.repo.each_ref(format_, *part)},
@@ -109,7 +113,8 @@ def _tips(ledger: Ledger, unreadable: list[SessionSummary]) -> list[list[str]]:
 
 
 def _damaged(ref: str) -> SessionSummary:
-    return SessionSummary(name_of(ref), ref.startswith(ARCHIVE), 0, "", "", DAMAGED, None, None, 0, "")
+    name, archived, remote = name_of(ref), ref.startswith(ARCHIVE), remote_of(ref)
+    return SessionSummary(name, archived, 0, "", "", DAMAGED, None, None, 0, "", remote=remote)
 
 
 def _turns(id_: str) -> int:
@@ -133,10 +138,10 @@ def _ends(ledger: Ledger, tips: Sequence[str]) -> list[list[Commit]]:
 
 def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
     """A session whose last commit is a check's, told from the end of its line."""
-    name, archived, tip = name_of(ref), ref.startswith(ARCHIVE), line[-1]
+    name, archived, tip, remote = name_of(ref), ref.startswith(ARCHIVE), line[-1], remote_of(ref)
     found = of_line(name, ref, line)
     if not found:
-        return SessionSummary(name, archived, 0, "", "", "unknown", None, None, tip.time, tip.subject)
+        return SessionSummary(name, archived, 0, "", "", "unknown", None, None, tip.time, tip.subject, remote=remote)
     last = found[-1]
     return SessionSummary(
         name=name,
@@ -151,6 +156,7 @@ def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
         subject=tip.subject,
         checked=last.checked,
         check_failed=bool(last.failed_checks),
+        remote=remote,
     )
 
 
@@ -169,6 +175,7 @@ def finished_sessions(ledger: Ledger, seconds: float, *, done: bool = False) -> 
         s.name
         for s in sessions(ledger)
         if not s.archived
+        and not s.remote
         and s.status not in ("pending", DAMAGED)
         and now - s.last >= seconds
         and (s.status == "done" or not done)

@@ -13,6 +13,7 @@ _LAST: Final = 253_370_764_800  # 9999-01-01: the last year that a calendar here
 _LAST_DIGITS: Final = 12
 BRANCHES: Final = "refs/heads/relay/"
 ARCHIVE: Final = "refs/relay/archive/"
+TRACKED: Final = "refs/remotes/*/relay/*"  # what a plain `git fetch` keeps of a remote's sessions; a pattern
 ASIDE: Final = "refs/relay/aside/"
 BINDING: Final = "Relay-Review-"  # begins the trailers that bind a request to commits; its answer repeats them
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
@@ -213,8 +214,15 @@ def left_out(data: bytes) -> list[str]:
 
 
 def name_of(ref: str) -> str:
-    """The session whose branch, or archived branch, `ref` is."""
+    """The session whose branch, archived branch or remote-tracking branch `ref` is."""
+    if ref.startswith("refs/remotes/"):
+        return ref.partition("/relay/")[2]
     return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+
+
+def remote_of(ref: str) -> str:
+    """The remote that a remote-tracking branch is of, '' for a ref of this repository's own."""
+    return ref.removeprefix("refs/remotes/").partition("/")[0] if ref.startswith("refs/remotes/") else ""
 
 
 def trailers_of_text(text: str) -> dict[str, str]:

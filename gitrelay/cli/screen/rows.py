@@ -59,7 +59,7 @@ def of_peer(row: Mapping[str, Any]) -> list[Cell]:
 
 
 def of_session(s: SessionSummary, now: float) -> list[Cell]:
-    words = shown(s.outcome, s.checked) + (" (archived)" if s.archived else "")
+    words = shown(s.outcome, s.checked) + (" (archived)" if s.archived else f" ({s.remote})" if s.remote else "")
     return [
         (s.name, "name"),
         (str(s.turns), ""),

@@ -42,12 +42,12 @@ def command(change: str | None, base: str | None, to: str | None, no_bypass: boo
     chosen = settings.settings(ledger.repo)
     reviewer = names.check_slug(to, "--to") if to is not None else chosen.reviewer
     wanted, remote = scope.of_words(ledger, change, base, chosen)
-    reviews = record.Reviews(ledger)
+    reviews = record.Reviews(ledger, remotes=True)
     found = record.judge(reviews, wanted, reviewer, exceptions=not no_bypass)
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
     if found.state in (verdict.MISSING, verdict.STALE) and record.is_not_fetched(reviews, wanted, remote, in_ci=in_ci):
         found = verdict.Verdict(verdict.NOT_FETCHED, why="this clone has no reviews of the branch, or older ones")
-    elif not no_bypass:
+    elif not no_bypass and not reviews.elsewhere:  # the hook lets a push go by what is in this repository
         notes.write(ledger, wanted, remote, reviewer, found)
     code = VERIFY_FAILED if in_ci and found.state in verdict.UNTOLD else found.exit_code
     words = gatewords.Words(wanted, remote, reviewer)

@@ -53,6 +53,7 @@ def command(
     from gitrelay.history.outcome import has_failed, shown
     from gitrelay.history.tasks import task_shown
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.record import remote_of
 
     ledger = open_ledger(Path.cwd())
     damaged: Mapping[str, RelayError] = {}
@@ -80,6 +81,7 @@ def command(
     if not found:
         output.say("no exchanges")
         return code
+    output.from_remotes(remote_of(e.rev) for e in found)
     if output.is_drawn():
         from gitrelay.cli.screen import rows as seen
         from gitrelay.cli.screen import terminal

@@ -70,6 +70,7 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
                 "outcome": s.outcome,
                 "checked": s.checked,
                 "last": s.last,
+                "remote": s.remote or None,
             }
             for s in found
         ]
@@ -78,6 +79,7 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
     if not found:
         output.say("no sessions")
         return 0
+    output.from_remotes(s.remote for s in found)
     if output.is_drawn():
         from gitrelay.cli.screen import rows as seen
         from gitrelay.cli.screen import terminal
@@ -91,7 +93,7 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
             s.name,
             str(s.turns),
             f"{s.from_} -> {s.to}" if s.to else "-",
-            shown(s.outcome, s.checked) + (" (archived)" if s.archived else ""),
+            shown(s.outcome, s.checked) + (" (archived)" if s.archived else f" ({s.remote})" if s.remote else ""),
             duration.render(max(0.0, now - s.last)) if s.last else "-",
         ]
         for s in found

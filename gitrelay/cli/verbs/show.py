@@ -29,6 +29,7 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     from gitrelay.history import exchanges
     from gitrelay.history.outcome import shown
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.record import remote_of
 
     ledger = open_ledger(Path.cwd())
     session = addresses.plain(what or "")
@@ -52,6 +53,7 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     if not found:
         output.say(f"session {session} has no exchanges yet")
         return 0
+    output.from_remotes(remote_of(e.rev) for e in found)
     for e in found:
         for line in exchanges.left_out(ledger, e):
             output.say(f"{e.address}: not in its trees: {line}")

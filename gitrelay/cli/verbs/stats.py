@@ -49,6 +49,7 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.history import batch, figures
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.record import remote_of
 
     found = batch.read(open_ledger(Path.cwd()), sessions)
     exchanges = [e for e in found.exchanges if begin is None or e.request.time >= begin]
@@ -72,6 +73,7 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
         click.echo(drawn.table(by, groups, total) if by else drawn.overview(total))
     else:
         output.say("no calls")
+    output.from_remotes(remote_of(e.rev) for e in exchanges)
     for error in errors:
         output.say(output.one_line(error["message"], error["hint"]))
     return code
