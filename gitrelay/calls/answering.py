@@ -49,6 +49,12 @@ def answer(
                 f"--option {option} of {address}: {have}", hint=f"git relay show {address}", code=Code.NO_OPTION
             )
         text = asked.options[option - 1]
+    if Trailer.JOB in found.request.trailers:
+        raise UsageError(
+            f"{address} was answered on another machine, and its session goes on there",
+            hint=f"git relay req --on REMOTE --to {found.to} --session {address.session} TEXT",
+            code=Code.NO_QUESTION,
+        )
     order = order_of(found, text or "")
     _refuse_answered(ledger, found, order)
     try:

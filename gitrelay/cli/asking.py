@@ -13,6 +13,7 @@ from gitrelay.cli import answers, output
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.question import Question
+from gitrelay.protocol.record import Trailer
 
 
 def until_answered(ledger: Ledger, found: Exchange, code: int) -> int:
@@ -23,7 +24,7 @@ def until_answered(ledger: Ledger, found: Exchange, code: int) -> int:
     """
     while True:
         asked = found.question
-        if asked is None or not _person_is_here():
+        if asked is None or Trailer.JOB in found.request.trailers or not _person_is_here():
             return code
         text = _put(asked)
         if text is None:

@@ -15,6 +15,7 @@ from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
 from gitrelay.cli.output import say
 from gitrelay.errors import RelayError
+from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
@@ -64,15 +65,22 @@ def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange | No
 
 
 def cancel(ledger: Ledger, address: Address, by: str) -> Exchange | None:
-    """End a call that is away, by this machine's own answer; None if it is not away. Raises Unreachable."""
+    """End a call that is away, by this machine's own answer; None if it is not away.
+
+    It is told to the remote later if that does not answer.
+    """
     away = _away(ledger, address)
     if away is None:
         return None
+    from gitrelay.remote.jobs import Unreachable
     from gitrelay.remote.submitting import Remote
 
     remote = Remote(ledger, away.remote)
     try:
         return remote.cancel(away, by)
+    except Unreachable as e:
+        say(f"{address} has ended here; the remote is not told yet: {e.message}; 'git relay status' does it later")
+        return exchanges.exchange(ledger, address)
     finally:
         remote.close()
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.errors import Code, RelayError, UsageError
+from gitrelay.git.repository import Repository
 from gitrelay.ground.text import plain
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.record import CODE, Identity
-from gitrelay.remote import jobs
+from gitrelay.remote import address, jobs
 from gitrelay.remote.jobs import Update
 from gitrelay.remote.queuetext import QUEUE
-from gitrelay.remote.queuewire import Outcome, Wire
+from gitrelay.remote.queuewire import Outcome, Wire, url_of
 from gitrelay.state.files import make_folder, write_whole
 from gitrelay.state.folder import State
 
@@ -65,6 +66,17 @@ def known_of(state: State, url: str) -> Finding | None:
     except (OSError, ValueError, TypeError, KeyError):
         pass
     return None
+
+
+def all_known(repo: Repository, state: State) -> list[tuple[str, Finding]]:
+    """What was found of each remote of this clone that a queue was tried on."""
+    found = []
+    for name in address.names(repo) if (state.root / "remotes").is_dir() else []:
+        with contextlib.suppress(RelayError):
+            known = known_of(state, url_of(repo, name))
+            if known is not None:
+                found.append((name, known))
+    return found
 
 
 def _path(state: State, url: str) -> Path:

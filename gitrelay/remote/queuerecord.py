@@ -16,7 +16,7 @@ from typing import Final
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.record import BRANCHES, CODE
 from gitrelay.remote.jobs import Job, Unreachable, Update
-from gitrelay.remote.queuewire import Outcome, Wire
+from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, Wire
 
 _TRIES: Final = 8
 _PAUSE: Final = 0.3  # seconds between two tries, at first
@@ -32,15 +32,15 @@ class Published(Enum):
 
 @dataclass(frozen=True)
 class There:
-    """Where the remote's refs of a session are, '' for none."""
+    """Where the remote's refs of a session are, '' for none; `code` is '' too if the files were not asked for."""
 
     session: str
     code: str
 
 
-def there(wire: Wire, session: str) -> There:
-    """Raises Unreachable. The objects are here afterwards."""
-    seen = wire.look(BRANCHES + session, CODE + session)
+def there(wire: Wire, session: str, *, files: bool = True) -> There:
+    """Where the session is on the remote. Raises Unreachable. The objects are here afterwards."""
+    seen = wire.look(BRANCHES + session, *([CODE + session] if files else []), limit=FILES_LIMIT)
     return There(seen.get(BRANCHES + session, ""), seen.get(CODE + session, ""))
 
 
@@ -54,7 +54,7 @@ def publish(wire: Wire, job: Job, answer: str, code: Update | None, joined: Sequ
     updates = [Update(branch, job.request, answer), *([code] if code is not None else []), *joined]
     words = ""
     for again in range(_TRIES):
-        swap = wire.swap(updates)
+        swap = wire.swap(updates, limit=FILES_LIMIT)
         if swap.outcome == Outcome.WON:
             return Published.OURS
         if swap.outcome == Outcome.LOST:

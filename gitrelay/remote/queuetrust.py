@@ -7,6 +7,7 @@ its own that finds every signature good.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -106,10 +107,15 @@ def judge(repo: Repository, terms: Terms, job: Job, there: There) -> Found:
         if not there.session or not _is_ancestor(repo, job.request, there.session):
             raise NotForUs("its session is at another commit on the remote")
         return Found(commit, request, there, answered=True)
-    (tree,) = repo.objects([f"{there.code}^{{tree}}"]) if there.code else (None,)
-    if tree is None or tree.oid != commit.tree:
-        raise NotForUs("the files that it was asked on are not on the remote")
     return Found(commit, request, there, expired=int(until) < time.time())
+
+
+def with_files(repo: Repository, found: Found, there: There) -> Found:
+    """The same with its files, which are here by now. Raises NotForUs if they are not those that it was asked on."""
+    (tree,) = repo.objects([f"{there.code}^{{tree}}"]) if there.code else (None,)
+    if there.session == found.there.session and (tree is None or tree.oid != found.commit.tree):
+        raise NotForUs("the files that it was asked on are not on the remote")
+    return replace(found, there=there, answered=found.answered or there.session != found.there.session)
 
 
 def _request(repo: Repository, commit: Commit, job: Job) -> Request:

@@ -22,10 +22,12 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
 from gitrelay.ground.text import plain, quote
 from gitrelay.ground.value import dataclass
+from gitrelay.remote import address
 from gitrelay.remote.jobs import Unreachable, Update
 
 SEEN: Final = "refs/relay/seen/"
-LIMIT: Final = 120.0  # seconds for one push or fetch
+LIMIT: Final = 120.0  # seconds for one push or fetch of ids
+FILES_LIMIT: Final = 1800.0  # of files
 _WORDS: Final = 200  # characters of what a remote says that are shown
 _MISSING: Final = re.compile(r"^fatal: couldn't find remote ref (\S+)$", re.MULTILINE)
 # What a person has set for pushes and fetches of their own must not change ours.
@@ -42,6 +44,8 @@ _SETTINGS: Final = (
     "fetch.fsckObjects=true",
     "fetch.output=full",
     "credential.interactive=false",
+    "http.lowSpeedLimit=1",  # a connection on which nothing moves is given up
+    "http.lowSpeedTime=60",
 )
 
 
@@ -67,40 +71,28 @@ class Swap:
 
 def url_of(repo: Repository, remote: str) -> str:
     """The one URL of the remote called `remote`. Raises UsageError if there is none, or if it has several."""
-    if f"remote.{remote}.url" not in repo.config or not re.fullmatch(r"[\w][\w./-]*", remote):
-        known = sorted(name[7:-4] for name in repo.config if name.startswith("remote.") and name.endswith(".url"))
+    found = address.remote(repo, remote)
+    reads = repo.run("remote", "get-url", "--all", "--", found.name).decode("utf-8", "surrogateescape").splitlines()
+    if reads != [found.url]:
         raise UsageError(
-            f"no remote is called {quote(remote)}",
-            hint=f"there is {', '.join(known)}" if known else "git remote add origin URL",
-            code=Code.UNKNOWN_REMOTE,
-        )
-    found = {
-        line
-        for way in (("--all",), ("--push", "--all"))
-        for line in repo.run("remote", "get-url", *way, remote).decode("utf-8", "surrogateescape").splitlines()
-    }
-    if len(found) != 1:
-        raise UsageError(
-            f"remote {quote(remote)} has {len(found)} URLs, and a queue has one: what one server takes, the other "
-            "may refuse",
-            hint=f"git config --unset-all remote.{remote}.pushurl, or a remote of its own for the queue",
+            f"remote {quote(remote)} is read at one address and written at another, and a queue has one place",
+            hint=f"git config --unset-all remote.{found.name}.pushurl, or a remote of its own for the queue",
             code=Code.UNFIT_REMOTE,
         )
-    return found.pop()
+    return found.url
 
 
 class Wire:
     """One remote, as one process sees it. `close` takes away what it has fetched to look at."""
 
-    def __init__(self, repo: Repository, url: str, *, limit: float = LIMIT) -> None:
+    def __init__(self, repo: Repository, url: str) -> None:
         self.repo = repo
         self.url = url
-        self.limit = limit
         self.space = f"{SEEN}{os.getpid()}-{secrets.token_hex(4)}/"
 
-    def swap(self, updates: Sequence[Update]) -> Swap:
+    def swap(self, updates: Sequence[Update], *, limit: float = LIMIT) -> Swap:
         """Move all refs or none; what became of it is told by the first. Raises Unreachable if that is unknown."""
-        clean, words = self._push(updates)
+        clean, words = self._push(updates, limit)
         if clean:
             return Swap(Outcome.WON, {update.ref: update.new for update in updates})
         seen = self.look(*(update.ref for update in updates))
@@ -109,12 +101,12 @@ class Wire:
         outcome = Outcome.WON if there == first.new else Outcome.REFUSED if there == first.old else Outcome.LOST
         return Swap(outcome, {update.ref: seen.get(update.ref, "") for update in updates}, words)
 
-    def _push(self, updates: Sequence[Update]) -> tuple[bool, str]:
+    def _push(self, updates: Sequence[Update], limit: float) -> tuple[bool, str]:
         """(whether every ref was moved just now, the remote's words if not). Raises nothing for a remote's fault."""
         leases = [f"--force-with-lease={update.ref}:{update.old}" for update in updates]
         moves = [f"{update.new}:{update.ref}" for update in updates]
         words = ["push", "--porcelain", "--no-verify", "--atomic", "--no-thin", "--no-signed", *leases]
-        status, out, err = self._git(*words, "--", self.url, *moves)
+        status, out, err = self._git(limit, *words, "--", self.url, *moves)
         flags = {}
         for line in out.decode("utf-8", "replace").splitlines():
             flag, _, rest = line.partition("\t")
@@ -127,7 +119,7 @@ class Wire:
         faults = [line for line in err.splitlines() if line.startswith(("fatal: ", "error: "))]
         return clean, plain(refused or last_line(faults[0] if faults else err), _WORDS)
 
-    def look(self, *patterns: str) -> dict[str, str]:
+    def look(self, *patterns: str, limit: float = LIMIT) -> dict[str, str]:
         """Where the remote's refs are: full names, or all below a prefix that ends with '*'. Raises Unreachable.
 
         The objects are here afterwards.
@@ -136,7 +128,7 @@ class Wire:
         while left:
             specs = [f"+{pattern}:{self._here(pattern)}" for pattern in left]
             words = ["--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap="]
-            status, _, err = self._git("fetch", "--quiet", *words, "--", self.url, *specs)
+            status, _, err = self._git(limit, "fetch", "--quiet", *words, "--", self.url, *specs)
             if status == 0:
                 break
             gone = {name for name in _MISSING.findall(err) if name in left}
@@ -172,10 +164,10 @@ class Wire:
         if lines:
             self.repo.run("update-ref", "--no-deref", "-z", "--stdin", stdin=lines.encode())
 
-    def _git(self, *args: str) -> tuple[int, bytes, str]:
+    def _git(self, limit: float, *args: str) -> tuple[int, bytes, str]:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
-            return execute(self.repo.home, [*settings, *args], limit=self.limit)
+            return execute(self.repo.home, [*settings, *args], limit=limit)
         except Hangs as e:
             return 128, b"", f"fatal: {e.message}"
 

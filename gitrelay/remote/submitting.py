@@ -28,7 +28,7 @@ from gitrelay.remote import jobs, queueprobe, queuerecord, queuetrust, submitted
 from gitrelay.remote.engines.git import Entry, GitQueue
 from gitrelay.remote.jobs import Job, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
-from gitrelay.remote.queuewire import Outcome, Wire, url_of
+from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, Wire, url_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
 
 DEADLINE: Final = 86400.0  # seconds in which a worker may take a job, unless the caller says otherwise
@@ -121,7 +121,7 @@ class Remote:
             files = repo.ref(code) or ""
             updates = [Update(branch, there.session, job.request)]
             updates += [Update(code, there.code, files)] if files != there.code else []
-            swap = self.wire.swap([*updates, self.queue.enrolment(job)])
+            swap = self.wire.swap([*updates, self.queue.enrolment(job)], limit=FILES_LIMIT)
             if swap.outcome == Outcome.WON:
                 break
             words = swap.words
@@ -188,8 +188,14 @@ class Remote:
     # -- ending -----------------------------------------------------------------------------------
 
     def cancel(self, away: Away, by: str) -> Exchange:
-        """End the call: the answer is this machine's, and no worker's counts any more. Raises Unreachable."""
-        found, _ = self.look(away)
+        """End the call: the answer is this machine's, and no worker's counts any more.
+
+        Raises Unreachable if the remote is not told yet; the next look tells it.
+        """
+        try:
+            found, _ = self.look(away)
+        except (Unreachable, Conflict):
+            found = exchanges.exchange(self.ledger, away.address)
         if found.response is not None:
             return found
         recording.close_unanswered(self.ledger, found, Reason.CANCELLED, f"cancelled by {by}", files=False)
@@ -199,7 +205,7 @@ class Remote:
     def _publish_ours(self, away: Away) -> None:
         """Make the answer that this machine has recorded the remote's, so that no worker's counts any more."""
         ledger, name, job = self.ledger, away.address.session, away.job
-        if away.sent:
+        if queuerecord.there(self.wire, name).session == job.request or away.sent:
             answer = ledger.repo.ref(BRANCHES + name) or ""
             done = queuerecord.answer_instead(self.wire, job, answer, None, lambda: self._holds(job))
             if done == Published.ANSWERED:
@@ -272,7 +278,11 @@ def _refuse_gone_on(ledger: Ledger, remote: Remote, session: str | None) -> None
         return
     if of_session(ledger, session) is not None:
         raise Busy(f"session {session} has a call that is away", hint=f"git relay wait {session}")
-    there, here = queuerecord.there(remote.wire, session), ledger.repo.ref(BRANCHES + session)
+    try:
+        there = queuerecord.there(remote.wire, session, files=False)
+    except Unreachable:
+        return  # it is told when it is sent
+    here = ledger.repo.ref(BRANCHES + session)
     if there.session and (here is None or not _is_ancestor(ledger.repo.run, there.session, here)):
         raise Conflict(
             f"session {session} has gone on at {remote.name}: it is at {there.session[:12]} there",

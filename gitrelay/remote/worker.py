@@ -115,9 +115,13 @@ class Worker:
             return False
         if job.id in self.left_alone:
             return False
-        there = queuerecord.there(self.wire, job.session)
         try:
-            self._found[job.id] = queuetrust.judge(self.ledger.repo, self.terms, job, there)
+            # its files are not fetched before it is known who asks
+            there = queuerecord.there(self.wire, job.session, files=False)
+            found = queuetrust.judge(self.ledger.repo, self.terms, job, there)
+            if not found.answered:
+                found = queuetrust.with_files(self.ledger.repo, found, queuerecord.there(self.wire, job.session))
+            self._found[job.id] = found
         except NotForUs as e:
             self.left_alone[job.id] = str(e)
             self.tell(f"{job.session} (job {job.id}) is left alone: {e}")

@@ -18,10 +18,11 @@ from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, Reason, RelayError
 from gitrelay.git.faults import GitError
 from gitrelay.history import exchanges
-from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import locked
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer
+from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
+from gitrelay.protocol.words import Recorded
 from gitrelay.remote import queuerecord
 from gitrelay.remote.engines.git import GitQueue
 from gitrelay.remote.jobs import Lease, Unreachable, Update
@@ -63,8 +64,12 @@ class Run:
             self.queue.settle(self.lease)
             return End.ANSWERED
         try:
-            self._bring()
-            if self.found.expired:
+            if self._goes_on():
+                self.tell(f"{self.address}: what this machine had begun goes on")
+                self._wait()
+            elif self._bring():
+                self.tell(f"{self.address}: this machine had answered it; it is not asked again")
+            elif self.found.expired:
                 self._fail(Reason.EXPIRED, "no worker took it before its time was over")
             elif self.lease.attempt > ATTEMPTS:
                 self._fail(Reason.LOST, f"{ATTEMPTS} workers took it, and none of them answered")
@@ -74,12 +79,25 @@ class Run:
             self.tell(f"{self.address}: {e.message}; given back")
             self.queue.settle(self._own, done=False)
             return End.GIVEN_BACK
+        except KeyboardInterrupt:
+            inflight.cancel(self.ledger, self.address, "Ctrl-C in its worker")
+            self.queue.settle(self._own, done=False)
+            raise
         return self._publish()
 
     # -- its session ------------------------------------------------------------------------------
 
-    def _bring(self) -> None:
-        """Make this machine's branch and files those of the request. Raises Busy if the session is in use here."""
+    def _goes_on(self) -> bool:
+        """Whether a worker that was started here before has died, and its call for this job still runs."""
+        folder = self.ledger.state.call(self.job.session)
+        call = folder.load() if folder.is_alive() else None
+        return call is not None and call.request_commit == self.job.request and call.served.startswith(self.job.id)
+
+    def _bring(self) -> bool:
+        """Make this machine's branch and files those of the request; True if a peer has answered it here already.
+
+        Raises Busy if the session is in use here.
+        """
         ledger, name, request = self.ledger, self.job.session, self.job.request
         repo = ledger.repo
         ledger.prepare()
@@ -91,6 +109,8 @@ class Run:
                 raise Busy(f"the request of session {name} is answered, or not the last")
             if archived is not None:
                 raise Busy(f"a session {name} is archived on this machine")
+            if now is not None and self._has_answered(now):
+                return True
             code = repo.ref(CODE + name) or repo.no_object
             moves = [(CODE + name, self.found.there.code, code)] if code != self.found.there.code else []
             if now is None:
@@ -104,6 +124,13 @@ class Run:
                     self._put_aside(now.commit, moves, code)
             if moves:
                 repo.move_refs(moves, f"job {self.job.id}")
+        return False
+
+    def _has_answered(self, now: Tip) -> bool:
+        """Whether this machine's last word in the session is a peer's answer for this job that was not published."""
+        said = parse_raw(now.commit, now.data)
+        ours = said.trailers.get(Trailer.JOB) == self.job.id and said.recorded == Recorded.PEER
+        return ours and said.kind == "res" and self.ledger.repo.ref(f"{now.commit}^") == self.job.request
 
     def _put_aside(self, tip: str, moves: list[tuple[str, str, str]], code: str) -> None:
         """Add the moves that keep what this machine has of the session, and go back to the request."""

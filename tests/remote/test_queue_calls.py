@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -138,11 +140,12 @@ def test_what_a_worker_is_not_told_of_is_refused(two: tuple[Repo, Repo]) -> None
         done = caller.relay("req", "--on", "origin", "--to", "shell", *words, "echo hi")
         assert done.code == 2 and "--on" in done.err, done.err
     done = caller.relay("req", "--on", "nowhere", "--to", "shell", "echo hi")
-    assert done.code == 2 and "no remote is called 'nowhere'" in done.err
+    assert done.code == 2 and "there is no remote 'nowhere'" in done.err
     assert caller.relay("ls").out == ""
     done = far.relay(*WORKER, "--unsigned", "--check")
     assert done.code == 0 and "would offer shell with read and write access" in done.out
     assert far.relay("queue").err == "nothing waits\n"
+    assert "queue origin" in far.relay("doctor").out
 
 
 def test_a_request_beyond_the_offer_is_left_alone(two: tuple[Repo, Repo]) -> None:
@@ -200,3 +203,75 @@ def test_an_answer_is_held_to_its_request(two: tuple[Repo, Repo]) -> None:
     caller.git("push", "-qf", "origin", "refs/real/s:refs/heads/relay/s")
     done = caller.relay("wait", "s/01")
     assert done.code == 0 and "hi" in done.out, done.err
+
+
+@contextlib.contextmanager
+def killed(repo: Repo, seen: Path, mark: dict[str, str]) -> Iterator[None]:
+    """A worker that is killed with SIGKILL once the file `seen` is there; what its peer had begun runs on."""
+    running = repo.start(*WORKER, "--unsigned", "--lease", "1s", env=mark)
+    try:
+        assert eventually(seen.exists, 60)
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    yield
+
+
+def test_another_worker_follows_one_that_was_killed(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """Its peer still runs, and what it says later counts for nobody."""
+    caller, far = two
+    seen = caller.path.parent / "seen"
+    other = Repo(caller.path.parent / "other", caller.env)
+    caller.sh("git clone -q ../hub.git ../other")
+    task = f"mkdir {seen} 2>/dev/null && exec sleep 1000; echo second"
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", task).code == 0
+    with killed(far, seen, mark):
+        done = other.relay(*WORKER, "--jobs", "1", "--unsigned", timeout=120)
+    assert done.code == 0 and "attempt 2" in done.err, done.err
+    answered = caller.relay("wait", "s/01")
+    assert answered.code == 0 and "second" in answered.out, answered.err
+    assert far.relay("cancel", "s/01").code == 0
+    assert far.relay(*WORKER, "--once", "--unsigned").code == 0
+    here = caller.git("rev-parse", "relay/s")
+    assert caller.git("ls-remote", "origin", "refs/heads/relay/s").split()[0] == here
+    assert caller.relay("fsck").code == 0
+
+
+def test_a_worker_that_is_started_again_asks_no_peer_twice(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """The call outlives the worker, and the next worker of that clone waits for it and publishes it."""
+    caller, far = two
+    log, go = caller.path.parent / "log", caller.path.parent / "go"
+    task = f"echo run >> {log}; until [ -e {go} ]; do sleep 0.05; done; echo done"
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", task).code == 0
+    with killed(far, log, mark):
+        again = far.start(*WORKER, "--jobs", "1", "--unsigned", env=mark)
+        assert again.stderr is not None
+        said = b""
+        while b"goes on" not in said:
+            said = again.stderr.readline()
+            assert said, "it ended"
+        go.touch()
+        again.communicate(timeout=120)
+    answered = caller.relay("wait", "s/01")
+    assert answered.code == 0 and "done" in answered.out, answered.err
+    assert log.read_text() == "run\n"
+
+
+def test_a_remote_that_is_away_gets_everything_later(two: tuple[Repo, Repo]) -> None:
+    """A request that is sent later, and an end that is told later."""
+    caller, far = two
+    hub, away = caller.path.parent / "hub.git", caller.path.parent / "away.git"
+    assert far.relay("queue").code == 0
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "a", "echo a").code == 0
+    hub.rename(away)
+    asked = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "b", "echo b")
+    assert asked.code == 0 and "not sent yet" in asked.err, asked.err
+    cancelled = caller.relay("cancel", "a/01")
+    assert cancelled.code == 0 and "the remote is not told yet" in cancelled.err, cancelled.err
+    assert caller.relay("wait", "b/01", "--timeout", "1s").code == 8
+    away.rename(hub)
+    assert "no worker has taken it" in caller.relay("status").err
+    jobs = caller.relay("queue", "--json").json["data"]["jobs"]
+    assert [row["session"] for row in jobs] == ["b"]
+    here = caller.git("rev-parse", "relay/a")
+    assert caller.git("ls-remote", "origin", "refs/heads/relay/a").split()[0] == here

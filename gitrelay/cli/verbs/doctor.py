@@ -5,11 +5,34 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gitrelay.cli.options import json_option
-from gitrelay.errors import Code
+from gitrelay.errors import Code, RelayError
+
+if TYPE_CHECKING:
+    from gitrelay.setup.finding import Finding
+
+
+def _queues() -> list[Finding]:
+    """A row for each remote that a queue was tried on; no remote is asked now."""
+    from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.remote import queueprobe
+    from gitrelay.setup.finding import Finding
+
+    try:
+        ledger = open_ledger(Path.cwd())
+        known = queueprobe.all_known(ledger.repo, ledger.state)
+    except RelayError:
+        return []
+    return [
+        Finding(f"queue {name}", "warn", found.why, "git remote add queue URL, for another server")
+        if found.why
+        else Finding(f"queue {name}", "ok", "it can hold a queue for workers")
+        for name, found in known
+    ]
 
 
 @click.command("doctor")
@@ -26,6 +49,7 @@ def command(as_json: bool) -> int:
 
     rows = doctor.examine(Path.cwd(), os.environ)
     code = doctor.exit_code(rows)
+    rows[-1:-1] = _queues()
     if as_json:
         errors = [
             {"code": Code.DOCTOR, "message": f"{r.check}: {r.found}", "hint": r.fix} for r in rows if r.state == "fail"
