@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,13 @@ from typing import Final
 from gitrelay.audit.steps import CORRUPT, MISSING
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.state.files import remove_tree
 
 # parents are those that the commits say: no grafts, no shallow cut; replace refs are switched off for all of our git
 _PAST_FILES: Final = {"GIT_GRAFT_FILE": os.path.join(os.devnull, "none"), "GIT_SHALLOW_FILE": ""}
 _PAST_CACHES: Final = ("-c", "core.commitGraph=false")  # a file of git's own that repeats what commits say
+_SCRATCH: Final = "git-relay-witness-"
+_LEFT: Final = 3600.0  # seconds
 _BROUGHT: Final = re.compile(r"fetch|pull|push|clone|branch|update by push", re.IGNORECASE)  # begins a reflog entry
 
 
@@ -176,7 +180,8 @@ def fetched(
     the repository's settings and refs and nothing else. The server is asked for these refs only (protocol 2), as
     `ls-remote` with a pattern does not: it transfers every ref. Raises GitError.
     """
-    with tempfile.TemporaryDirectory(prefix="git-relay-witness-", dir=folder) as scratch:
+    _remove_left(folder)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
         place, objects = Path(scratch) / "git", Path(scratch) / "objects"
         place.mkdir()
         objects.mkdir()
@@ -194,6 +199,14 @@ def fetched(
         wanted = [f"+{prefix}:refs/worktree/{prefix}" for prefix in (p + "*" * (not exact) for p in prefixes)]
         repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)
         yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
+
+
+def _remove_left(folder: Path | None) -> None:
+    """Remove what fetches that were killed have left in `folder`; one that runs ends within `git.run.LIMIT`."""
+    for path in folder.glob(f"{_SCRATCH}*") if folder is not None else ():
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime > _LEFT:
+                remove_tree(path)
 
 
 _FETCHED: Final = re.compile(r"([0-9a-f]{40,64})\t(?:not-for-merge)?\t(branch )?'([^']+)' of ")

@@ -72,6 +72,8 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.gateNotes": "Whether notes are reviewed. Default: true.",
     "relay.gateBase": "A branch of the remotes that counts as reviewed, besides their default branch. Repeatable.",
     "relay.pushSessions": "Sessions in a push: warn says it the first time, block stops it, allow is silent.",
+    "relay.gateShare": "Whether the hook sends the session of a verdict that let a push go to the same remote. "
+    "Default: false.",
     "relay.share": "Whether 'push' publishes what a remote has never had: never, ask or always. Default: ask.",
     "relay.private": "A session, or a pattern as 'review-*', that 'push' never takes. May be given often.",
     "pager.relay": "false: no pager; a command: that one for relay alone. Default: core.pager.",

@@ -27,11 +27,12 @@ class Settings:
     notes: bool = True
     bases: tuple[str, ...] = ()
     publishing: str = "warn"
+    shares: bool = False
 
 
 def settings(repo: Repository) -> Settings:
     """`relay.gatePeer`, `relay.gate`, `relay.gateUnevaluated`, `relay.gateBudget`, `relay.gateTags`,
-    `relay.gateNotes`, `relay.gateBase`, `relay.pushSessions`.
+    `relay.gateNotes`, `relay.gateBase`, `relay.pushSessions`, `relay.gateShare`.
 
     Raises UsageError that quotes a bad value and names its source.
     """
@@ -50,6 +51,7 @@ def settings(repo: Repository) -> Settings:
         repo.flag("relay.gatenotes") is not False,
         tuple(dict.fromkeys(_branch(*value) for value in repo.config.get("relay.gatebase", []))),
         _mode(repo, "pushSessions", "warn", ("allow", "warn", "block")),
+        repo.flag("relay.gateshare") is True,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from gitrelay.protocol import names
 from support.repo import Repo
 from support.team import Team, made, turn
+from support.waiting import eventually, processes_with
 
 
 @pytest.fixture
@@ -150,6 +153,27 @@ def test_what_a_hostile_remote_sends_stays_outside(team: Team) -> None:
     )
     assert two.relay("fsck").code == 0
     assert two.relay("ls", "--json").json["data"][0]["session"] == "s"
+
+
+def test_a_fetch_that_is_killed_changes_nothing_and_leaves_nothing_for_long(team: Team, mark: dict[str, str]) -> None:
+    two = team.clone()
+    two = Repo(two.path, {**two.env, **mark})
+    seen = two.path.parent / "seen"
+    slow = two.path.parent / "slow"
+    slow.write_text(f"#!/bin/sh\ntouch {seen}\nsleep 600\n")
+    slow.chmod(0o755)
+    two.git("config", "remote.origin.uploadpack", str(slow))
+    process = two.start("fetch")
+    assert eventually(seen.exists)
+    for one in processes_with(*next(iter(mark.items()))):
+        one.kill()
+    process.communicate()
+    (left,) = (two.path / ".git/relay").glob("git-relay-witness-*")
+    os.utime(left, (0, 0))
+    two.git("config", "--unset", "remote.origin.uploadpack")
+    assert not two.git("for-each-ref", "refs/heads/relay", "refs/relay")
+    assert results(two) == {"s": "new"}
+    assert not left.exists()
 
 
 def test_a_call_that_runs_is_not_overtaken(team: Team, mark: dict[str, str]) -> None:

@@ -176,6 +176,16 @@ def test_two_clones_race_and_neither_is_lost_silently(team: Team) -> None:
     assert two.relay("push", "--json").code == 1
 
 
+def test_two_pushes_at_once_both_arrive(team: Team) -> None:
+    two = team.clone()
+    for name in ("a", "b", "c"):
+        two.git("fetch", "-q", str(team.one.path), f"refs/heads/relay/s:refs/heads/relay/{name}")
+    both = [team.one.start("push", "--yes"), two.start("push", "--yes")]
+    said = [process.communicate()[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert set(team.there("refs/heads/relay")) == {f"refs/heads/relay/{name}" for name in ("s", "a", "b", "c")}
+
+
 def test_files_of_two_clones_are_joined(team: Team) -> None:
     assert team.one.relay("push", "--yes").code == 0
     two = team.clone()

@@ -45,14 +45,16 @@ def test_a_plain_clone_reads_at_once_and_writes_nothing(answered: Repo) -> None:
     turn(two, "s")
 
 
-def test_a_verdict_that_was_pushed_is_found_by_check_and_not_by_the_hook(gate: Gate) -> None:
+def test_the_hook_shares_a_verdict_which_check_finds_in_a_clone(gate: Gate) -> None:
     env = {**gate.repo.env, "FAKE_PEER_SAW": str(gate.repo.path.parent / "saw.jsonl")}
     gate = Gate(Repo(gate.repo.path, env), gate.origin)
     gate.repo.git("switch", "-q", "-c", "topic")
     gate.commit()
+    gate.repo.git("config", "relay.gateShare", "true")
     done = gate.push()
     assert done.code == 0 and gate.state() == "passed", done.err
-    assert gate.repo.relay("push", "--yes").code == 0
+    assert gate.there("refs/heads/relay/review-topic") == gate.repo.git("rev-parse", "relay/review-topic")
+    assert not gate.there("refs/relay/code/review-topic"), "the files were not asked for"
     gate.repo.sh(f"git clone -q {gate.origin} ../ci; cd ../ci; git switch -q topic")
     ci = Gate(Repo(gate.repo.path.parent / "ci", gate.repo.env), gate.origin)
     words = ("origin/main..HEAD", "--to", "fake")
