@@ -5,7 +5,7 @@
 # The table below is the only place with the versions: tests/support/realcli.py reads it.
 set -eu
 
-all="codex claude gemini opencode qwen copilot codex-acp claude-agent-acp lefthook axe-core"
+all="codex claude gemini opencode qwen copilot codex-acp claude-agent-acp lefthook axe-core sigstore-verify"
 
 # what a package needs besides: the adapters get no CLI of their own (400 MB each), they are run with those above; and
 # qwen no native modules for sound and pictures
@@ -27,6 +27,7 @@ package() {
         claude-agent-acp) echo @agentclientprotocol/claude-agent-acp@0.101.0 ;;
         lefthook) echo lefthook@2.2.2 ;;
         axe-core) echo axe-core@4.14.1 ;;
+        sigstore-verify) echo @sigstore/verify@4.1.3 ;;
         *) echo "fetch_clis.sh: unknown CLI: $1 (known: $all)" >&2; return 2 ;;
     esac
 }
@@ -43,6 +44,7 @@ for name in "$@"; do
     manifest=$folder/$name/node_modules/${spec%@*}/package.json
     program=$folder/$name/node_modules/.bin/$name
     [ "$name" != axe-core ] || program=$folder/$name/node_modules/axe-core/axe.min.js # a script for pages, no program
+    [ "$name" != sigstore-verify ] || program=$manifest # modules, no program
     if [ -e "$program" ] && grep -q "\"version\": *\"$version\"" "$manifest" 2>/dev/null; then
         echo "$name $version: already in $folder/$name"
         continue

@@ -46,6 +46,7 @@ VERBS: Final[dict[str, str]] = {
     "apply": "Bring what a call changed into this working tree.",
     "check-again": "Run the checks of an exchange again, and record the results.",
     "fsck": "Hold the sessions to every rule of the protocol.",
+    "attest": "Print what the record says of an exchange as signed statements that other tools verify.",
     "scan": "Look for secrets in what is recorded.",
     "review": "Have a change reviewed before it is pushed.",
     "check": "Say whether a change has passed its review, from the record alone.",

@@ -101,6 +101,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "NO_COLOR": "If it is not empty there are no colours.",
     "TERM": "dumb: no colours, no pager, and 'watch' prints lines.",
     "COLUMNS": "The width of the output, instead of the terminal's own.",
+    "SSH_AUTH_SOCK": "The ssh agent that signs, for 'attest'.",
     "SHELL": "Your shell, for 'completion'.",
     "ZDOTDIR": "Where zsh's files are, for 'completion'. Default: your home.",
     "BASH_COMPLETION_USER_DIR": "Where bash-completion looks for scripts of your own, for 'completion'.",

@@ -86,7 +86,7 @@ class Reviews:
         call = folder.load()
         alive = call is not None and folder.is_alive()
         found = (
-            _of_exchange(e, call if call is not None and call.id == e.address.id else None, alive) for e in exchanges
+            of_exchange(e, call if call is not None and call.id == e.address.id else None, alive) for e in exchanges
         )
         return [one for one in found if one is not None]
 
@@ -99,8 +99,11 @@ def _breaks_rules(repo: Repository, session: str, ref: str) -> bool:
     return tip is None or bool(inspection.inspect_arrivals(repo, {session: (repo.no_object, tip)}, None))
 
 
-def _of_exchange(exchange: Exchange, call: Call | None, alive: bool) -> Review | None:
-    """The review that an exchange records; None if it is none, or if its two sides do not agree."""
+def of_exchange(exchange: Exchange, call: Call | None = None, alive: bool = False) -> Review | None:
+    """The review that an exchange records; None if it is none, or if its two sides do not agree.
+
+    `call` is the exchange's own if it is there still, and `alive` whether its supervisor is.
+    """
     asked = exchange.request.trailers
     answer = exchange.response.trailers if exchange.response else None
     keys = (verdict.BASE, verdict.HEAD, verdict.TREE, verdict.POLICY)

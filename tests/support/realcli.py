@@ -40,10 +40,24 @@ def require(name: str) -> Path:
 
 
 def _fetched(name: str) -> Path | None:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("GITRELAY_CLIS") or cache / "gitrelay-clis")
-    program = folder / name / "node_modules" / ".bin" / name
+    program = _folder() / name / "node_modules" / ".bin" / name
     return program if os.access(program, os.X_OK) else None
+
+
+def require_modules(name: str) -> Path:
+    """The folder `node_modules` of what is fetched and is no program; skips or fails as `require` does."""
+    found = _folder() / name / "node_modules"
+    if found.is_dir():
+        return found
+    message = f"{name} not found: run tests/fetch_clis.sh to install it"
+    if os.environ.get("GITRELAY_REQUIRE_CLIS") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def _folder() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("GITRELAY_CLIS") or cache / "gitrelay-clis")
 
 
 def _on_path(name: str) -> Path | None:

@@ -1,0 +1,146 @@
+"""`git relay attest`: what the record says of an exchange, signed in a form that other tools verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitrelay.cli import candidates
+from gitrelay.cli.options import json_option
+from gitrelay.errors import UsageError
+
+if TYPE_CHECKING:
+    from gitrelay.ledger.ledger import Ledger
+    from gitrelay.provenance.statements import Statement
+
+
+@click.command("attest")
+@click.option("--session", metavar="S", shell_complete=candidates.sessions, help="All answered exchanges of a session.")
+@click.option("--key", metavar="KEY", help="Whose ssh key signs: a file or SHA256:... Default: git's user.signingKey.")
+@click.option("--unsigned", is_flag=True, help="Print the bare statements, one a line, and sign nothing.")
+@click.option("--store", is_flag=True, help="Keep them in refs/attestations/, too.")
+@click.option("--remote", default="origin", metavar="NAME", help="The repository of a verdict. Default: origin.")
+@click.option("--verify", metavar="FILE|REF", help="Check signed statements, and compare them with the record.")
+@click.option(
+    "--signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Whose signatures --verify believes: ssh's allowed signers. Default: gpg.ssh.allowedSignersFile.",
+)
+@json_option
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=candidates.addresses)
+def command(
+    addresses: tuple[str, ...],
+    session: str | None,
+    key: str | None,
+    unsigned: bool,
+    store: bool,
+    remote: str,
+    verify: str | None,
+    signers: Path | None,
+    as_json: bool,
+) -> int:
+    """Print what the record says of an exchange as signed statements that other tools verify.
+
+    Each is an in-toto statement in a DSSE envelope, one a line: what a check of gitrelay's own came to, on
+    which files; the verdict of a review; and, apart from both, what the peer claimed. The ssh key signs through
+    an agent. --verify says for each statement of a file or a ref who signed it and whether it is what the record
+    here says; exit code 1 if one is not.
+    """
+    from gitrelay.ledger.ledger import open_ledger
+
+    ledger = open_ledger(Path.cwd())
+    if verify is not None:
+        if addresses or session or unsigned or store or key:
+            raise UsageError("--verify takes no address and signs nothing", hint="git relay attest --verify FILE|REF")
+        return _verify(ledger, verify, signers, as_json)
+    if unsigned and store:
+        raise UsageError("--store keeps signed statements only", hint="leave out --unsigned")
+    made = _statements(ledger, addresses, session, remote)
+    lines = _unsigned(made) if unsigned else _signed(ledger, made, key, store)
+    if as_json:
+        from gitrelay.cli import output
+
+        click.echo(output.envelope("attest", 0, {"statements": made, "lines": lines}))
+        return 0
+    for line in lines:
+        click.echo(line)
+    return 0
+
+
+def _statements(ledger: Ledger, words: tuple[str, ...], session: str | None, remote: str) -> list[Statement]:
+    from gitrelay.cli import addressing, output
+    from gitrelay.history import exchanges
+    from gitrelay.provenance import attesting
+
+    wanted = [addressing.meant(ledger, word) for word in words]
+    if session is not None:
+        wanted += [e.address for e in exchanges.exchanges(ledger, session) if e.response is not None]
+    if not wanted:
+        wanted = [addressing.meant(ledger, None)]
+    made: list[Statement] = []
+    for address in dict.fromkeys(wanted):
+        found, untold = attesting.statements_of(ledger, address, remote=remote)
+        made += found
+        for why in untold:
+            output.say(why)
+    if not made:
+        raise UsageError(
+            f"nothing can be stated of {', '.join(map(str, wanted))}: no check, no verdict, no answer of a peer's own",
+            hint="ask with --check, or 'git relay check-again'",
+        )
+    return made
+
+
+def _unsigned(made: list[Statement]) -> list[str]:
+    from gitrelay.provenance import statements
+
+    return [statements.payload(one).decode() for one in made]
+
+
+def _signed(ledger: Ledger, made: list[Statement], key: str | None, store: bool) -> list[str]:
+    from gitrelay.calls import within
+    from gitrelay.cli import output
+    from gitrelay.protocol.words import Access
+    from gitrelay.provenance import attestations, signing, statements
+
+    if store:
+        within.require(ledger, Access.WRITE, "git relay attest --store")
+    with signing.signer(ledger.repo, key) as signer:
+        envelopes = [signer.envelope(statements.payload(one)) for one in made]
+    if store:
+        for ref in attestations.store(ledger.repo, list(zip(made, envelopes, strict=True))):
+            output.say(f"kept in {ref}; 'git push REMOTE {ref}' shares it")
+    return [envelope.line() for envelope in envelopes]
+
+
+def _verify(ledger: Ledger, place: str, signers: Path | None, as_json: bool) -> int:
+    from gitrelay.cli import output
+    from gitrelay.errors import OK, VERIFY_FAILED, Code
+    from gitrelay.provenance import signing, verifying
+
+    named = signers or ledger.repo.setting("gpg.ssh.allowedsignersfile")
+    if not named:
+        raise UsageError(
+            "whose signatures are to be believed?",
+            hint="--signers FILE, or git config gpg.ssh.allowedSignersFile FILE",
+            code=Code.NO_SIGNATURES,
+        )
+    keys = signing.believed(Path(named).expanduser())
+    found = list(verifying.verified(ledger, verifying.lines_of(ledger, place), keys))
+    if not found:
+        raise UsageError(f"there is no statement in {place!r}", hint="git relay attest --store ADDRESS")
+    code = OK if all(one.is_good for one in found) else VERIFY_FAILED
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {"good": one.is_good, "signer": one.signer, "said": one.said, "record": one.record, "why": one.why}
+            for one in found
+        ]
+        click.echo(output.envelope("attest", code, {"verified": rows}))
+        return code
+    for one in found:
+        facts = [one.said, f"signed by {one.signer}" if one.signer else "", one.record, one.why]
+        click.echo(output.safe(f"{'good' if one.is_good else 'bad'}: {'; '.join(fact for fact in facts if fact)}"))
+    return code
