@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ _QUOTES: Final = bytes.maketrans(b"'", b'"')
 
 
 class Text(NamedTuple):
-    """A line without its text: `key` without white space, `words` how many word characters it has.
+    """A line without its text: `key` without white space, `bytes` a sum of it with all that it has but the line end,
+    `words` how many word characters it has.
 
     `size` and `joined` (length and hash) are of the line without commas and white space, with one kind of quotes.
     """
 
     key: int
+    bytes: int
     words: int
     size: int
     joined: int
@@ -67,21 +70,24 @@ def text_of(line: bytes) -> Text:
     bare = b"".join(line.split())
     if not bare:
         return BLANK
+    whole = zlib.crc32(line.rstrip(b"\r"))
     joined = bare.translate(_QUOTES, b",")
-    return Text(_key(bare), len(bare.translate(None, _NO_WORD)), len(joined), int.from_bytes(joined) % MODULUS)
+    return Text(_key(bare), whole, len(bare.translate(None, _NO_WORD)), len(joined), int.from_bytes(joined) % MODULUS)
 
 
 def brief(line: bytes) -> Text:
     """As `text_of`, without length and hash."""
     bare = b"".join(line.split())
-    return Text(_key(bare), len(bare.translate(None, _NO_WORD)), 0, 0) if bare else BLANK
+    if not bare:
+        return BLANK
+    return Text(_key(bare), zlib.crc32(line.rstrip(b"\r")), len(bare.translate(None, _NO_WORD)), 0, 0)
 
 
 def _key(bare: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(bare, digest_size=8).digest())
 
 
-BLANK: Final = Text(_key(b""), 0, 0, 0)
+BLANK: Final = Text(_key(b""), 0, 0, 0, 0)
 
 
 def of_patch(patch: bytes) -> Additions:

@@ -77,10 +77,12 @@ def _additions(value: list[object]) -> Additions:
     return Additions(rows, {int(key): limit for key, limit in limits.items()}, cut == 1)
 
 
-def _row(number: int, before: int, behind: int, twin: int, key: int, words: int, size: int, joined: int) -> Row:
-    for value in (number, before, behind, key, words, size, joined):
+def _row(
+    number: int, before: int, behind: int, twin: int, key: int, whole: int, words: int, size: int, joined: int
+) -> Row:
+    for value in (number, before, behind, key, whole, words, size, joined):
         if type(value) is not int or value < 0:
             raise TypeError("not a number")
     if type(twin) is not int:
         raise TypeError("not a number")
-    return Row(number, before, behind, twin, Text(key, words, size, joined))
+    return Row(number, before, behind, twin, Text(key, whole, words, size, joined))

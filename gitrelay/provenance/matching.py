@@ -102,8 +102,9 @@ def match(
         places = _anchor(search, i)
         if places:
             _settle(search, i, places)
-    for i in list(search.held):
-        _run(search, i)
+    for exact in (True, False):  # or `}` of one exchange is given to the one that wrote `    }` next to it
+        for i in list(search.held):
+            _run(search, i, exact=exact)
     _repeated(search, counts)
     _short(search)
     search.found |= reflowed(lines, sources, search.found, search.given, paths)
@@ -185,8 +186,11 @@ def _settle(search: Search, at: int, places: Sequence[Place]) -> None:
     search.give(at, kept, overlap=overlap)
 
 
-def _run(search: Search, start: int) -> None:
-    """Give the lines around a known one to the same exchanges, as far as they added them next to each other."""
+def _run(search: Search, start: int, *, exact: bool = False) -> None:
+    """Give the lines around a known one to the same exchanges, as far as they added them next to each other.
+
+    `exact`: short ones only if they are equal in white space, too.
+    """
     for step in (-1, 1):
         at = start
         while True:
@@ -201,6 +205,7 @@ def _run(search: Search, start: int) -> None:
                 place
                 for place in held
                 if search.row(place).text.key == line.text.key
+                and not (exact and line.text.words < _PLAIN and search.row(place).text.bytes != line.text.bytes)
                 and search.is_free(place)
                 and search.has_twin(at, place)
                 and (line.text.words < _PLAIN or search.is_in_time(line, place))

@@ -81,8 +81,8 @@ def test_the_cache_gives_back_what_was_kept_and_nothing_that_is_damaged(tmp_path
     for bad in (
         {**value, "version": 2},
         {**value, "pairs": {"x y": []}},
-        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, "8"]]}, {}, 0]}},
-        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, -7, 8]]}, {}, 0]}},
+        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, 8, "9"]]}, {}, 0]}},
+        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, -8, 9]]}, {}, 0]}},
         [1],
     ):
         file.write_bytes(zlib.compress(json.dumps(bad).encode()))
