@@ -99,7 +99,7 @@ def test_a_question_says_who_answered_it_and_when(repo: Repo) -> None:
 
     def question(session: str) -> str:
         page = Path(repo.path.parent / f"site/sessions/{session}.html").read_text()
-        section = part(page, '<section class="part question" aria-label="Question">')
+        section = part(page, '<section class="part question"')
         assert "&lt;b&gt;SQLite" in section
         return words(section)
 
