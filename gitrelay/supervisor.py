@@ -173,6 +173,10 @@ def supervise(post: _Post) -> None:
     with post.looked_after():
         with recording.held(ledger, call.session) as session:
             status = recording.record(session, call, outcome)
+        if outcome.steps is not None:
+            from gitrelay.calls import stepping
+
+            stepping.record(ledger, call, outcome.steps)
         if status == "done":
             recording.run_checks(ledger, folder, call, cancellation(folder))
     with recording.held(ledger, call.session) as session:

@@ -52,6 +52,7 @@ RULES: Final[dict[str, tuple[str, str]]] = {
         "git log --format='%h %T' {code}; fetch both: git fetch REMOTE {ref} {code}",
     ),
     "code-gone": ("a session that was recorded here has its code ref", "git ls-remote REMOTE {code}"),
+    "steps": ("a commit of a session's steps ref adds the steps of one turn, at most 500", "git log --stat {ref}"),
     "headers": ("a commit has the headers that git writes, and its words can be seen", "git cat-file -p {commit}"),
     "look-alike": ("no line passes for a trailer that it is not, and none is where it does not belong", _LOOK),
     "trailer-value": ("a trailer says what it may say", _LOOK),

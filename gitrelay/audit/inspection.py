@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay.audit import leaks, rules, witness
+from gitrelay.audit import leaks, rules, stepsref, witness
 from gitrelay.audit.findings import NOTES, Finding, finding
 from gitrelay.audit.objectstore import ObjectStore
 from gitrelay.audit.reading import (
@@ -38,7 +38,7 @@ from gitrelay.ground.text import quote
 from gitrelay.ledger import redaction
 from gitrelay.process import pool
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer
+from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, STEPS, Trailer
 from gitrelay.redact import Redactor
 
 # a push is not refused for these: a wrong clock must not stop work, and the code ref is pushed by itself
@@ -84,7 +84,7 @@ def inspect(
     Raises UsageError for an unknown session, CannotRecord if the witness cannot be read.
     """
     store = ObjectStore(repo)
-    refs, code, aside, findings = _refs(store, sessions)
+    refs, code, steps, aside, findings = _refs(store, sessions)
     there = witnessed(repo, witness, sessions) if witness is not None else None
     known = {ref.session for ref in (*refs, *(there.refs if there else ()))} | {found.address for found in findings}
     unknown = next((name for name in sessions if name not in known), None)
@@ -95,6 +95,7 @@ def inspect(
             code=Code.UNKNOWN_SESSION,
         )
     redactor = redaction.redactor(repo)
+    findings += stepsref.check(store, redactor, steps)
     around = Around(aside=read_aside(store, aside), hidden=read_hidden(repo), now=time.time())
     signers = Signers(allowed_signers) if require_signed else None
     audit = functools.partial(_audit, store, redactor, code, signers, around, there is not None)
@@ -185,9 +186,11 @@ def _audit(
     return _Part(commits.parents if with_parents else {}, len(refs) - len(foreign), asked, findings, absent)
 
 
-def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[Ref], list[Ref], list[Finding]]:
-    """(the sessions' refs, their code refs, what was put aside of them, what is wrong with refs)."""
-    found: dict[str, list[Ref]] = {BRANCHES: [], ARCHIVE: [], CODE: [], ASIDE: []}
+def _refs(
+    store: ObjectStore, sessions: Sequence[str]
+) -> tuple[list[Ref], list[Ref], list[Ref], list[Ref], list[Finding]]:
+    """(the sessions' refs, their code refs, their steps refs, what was put aside of them, what is wrong with refs)."""
+    found: dict[str, list[Ref]] = {BRANCHES: [], ARCHIVE: [], CODE: [], STEPS: [], ASIDE: []}
     findings = []
     odd: list[Ref] = []
     for name, tip in store.repo.each_ref("%(refname)%00%(objectname)", *found):
@@ -199,7 +202,7 @@ def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[
             continue
         if names.is_session(session):
             found[prefix].append(Ref(name, session, tip))
-        elif prefix not in (CODE, ASIDE):
+        elif prefix not in (CODE, STEPS, ASIDE):
             odd.append(Ref(name, session, tip))
     named = {ref.session for ref in (*found[BRANCHES], *found[ARCHIVE])}
     findings += [_odd_name(store, ref, named) for ref in odd]
@@ -214,8 +217,8 @@ def _refs(store: ObjectStore, sessions: Sequence[str]) -> tuple[list[Ref], list[
             findings.append(finding("ref-twice", words, address=ref.session, commit=ref.tip, ref=ref.name))
     refs = found[BRANCHES] + found[ARCHIVE]
     there = {ref.session for ref in refs}
-    code, aside = ([ref for ref in found[prefix] if ref.session in there] for prefix in (CODE, ASIDE))
-    return refs, code, aside, findings
+    code, steps, aside = ([ref for ref in found[prefix] if ref.session in there] for prefix in (CODE, STEPS, ASIDE))
+    return refs, code, steps, aside, findings
 
 
 def _odd_name(store: ObjectStore, ref: Ref, named: Collection[str]) -> Finding:

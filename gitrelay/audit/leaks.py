@@ -20,7 +20,8 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.process import pool
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
-from gitrelay.protocol.record import ARCHIVE, BRANCHES
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, STEPS
+from gitrelay.protocol.steps import FILE as STEPS_FILE
 from gitrelay.redact import Redactor
 
 _PART: Final = 250  # sessions
@@ -48,11 +49,13 @@ def find(ledger: Ledger, sessions: Sequence[str] = ()) -> list[Leak]:
     redactor = ledger.redactor
     there = [row[0] for row in ledger.repo.each_ref("%(refname)", BRANCHES, ARCHIVE)]
     refs = {_session(ref): ref for ref in there}
+    steps = {_session(row[0]): row[0] for row in ledger.repo.each_ref("%(refname)", STEPS)}
     for name in sessions:
         if name not in refs:
             names.check_session(name)
             raise exchanges.unknown_session(ledger, name)
     refs_of = [refs[name] for name in dict.fromkeys(sessions)] if sessions else there
+    refs_of = refs_of + [ref for name, ref in steps.items() if name in refs and (not sessions or name in sessions)]
     cut = -(-len(refs_of) // _PART)
     parts = [refs_of[i::cut] for i in range(cut)]
     work = functools.partial(_in_part, ledger.repo, redactor)
@@ -112,11 +115,11 @@ def search(redactor: Redactor, texts: Sequence[str]) -> Iterator[tuple[int, int,
 
 
 def _session(ref: str) -> str:
-    return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE)
+    return ref.removeprefix(BRANCHES).removeprefix(ARCHIVE).removeprefix(STEPS)
 
 
 def _address(session: str, path: str) -> str:
-    match = FILE.fullmatch(path)
+    match = FILE.fullmatch(path) or STEPS_FILE.fullmatch(path)
     with contextlib.suppress(UsageError):
         return str(names.parse_address(f"{session}/{match[1]}")) if match else session
     return session

@@ -153,9 +153,9 @@ def read_histories(
     store: ObjectStore, refs: Sequence[Ref], commits: Commits, around: Around
 ) -> tuple[list[History], set[str]]:
     """(the sessions, the trees that are named but neither kept by a code ref nor there)."""
-    lines, broken = zip(*(_parsed(commits, ref.tip) for ref in refs), strict=True) if refs else ((), ())
+    lines, broken = zip(*(parsed(commits, ref.tip) for ref in refs), strict=True) if refs else ((), ())
     trees = store.read("tree", [commit.tree for line in lines for commit in line])
-    steps = [_steps(store, line, trees) for line in lines]
+    steps = [steps_of(store, line, trees) for line in lines]
     blobs = store.read("blob", [entry.oid for line in steps for step in line for entry in step.added or ()])
     named = [{commit.trailers.get(Trailer.TREE, "") for commit in line} for line in lines]
     kinds = store.kinds(sorted(tree for tree in set().union(*named) if names.is_object_id(tree)))
@@ -183,7 +183,8 @@ def read_histories(
     return histories, set().union(*absent)
 
 
-def _parsed(commits: Commits, tip: str) -> tuple[list[Commit], tuple[str, str] | None]:
+def parsed(commits: Commits, tip: str) -> tuple[list[Commit], tuple[str, str] | None]:
+    """(the commits from the root to `tip`) or (none, the one that cannot be read and why)."""
     oids, broken = commits.line(tip)
     line = []
     for oid in oids:
@@ -195,6 +196,7 @@ def _parsed(commits: Commits, tip: str) -> tuple[list[Commit], tuple[str, str] |
     return line, broken
 
 
-def _steps(store: ObjectStore, line: Sequence[Commit], trees: Mapping[str, bytes | str]) -> list[Step]:
+def steps_of(store: ObjectStore, line: Sequence[Commit], trees: Mapping[str, bytes | str]) -> list[Step]:
+    """What each commit of a line did to the tree of the one before."""
     tree = Tree(len(store.repo.no_object) // 2)
     return [tree.grow(commit, trees[commit.tree]) for commit in line]

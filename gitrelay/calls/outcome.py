@@ -26,6 +26,7 @@ from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, Response, parse_response, response_file
 from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.steps import Steps
 from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.state.calls import Call
 
@@ -69,6 +70,7 @@ class Outcome:
     trailers: dict[str, str] = field(default_factory=dict)
     data: bytes | None = None
     notes: tuple[str, ...] = ()
+    steps: Steps | None = None  # of the peer; not kept: lost if the supervisor dies before they are recorded
 
     def redacted(self, redactor: Redactor) -> Outcome:
         """The same without its secrets; how many there were is in the trailer, as in the record."""

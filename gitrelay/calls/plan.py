@@ -85,6 +85,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     leavingout.size_limit(repo)
     _ = repo.users_limit  # a bad relay.filterTimeout is a usage error now, and not a call without trees
     settings.close_after(repo)
+    settings.steps(repo)
     chosen = [_chosen(repo, peer, order) for peer in order.to]
     _check_key(repo, order.key)
     task = _task(order.task, _references(repo, order.to, order.files), _no_questions(order))

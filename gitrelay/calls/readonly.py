@@ -21,10 +21,10 @@ from gitrelay.git.repository import Repository
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.worktree import FOLDER
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, name_of, parse
+from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, STEPS, Trailer, name_of, parse
 
 _NAMED_MAX: Final = 20
-_SESSIONS: Final = (BRANCHES, ARCHIVE, CODE, ASIDE)  # may grow: other calls are recorded meanwhile
+_SESSIONS: Final = (BRANCHES, ARCHIVE, CODE, STEPS, ASIDE)  # may grow: other calls are recorded meanwhile
 _OTHERS: Final = ("refs/relay/", "refs/prefetch/")  # gitrelay's other refs, and what `git maintenance` fetches
 # settings that name a file or a folder of hooks, and what git reads if they are not there
 _NAMING: Final = ("include.path", "core.attributesfile", "core.excludesfile", "core.hookspath")
@@ -277,7 +277,7 @@ def _refs(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:
 
 def _sessions(repo: Repository, before: Mapping[str, str], after: Mapping[str, str], own: str) -> Iterator[str]:
     """What happened to sessions and is not that they grew, or that one was archived or brought back."""
-    kept = {BRANCHES + own, CODE + own}
+    kept = {BRANCHES + own, CODE + own, STEPS + own}
     for ref, old in sorted(before.items()):
         now = after.get(ref) or after.get(_twin(ref))
         if now is None:

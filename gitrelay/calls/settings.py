@@ -26,6 +26,10 @@ DEFAULT_CHECK: Final = 900.0
 DEFAULT_CLOSE: Final = 86400.0
 DEFAULT_DEPTH: Final = 2  # a runaway of 905 agents below one another cost its owner 81 dollars
 # kept narrow: these words end up in another program's argv
+_YES_NO: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0", ""), False),
+}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]+-]{0,127}")
 
 
@@ -169,6 +173,21 @@ def resumes(repo: Repository, peer: str) -> bool:
     """Whether the peer's own conversation is continued, `relay.<peer>.resume`; by default it is."""
     own = repo.flag(f"relay.{peer}.resume")
     return True if own is None else own
+
+
+def steps(repo: Repository) -> bool:
+    """Whether what peers say they do is recorded, `relay.steps`; by default it is not. Raises UsageError."""
+    values = repo.config.get("relay.steps")
+    if not values:
+        return False
+    word, where = values[-1]
+    if word.lower() not in _YES_NO:
+        raise UsageError(
+            f"relay.steps {quote(word)} in {where}",
+            hint="git config relay.steps true, or false",
+            code=Code.BAD_CONFIG,
+        )
+    return _YES_NO[word.lower()]
 
 
 def keep(repo: Repository, peer: str) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, surroundings
+from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, stepping, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -96,7 +96,8 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         outcome = violated(call, seen.changed, outcome)
     else:
         notes += seen.notes
-    return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes))
+    steps = turn.noted.of(call) if turn.noted is not None else None
+    return replace(outcome, trailers=trailers | outcome.trailers, notes=(*outcome.notes, *notes), steps=steps)
 
 
 def _not_measured(call: Call, able: Capabilities, usage: Mapping[str, str]) -> list[str]:
@@ -119,6 +120,7 @@ class _Turn:
     conversation: Conversation | None
     follows: bool
     litter: tuple[str, ...]  # folders that are not there yet and that the peer's sandbox may leave, empty
+    noted: stepping.Notes | None
 
     def with_dollars(self, left: str | None) -> _Turn:
         return replace(self, invocation=replace(self.invocation, budget_usd=left))
@@ -177,7 +179,8 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     program = probe.find(peer.capabilities.program_for(call.access), env)
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
     litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.place) / name))
-    return _Turn(peer, program, version, env, invocation, conversation, follows, litter)
+    noted = stepping.notes(ledger, call)
+    return _Turn(peer, program, version, env, invocation, conversation, follows, litter, noted)
 
 
 def _tidy(turn: _Turn, call: Call) -> None:
@@ -243,6 +246,7 @@ def _run_once(
         argv, env = agent.argv, {environment.CALL: call.mark}
     supervisor = agent.keeper if agent is not None else os.getpid()
     reader = turn.peer.reader(replace(turn.invocation, keep=agent is not None))
+    stepping.listen(reader, turn.noted)
     ending = child.run(
         argv,
         cwd=turn.invocation.start,

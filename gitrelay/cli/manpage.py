@@ -65,6 +65,7 @@ def _page(context: click.Context) -> Iterator[str]:
     yield from _item("refs/heads/relay/SESSION", "The session: one commit for each request and each response.")
     yield from _item("refs/relay/archive/SESSION", "The same, once it is archived.")
     yield from _item("refs/relay/code/SESSION", "What the caller's files were before and after each call.")
+    yield from _item("refs/relay/steps/SESSION", "What peers say they did in each turn, if relay.steps is true.")
     yield from _item(".relay/SESSION/", "The session's worktree while it is in use.")
     yield from _item("$GIT_COMMON_DIR/relay/", "Locks, running calls, what peers printed. May be deleted at any time.")
     yield ".SH SEE ALSO"

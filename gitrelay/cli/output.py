@@ -16,6 +16,7 @@ from gitrelay.errors import OK, Code, Reason, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.peers import cures
 from gitrelay.protocol import usage
+from gitrelay.protocol.steps import Steps
 
 ENVELOPE_VERSION = 1
 
@@ -123,6 +124,14 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
     if request:
         value["request"] = e.request_data.decode("utf-8", "replace")
     return value
+
+
+def steps_json(steps: Steps | None) -> dict[str, Any]:
+    """What `show --steps` adds to an exchange; null if nothing is recorded."""
+    rows = None
+    if steps is not None:
+        rows = [{"at_s": s.at, "kind": s.kind, "what": s.what, "exit": s.exit, "ok": s.ok} for s in steps.steps]
+    return {"steps": rows, "steps_left_out": steps.left_out if steps is not None else 0}
 
 
 def exchange_errors(e: Exchange) -> list[dict[str, str]]:

@@ -61,6 +61,7 @@ SETTINGS: Final[dict[str, str]] = {
     "relay.repository": "The name of this repository in requests that another machine answers, the same in each clone. "
     "Default: the id of its first commit.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
+    "relay.steps": "Whether what peers say they do (commands, edits, searches, retries) is recorded. Default: false.",
     "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",
     "relay.snapshotExclude": "A path or a pattern (*.csv, data/) that is left out of the recorded trees; !PATTERN "
     "takes in what would be left out as a secret. May be given often; the last that fits counts.",

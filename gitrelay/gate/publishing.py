@@ -11,7 +11,7 @@ from gitrelay.gate.updates import Update, is_name
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote
 from gitrelay.ledger import roots
-from gitrelay.protocol.record import CODE
+from gitrelay.protocol.record import CODE, STEPS
 
 _NAMED: Final = 5
 _RECORD: Final = ("refs/heads/relay/", "refs/relay/")
@@ -30,12 +30,13 @@ def tell_first(
     found = [u for u in updates if not u.deletes and u.remote_ref.startswith(_RECORD) and _is_ours(repo, u)]
     if not found:
         return
-    sessions = [u.remote_ref for u in found if not u.remote_ref.startswith(CODE)]
-    files = len(found) - len(sessions)
+    sessions = [u.remote_ref for u in found if not u.remote_ref.startswith((CODE, STEPS))]
+    files, steps = (sum(u.remote_ref.startswith(prefix) for u in found) for prefix in (CODE, STEPS))
     named = ", ".join(ref.removeprefix("refs/heads/") for ref in sessions[:_NAMED])
     more = f" and {len(sessions) - _NAMED} more" if len(sessions) > _NAMED else ""
     parts = [f"the sessions {named}{more} (every request and answer)"] if sessions else []
     parts += [f"the files of {files} session{'s' if files > 1 else ''}, untracked ones too"] if files else []
+    parts += [f"the steps of {steps} session{'s' if steps > 1 else ''} (what peers did)"] if steps else []
     words = f"this push publishes {' and '.join(parts)} to {quote(remote)}"
     if chosen.publishing == "block":
         raise UsageError(
@@ -48,7 +49,7 @@ def tell_first(
 
 
 def _is_ours(repo: Repository, update: Update) -> bool:
-    return update.remote_ref.startswith(CODE) or roots.is_recorded(repo, update.remote_ref, update.local)
+    return update.remote_ref.startswith((CODE, STEPS)) or roots.is_recorded(repo, update.remote_ref, update.local)
 
 
 def _has_some(repo: Repository, updates: Sequence[Update], remote: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.git.repository import Repository
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS
 
 GC_AUTO: Final = 6700  # git's default of gc.auto: loose objects
 _SAMPLE: Final = tuple(f"{number:02x}" for number in range(0x17, 0x100, 8))  # folders; git itself looks at 17 only
@@ -43,7 +43,7 @@ def loose_objects(repo: Repository, near: int = 0) -> int:
 
 def loose_refs(repo: Repository) -> int:
     """How many refs of sessions lie in a file each."""
-    return sum(_count(repo.common_dir / prefix) for prefix in (BRANCHES, ARCHIVE, CODE))
+    return sum(_count(repo.common_dir / prefix) for prefix in (BRANCHES, ARCHIVE, CODE, STEPS))
 
 
 def _count(folder: Path) -> int:

@@ -40,16 +40,16 @@ class Batch:
         return found
 
 
-def listing(ledger: Ledger) -> str:
+def listing(ledger: Ledger, *others: str) -> str:
     """What every session's ref stands for: as long as this stays the same, so does all that can be read.
 
-    One git process; lines `REF ID`, in git's order.
+    Also the refs below `others`. One git process; lines `REF ID`, in git's order.
     """
-    return _listing(_refs(ledger))
+    return _listing(_refs(ledger, *others))
 
 
-def _refs(ledger: Ledger) -> list[list[str]]:
-    return ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE, TRACKED)
+def _refs(ledger: Ledger, *others: str) -> list[list[str]]:
+    return ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE, TRACKED, *others)
 
 
 def _listing(refs: Sequence[Sequence[str]]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, Trailer, parse_raw, trailers_of_text
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS, Trailer, parse_raw, trailers_of_text
+from gitrelay.protocol.steps import FILE
 
 
 def is_session(repo: Repository, tip: str) -> bool:
@@ -65,7 +66,23 @@ def is_recorded(repo: Repository, ref: str, tip: str) -> bool:
     """Whether `tip` under the name `ref` is part of the record: a session, or the files that a session here names."""
     if ref.startswith(CODE):
         return _is_code(repo, ref.removeprefix(CODE), tip)
+    if ref.startswith(STEPS):
+        return _is_steps(repo, tip)
     return ref.startswith(("refs/heads/relay/", "refs/relay/")) and is_session(repo, tip)
+
+
+def _is_steps(repo: Repository, tip: str) -> bool:
+    """Whether each commit of the line at `tip` holds files of steps and nothing else."""
+    try:
+        out = repo.run("log", "--format=%T %P", "--end-of-options", tip, "--")
+    except GitError:
+        return False
+    rows = [line.split() for line in out.decode().splitlines()]
+    trees = repo.objects([row[0] for row in rows])
+    return bool(rows) and all(
+        len(row) <= 2 and tree is not None and all(FILE.fullmatch(entry.name) for entry in repo.tree_entries(tree.data))
+        for row, tree in zip(rows, trees, strict=True)
+    )
 
 
 def _is_code(repo: Repository, session: str, tip: str) -> bool:

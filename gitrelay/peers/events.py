@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from gitrelay.process.capture import MARGIN, first_part
@@ -51,6 +51,7 @@ class EventReader:
     def __init__(self) -> None:
         self.fatal: tuple[str, str] | None = None
         self.finished = False
+        self.tap: Callable[[dict[str, Any]], None] | None = None  # is given every event too
         self.spent: Mapping[str, str] = {}  # what was used so far, as far as the events tell it
         self.garbled = 0
         self._broken: list[str] = []
@@ -115,6 +116,8 @@ class EventReader:
     def _give(self, found: list[dict[str, Any]]) -> bool:
         progress = False
         for event in found:
+            if self.tap is not None:
+                self.tap(event)
             progress = self.event(event) or progress
         return progress
 

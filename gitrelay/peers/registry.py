@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from gitrelay.protocol import names
 
 if TYPE_CHECKING:
     from gitrelay.peers.acp.agent import Agent
+    from gitrelay.peers.doing import Doing
 
 _CLASSES: Final = {  # peer -> its module and its class there
     "claude": "Claude",
@@ -65,6 +66,15 @@ def describer(repo: Repository, name: str) -> Callable[[dict[str, Any]], str | N
 
         return messages.describe
     return None if _has_command(repo, name) or name not in BUILT_IN else getattr(_module(name), "describe", None)
+
+
+def doing(repo: Repository, name: str) -> Callable[[dict[str, Any]], Iterable[Doing]] | None:
+    """What the events of the peer of that name say it does, None if it prints plain lines."""
+    from gitrelay.peers import doing as streams
+
+    if _has_acp(repo, name):
+        return streams.acp
+    return None if _has_command(repo, name) else streams.BY_PEER.get(name)
 
 
 def configured(repo: Repository) -> list[str]:

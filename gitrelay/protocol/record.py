@@ -18,6 +18,7 @@ ASIDE: Final = "refs/relay/aside/"
 BINDING: Final = "Relay-Review-"  # begins the trailers that bind a request to commits; its answer repeats them
 SUBJECT_TASK: Final = 60  # characters of the task in a request's subject
 CODE: Final = "refs/relay/code/"
+STEPS: Final = "refs/relay/steps/"  # what peers say they did; no message depends on it
 
 
 NOT_RECORDED: Final = "not recorded: "  # begins the lines of a commit's body that name what its tree leaves out

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 import gitrelay
 from gitrelay.errors import CannotRecord
 from gitrelay.git.repository import Repository
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, TRACKED, name_of, remote_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS, TRACKED, name_of, remote_of
 from gitrelay.report import folder
 from gitrelay.report.listing import Entry
 from gitrelay.state.files import make_folder, write_whole
@@ -37,6 +37,8 @@ _ATTRIBUTES_MAX: Final = 1 << 20
 _LIBRARIES: Final = ("jinja2", "markdown-it-py", "markupsafe", "pygments")
 _SOURCES: Final = (".css", ".html", ".js", ".py")
 _T = TypeVar("_T")
+
+_OWN: Final = (BRANCHES, ARCHIVE, CODE, STEPS)
 
 Refs = Mapping[str, str]  # ref -> object id
 
@@ -73,12 +75,12 @@ class Earlier:
 
 def refs_of(repo: Repository) -> Refs:
     """Every ref that a page may show something of, and what it is at: one git process."""
-    return dict(repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE, CODE, TRACKED))
+    return dict(repo.each_ref("%(refname)%00%(objectname)", *_OWN, TRACKED))
 
 
 def depends_on(refs: Refs, sessions: Collection[str]) -> dict[str, str]:
     """The refs of a page that shows something of these sessions, as a note keeps them."""
-    own = {prefix + name: refs.get(prefix + name, "") for name in sessions for prefix in (BRANCHES, ARCHIVE, CODE)}
+    own = {prefix + name: refs.get(prefix + name, "") for name in sessions for prefix in _OWN}
     return own | {ref: oid for ref, oid in refs.items() if remote_of(ref) and name_of(ref) in sessions}
 
 

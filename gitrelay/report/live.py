@@ -25,7 +25,7 @@ from gitrelay.history import batch
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, STEPS, name_of
 from gitrelay.report import attention, commits, listing, turns
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import one_line
@@ -144,13 +144,17 @@ class Live:
         if again or self._is_due():
             stamp = self._stamp()  # before git looks: what comes between is another time
             settled = time.time() - refstamp.newest(stamp) > _COARSE
-            text = batch.listing(self._ledger)
+            text = batch.listing(self._ledger, STEPS)
             tips: dict[str, str] = {}
+            steps: dict[str, str] = {}
             for line in text.splitlines():
                 ref, _, oid = line.rpartition(" ")
                 name = name_of(ref)
-                if names.is_session(name):
+                if ref.startswith(STEPS):
+                    steps[ref.removeprefix(STEPS)] = oid
+                elif names.is_session(name):
                     tips.setdefault(name, f"{ref} {oid}")  # branches come before archived ones
+            tips |= {name: f"{tips[name]} {oid}" for name, oid in steps.items() if name in tips}
             self._refs = _Refs(hashlib.sha256(text.encode()).hexdigest()[:16], tips, time.monotonic(), stamp, settled)
         return self._refs
 
@@ -162,7 +166,7 @@ class Live:
         return not known.settled and age >= _AGAIN
 
     def _stamp(self) -> Stamp:
-        return refstamp.stamp(self._ledger.repo.common_dir, (BRANCHES, ARCHIVE))
+        return refstamp.stamp(self._ledger.repo.common_dir, (BRANCHES, ARCHIVE, STEPS))
 
     def _all(self, refs: _Refs) -> list[Entry]:
         known = {name for name, (tip, entry) in self._entries.items() if tip == refs.tips.get(name) and not entry.fault}

@@ -31,6 +31,7 @@ from gitrelay.report.links import Links
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, one_line, plain, render
 from gitrelay.report.sides import Side
+from gitrelay.report.steps import folded
 from gitrelay.report.turns import Conversation, Turn
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ def _environment() -> Environment:
         "seconds": _seconds,
         "short_id": short_id,
         "state": state_of,
+        "steps": folded,
         "time": _time,
         "version": _version,
     }
@@ -271,7 +273,8 @@ def _version(turn: Turn) -> str:
     """Changes when something is added to the turn, to one of its attempts, or to the question that it asks."""
     own = _last(turn.exchange)
     after = turn.question.after.request.oid if turn.question and turn.question.after else ""
-    others = " ".join([after, *(_last(one.exchange) for one in turn.attempts)]).strip()
+    steps = "steps" if turn.steps else ""  # they come after the answer
+    others = " ".join([after, steps, *(_last(one.exchange) for one in turn.attempts)]).strip()
     return own[:16] + (hashlib.sha256(others.encode()).hexdigest()[:16] if others else "")
 
 

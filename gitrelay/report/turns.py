@@ -15,11 +15,13 @@ from gitrelay.errors import RelayError
 from gitrelay.git.faults import GitError
 from gitrelay.history import batch, questions
 from gitrelay.history.exchange import Check, Exchange
+from gitrelay.ledger import stepsref
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import message, usage
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE
+from gitrelay.protocol.steps import Steps
 from gitrelay.report import asking, changes, rounds, sides
 from gitrelay.report.asking import Asked
 from gitrelay.report.changes import Changes
@@ -55,6 +57,7 @@ class Turn:
     changes: Changes | None
     attempts: tuple[Side, ...] = ()  # of a group that this is the request of
     question: Asked | None = None  # what the peer asks back
+    steps: Steps | None = None  # what the peer says it did
 
     @property
     def address(self) -> Address:
@@ -148,6 +151,7 @@ def read(
     whole = {name: pair for name, line in found.sessions.items() if (pair := _whole(line, trees)) is not None}
     changed = changes.read(ledger.repo, [*trees.values(), *whole.values()])
     attempts = sides.read(ledger, exchanges) if with_changes else {}
+    steps = stepsref.read(ledger, [e.address for e in exchanges]) if with_changes else {}
     conversations = []
     for name in list(dict.fromkeys(sessions)) or [*found.sessions, *found.damaged]:
         archived = name in found.archived
@@ -158,7 +162,12 @@ def read(
         turns = [_turn(e, outputs, changed.get(trees.get(e.address, _NO_TREES))) for e in line]
         after = questions.answers(line)
         turns = [
-            replace(t, attempts=attempts.get(t.address, ()), question=asking.asked(t.exchange, after.get(t.address)))
+            replace(
+                t,
+                attempts=attempts.get(t.address, ()),
+                question=asking.asked(t.exchange, after.get(t.address)),
+                steps=steps.get(t.address),
+            )
             for t in turns
         ]
         net = changed.get(whole[name]) if name in whole else None

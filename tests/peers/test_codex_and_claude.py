@@ -98,8 +98,12 @@ def test_a_writer_edits_and_runs(place: Place, peer: str) -> None:
     ]
     with ModelServer(script) as server:
         repo = place(server.url)
+        repo.git("config", "relay.steps", "true")
         done = ask(repo, peer)
     check_recorded(repo, done, peer, None, 0)
+    (row,) = repo.relay("show", "--steps", "--json").json["data"]
+    ran = [step for step in row["steps"] if step["kind"] == "run" and "work/new.py" in step["what"]]
+    assert ran[-1]["ok"] is True and ran[-1]["exit"] == (0 if peer == "codex" else None), row["steps"]
     assert (repo.path / "work/new.py").read_text() == "print(6 * 7)\n"
     assert (repo.path / "work/out.txt").read_text() == "42\n"
     assert "42" in server.requests[2].tool_results[-1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +13,15 @@ from gitrelay.cli.options import json_option
 from gitrelay.errors import Code
 from gitrelay.protocol import names
 
+if TYPE_CHECKING:
+    from gitrelay.history.exchange import Exchange
+    from gitrelay.ledger.ledger import Ledger
+
 
 @click.command("show")
 @click.option("--req", "only", flag_value="req", help="Only the request.")
 @click.option("--res", "only", flag_value="res", help="Only the response.")
+@click.option("--steps", "only", flag_value="steps", help="What the peer says it did, one line a step.")
 @click.option("--raw", is_flag=True, help="The files as they are recorded, without headings.")
 @json_option
 @click.argument("what", required=False, metavar="[ADDRESS|SESSION]", shell_complete=candidates.anything)
@@ -22,12 +29,16 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     """Print a message, an exchange or a whole session.
 
     ADDRESS is SESSION/ID, or a one-shot's id; without one it is the last call. The text comes from git.
+
+    --steps shows what peers did, as their own events tell it: how long after the peer's start, the kind (run, edit,
+    read, search, tool or retry), what, how it ended. It is recorded if relay.steps is true.
     """
     from gitrelay.calls import addresses, inflight
     from gitrelay.cli import addressing, output
     from gitrelay.errors import PENDING, UsageError
     from gitrelay.history import exchanges
     from gitrelay.history.outcome import shown
+    from gitrelay.ledger import stepsref
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.record import remote_of
 
@@ -42,6 +53,10 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
         found = exchanges.exchanges(ledger, session, bodies=True)
     if as_json:
         rows = [output.exchange_json(e, request=True) for e in found]
+        if only == "steps":
+            known = stepsref.read(ledger, [e.address for e in found])
+            for row, e in zip(rows, found, strict=True):
+                row |= output.steps_json(known.get(e.address))
         click.echo(output.envelope("show", 0, rows))
         return 0
     if only == "res" and found and all(e.response is None for e in found):
@@ -53,6 +68,8 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     if not found:
         output.say(f"session {session} has no exchanges yet")
         return 0
+    if only == "steps":
+        return _show_steps(ledger, found)
     output.from_remotes(remote_of(e.rev) for e in found)
     for e in found:
         for line in exchanges.left_out(ledger, e):
@@ -88,4 +105,24 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
             output.write(f"==> {e.address}: {shown(e.outcome, e.checked)}\n".encode())
         if e.response is None and only is None and not raw:
             output.say(f"{e.address}: not answered yet (exit code {PENDING} of 'git relay wait')")
+    return 0
+
+
+def _show_steps(ledger: Ledger, found: Sequence[Exchange]) -> int:
+    from gitrelay.cli import output
+    from gitrelay.cli.screen import steps, terminal
+    from gitrelay.ledger import stepsref
+
+    known = stepsref.read(ledger, [e.address for e in found])
+    for e in found:
+        if e.address not in known:
+            output.say(f"{e.address}: no steps are recorded; 'git config relay.steps true' is for calls from now on")
+    there = [(e.address, known[e.address]) for e in found if e.address in known]
+    if output.is_drawn():
+        with terminal.opened(ledger.repo) as seen:
+            for address, one in there:
+                seen.print(steps.lines(address, one, seen.width, colours=seen.colours))
+    else:
+        for address, one in there:
+            click.echo("\n".join(steps.lines(address, one, None)))
     return 0
