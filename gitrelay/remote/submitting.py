@@ -15,8 +15,9 @@ from typing import Any, Final
 from gitrelay.calls import ask, inflight, recording
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
-from gitrelay.errors import Busy, Conflict, Reason
+from gitrelay.errors import Busy, Code, Conflict, Reason, UsageError
 from gitrelay.git.faults import GitError
+from gitrelay.ground.text import quote
 from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -155,7 +156,7 @@ class Remote:
         if not there.session or _is_ancestor(repo.run, there.session, away.job.request):
             self.send(away)  # the remote has forgotten it: it was set up again, or brought back from a backup
             return found, "sent again: the remote had lost it"
-        why = submittedanswer.fault(self.ledger, away.job, found, there)
+        why = self._unsigned(there.session) or submittedanswer.fault(self.ledger, away.job, found, there)
         if why:
             submittedanswer.reject(self.ledger, away.job, there, why)
             what = f"the answer that {self.name} has was refused: {why}. It is kept below refs/relay/rejected/"
@@ -164,6 +165,21 @@ class Remote:
             submittedanswer.take(self.ledger, away.job, there)
         _forget(self.ledger, away)
         return exchanges.exchange(self.ledger, away.address), "answered"
+
+    def _unsigned(self, answer: str) -> str:
+        """Why the answer counts for nothing if only those of some workers count, '' if it counts."""
+        repo = self.ledger.repo
+        values = repo.config.get(f"relay.{self.name}.workers")
+        if not values:
+            return ""
+        path = Path(values[-1][0]).expanduser()
+        if not path.is_absolute() or not path.is_file():
+            raise UsageError(
+                f"relay.{self.name}.workers {quote(values[-1][0])} is no file",
+                hint="the absolute path of a file in the form of ssh-keygen's ALLOWED SIGNERS",
+                code=Code.BAD_CONFIG,
+            )
+        return "" if queuetrust.signer_of(repo, answer, path, None) else "no worker of yours has signed it"
 
     def wait(self, away: Away, limit: float | None, tell: Callable[[str], None]) -> Exchange:
         """The exchange once it is answered; still pending if `limit` seconds have passed. `tell` takes what is new."""

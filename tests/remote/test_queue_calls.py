@@ -116,7 +116,17 @@ def test_only_signed_requests_are_answered(two: tuple[Repo, Repo], tmp_path: Pat
     data = done.json["data"]
     assert [row["session"] for row in data["jobs"]] == ["known"], done.err
     assert len(data["left_alone"]) == 2 and all("not signed" in why for why in data["left_alone"].values())
-    assert caller.relay("wait", "known").code == 0
+    caller.git("config", "relay.origin.workers", str(signers))
+    refused = caller.relay("wait", "known")
+    assert refused.code == 4 and "no worker of yours has signed it" in refused.out, refused.err
+    far.git("config", "relay.sign", "true")
+    far.git("config", "gpg.format", "ssh")
+    far.git("config", "user.signingKey", str(tmp_path / "known.pub"))
+    ask("both")
+    far.git("config", "gpg.ssh.program", "ssh-keygen")
+    assert far.relay(*WORKER, "--once", "--signers", str(signers)).code == 0
+    answered = caller.relay("wait", "both")
+    assert answered.code == 0, answered.out + answered.err
     far.git("config", "relay.repository", "another")
     ask("replayed")
     done = far.relay(*WORKER, "--once", "--signers", str(signers), "--json")

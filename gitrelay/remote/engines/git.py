@@ -87,10 +87,10 @@ class GitQueue:
         deadline = time.monotonic() + wait
         while True:
             entries = self.poll(offers)
-            free = [entry for entry in entries if self._is_free(entry) and (wanted is None or wanted(entry.state.job))]
-            if free:
+            entry = _one_of([entry for entry in entries if self._is_free(entry)], wanted)
+            if entry is not None:
                 self._pause = self._pauses[0]
-                lease, outcome = self._claimed(_one_of(free))
+                lease, outcome = self._claimed(entry)
                 if lease is not None:
                     return lease
                 if outcome == Outcome.LOST and time.monotonic() < deadline:
@@ -217,6 +217,12 @@ class GitQueue:
         return repo.commit(repo.empty_tree, parents, queuetext.render(state), _AUTHOR, sign=False)
 
 
-def _one_of(free: Sequence[Entry]) -> Entry:
-    first = free[0].state.job.prio
-    return random.choice([entry for entry in free[:_FEW] if entry.state.job.prio == first])
+def _one_of(free: list[Entry], wanted: Wanted | None) -> Entry | None:
+    """One of the first few of the most urgent jobs that are wanted; whether one is, is asked as seldom as can be."""
+    while free:
+        first = free[0].state.job.prio
+        one = random.choice([entry for entry in free[:_FEW] if entry.state.job.prio == first])
+        if wanted is None or wanted(one.state.job):
+            return one
+        free.remove(one)
+    return None
