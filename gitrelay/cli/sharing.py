@@ -9,21 +9,41 @@ import click
 
 from gitrelay.cli import output
 from gitrelay.cli.table import columns
-from gitrelay.errors import BUSY, INTEGRITY, NO_ANSWER, OK, VERIFY_FAILED
+from gitrelay.errors import BUSY, INTEGRITY, NO_ANSWER, OK, VERIFY_FAILED, Code, UsageError
+from gitrelay.ground.text import quote
+from gitrelay.protocol import names
 
 if TYPE_CHECKING:
+    from gitrelay.ledger.ledger import Ledger
+    from gitrelay.remote.address import Remote
     from gitrelay.remote.share_compare import Compared
     from gitrelay.remote.share_push import Sent
 
 _WORST: Final = (INTEGRITY, NO_ANSWER, VERIFY_FAILED, BUSY)
 _QUIET: Final = "same"
 _MEANING: Final = {
+    "ahead": "here is more: git relay push",
     "behind": "there is more: git relay fetch",
     "moved-back": "the remote has less than it had",
     "rewritten": "the remote has another history than it had",
     "gone": "the remote had it, and has it no more",
     "diverged": "it went on in both places",
 }
+
+
+def remote_meant(ledger: Ledger, words: Sequence[str], verb: str, *, pushes: bool) -> Remote:
+    """The remote that `words` begin with, or the default one. Raises UsageError, with the command that was meant."""
+    from gitrelay.remote import address
+
+    known = address.names(ledger.repo)
+    if words and words[0] not in known and names.is_session(words[0]) and words[0] in ledger.taken(""):
+        remote = address.remote(ledger.repo, None, pushes=pushes)
+        raise UsageError(
+            f"there is no remote {quote(words[0])}, but a session",
+            hint=f"git relay {verb} {' '.join((remote.name, *words))}",
+            code=Code.UNKNOWN_REMOTE,
+        )
+    return address.remote(ledger.repo, words[0] if words else None, pushes=pushes)
 
 
 def exit_code(sent: Sequence[Sent]) -> int:

@@ -75,11 +75,9 @@ def _apart(ledger: Ledger, remote: Remote, wanted: Wanted, tell: Callable[[str],
     notes: list[str] = []
     for name in names:
         tell(f"reading session {name}")
-        refs = [ref for ref in there.refs if share_wire.name_in(ref) == name]
-        refs = [ref for ref in refs if wanted.code or not ref.startswith(CODE)]
         with contextlib.ExitStack() as stack:
             try:
-                mine, arrived = stack.enter_context(share_wire.arrived(ledger, remote, refs, exact=True))
+                mine, arrived = _one_apart(ledger, remote, there, name, wanted.code, notes, stack)
             except RelayError as e:
                 found.append(Compared(name, State.BEHIND, None, there.heads(name)[0], None))
                 sent.append(Sent(name, "refused", _refusal(remote, name, e.message)))
@@ -89,6 +87,28 @@ def _apart(ledger: Ledger, remote: Remote, wanted: Wanted, tell: Callable[[str],
             sent += one.sent
             notes += one.notes
     return Fetched(found, sent, notes)
+
+
+def _one_apart(
+    ledger: Ledger,
+    remote: Remote,
+    there: There,
+    name: str,
+    code: bool,
+    notes: list[str],
+    stack: contextlib.ExitStack,
+) -> tuple[There, Arrived]:
+    """One session with its files, without them if git refuses something in those. Raises CannotRecord."""
+    own = [ref for ref in there.refs if share_wire.name_in(ref) == name and not ref.startswith(CODE)]
+    if code and there.code(name):
+        try:
+            return stack.enter_context(share_wire.arrived(ledger, remote, [*own, CODE + name], exact=True))
+        except RelayError as e:
+            why = e.message
+        found = stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True))
+        notes.append(f"the files of {name} were not taken: {why}")
+        return found
+    return stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True))
 
 
 def _refusal(remote: Remote, session: str, why: str) -> IntegrityError:

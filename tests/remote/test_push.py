@@ -14,6 +14,7 @@ from gitrelay.remote.share_wire import There
 from support import sshserver
 from support.repo import Repo
 from support.team import Team, made, turn
+from support.terminal import on_terminal
 from support.waiting import eventually
 
 
@@ -82,6 +83,8 @@ def test_what_is_named_wrongly_or_kept_here_is_refused(team: Team) -> None:
     assert unknown.code == 2 and unknown.json["errors"][0]["code"] == "unknown-remote"
     assert "origin" in unknown.json["errors"][0]["message"]
     assert one.relay("push", "--upload-pack=touch x").code == 2
+    meant = one.relay("push", "s", "--json").json["errors"][0]
+    assert meant["code"] == "unknown-remote" and meant["hint"] == "git relay push origin s"
     assert one.relay("push", "origin", "nothing").code == 2
     assert one.relay("push", "--no-share", "s").code == 0
     assert one.git("config", "relay.private") == "s"
@@ -223,6 +226,37 @@ def test_a_push_that_is_killed_leaves_all_or_nothing(team: Team, mark: dict[str,
 
 
 _BOTH = {"refs/heads/relay/s", "refs/relay/code/s"}
+
+
+def test_a_push_whose_answer_is_lost_is_believed_by_what_is_there(team: Team) -> None:
+    hook = team.origin / "hooks/post-receive"
+    hook.write_text("#!/bin/sh\nif grep -q relay/s; then kill -9 $PPID; fi\n")
+    hook.chmod(0o755)
+    done = team.one.relay("push", "--yes", "--json")
+    assert done.code == 0, done.out
+    assert done.json["data"]["sessions"][0]["result"] == "new"
+    assert set(team.there("refs/heads/relay") | team.there("refs/relay/code")) == _BOTH
+
+
+def test_a_person_at_a_terminal_is_asked(team: Team) -> None:
+    with on_terminal(team.one, "push") as seen:
+        assert seen.shows("Publish 1 session on origin?"), seen.text
+        seen.type("n\r")
+        assert seen.end() == 2
+    assert not team.there("refs/heads/relay")
+    with on_terminal(team.one, "push") as seen:
+        assert seen.shows("Publish 1 session on origin?"), seen.text
+        seen.type("y\r")
+        assert seen.end() == 0
+    assert team.there("refs/heads/relay")
+
+
+def test_tab_knows_remotes_and_sessions(team: Team) -> None:
+    def offered(*words: str) -> list[str]:
+        return team.one.relay("completion", "--complete", "--", *words).out.split()
+
+    assert offered("push", "o") == ["origin"] and offered("push", "origin", "s") == ["s"]
+    assert offered("fetch", "origin", "--take", "s") == ["s"]
 
 
 def test_over_ssh(team: Team, tmp_path: Path) -> None:

@@ -42,16 +42,16 @@ def command(words: tuple[str, ...], take: tuple[str, ...], no_code: bool, as_jso
     """
     from gitrelay.calls import inflight, within
     from gitrelay.cli import output
-    from gitrelay.cli.sharing import exit_code, rows, show
+    from gitrelay.cli.sharing import exit_code, remote_meant, rows, show
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.remote import address, share_fetch
+    from gitrelay.remote import share_fetch
 
     for session in (*words[1:], *take):
         names.check_session(session)
     ledger = open_ledger(Path.cwd())
     within.require(ledger, Access.WRITE, "git relay fetch")
-    remote = address.remote(ledger.repo, words[0] if words else None, pushes=False)
+    remote = remote_meant(ledger, words, "fetch", pushes=False)
     inflight.settle_all(ledger)
     sessions = tuple(dict.fromkeys((*words[1:], *take)))
     tell = output.say if sys.stderr.isatty() and not as_json else lambda words: None

@@ -56,16 +56,16 @@ def command(
     """
     from gitrelay.calls import inflight, within
     from gitrelay.cli import output
-    from gitrelay.cli.sharing import exit_code, rows, show
+    from gitrelay.cli.sharing import exit_code, remote_meant, rows, show
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.remote import address, share_plan, share_push, share_settings
+    from gitrelay.remote import share_plan, share_push, share_settings
 
     ledger = open_ledger(Path.cwd())
     within.require(ledger, Access.WRITE, "git relay push")
     if share is False:
         return _keep(ledger, words, as_json)
-    remote = address.remote(ledger.repo, words[0] if words else None)
+    remote = remote_meant(ledger, words, "push", pushes=True)
     sessions = tuple(dict.fromkeys(words[1:]))
     if share:
         share_settings.allow(ledger.repo, _named(sessions, "--share"))
