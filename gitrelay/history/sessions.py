@@ -160,6 +160,30 @@ def _checked(ref: str, line: Sequence[Commit]) -> SessionSummary:
     )
 
 
+def newer_elsewhere(ledger: Ledger) -> dict[str, list[str]]:
+    """remote -> the sessions of this repository of which git has fetched more than is here; two git processes."""
+    here: dict[str, str] = {}
+    there: list[tuple[str, str, str]] = []
+    for ref, oid in ledger.repo.each_ref("%(refname)%00%(objectname)", BRANCHES, ARCHIVE, TRACKED):
+        name = name_of(ref)
+        if not remote_of(ref):
+            here.setdefault(name, oid)
+        elif name in here and here[name] != oid:
+            there.append((remote_of(ref), name, oid))
+    if not there:
+        return {}
+    words = "".join(f"{oid}\n" for *_, oid in there) + "".join(f"^{here[name]}\n" for _, name, _ in there)
+    try:
+        new = set(ledger.repo.run("rev-list", "--stdin", stdin=words.encode()).decode().split())
+    except GitError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for remote, name, oid in there:
+        if oid in new and names.is_session(name):
+            found.setdefault(remote, []).append(name)
+    return found
+
+
 def idle_sessions(ledger: Ledger, seconds: float) -> list[str]:
     """Sessions with a worktree here whose last commit is older than `seconds` and that wait for nothing."""
     return [name for name in finished_sessions(ledger, seconds) if folder_of(ledger.repo, name).exists()]

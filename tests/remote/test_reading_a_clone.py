@@ -42,7 +42,13 @@ def test_a_plain_clone_reads_at_once_and_writes_nothing(answered: Repo) -> None:
     assert two.sh("git for-each-ref refs/heads/relay") == ""
     assert two.relay("fetch").code == 0
     assert [row["remote"] for row in two.relay("ls", "--json").json["data"]] == [None, None]
+    assert "has more" not in two.relay("ls").err
     turn(two, "s")
+    assert "has more" not in two.relay("ls").err
+    turn(team.one, "t")
+    assert team.one.relay("push").code == 0
+    two.git("fetch", "-q")
+    assert "origin has more of t: git relay fetch origin" in two.relay("ls").err
 
 
 def test_the_hook_shares_a_verdict_which_check_finds_in_a_clone(gate: Gate) -> None:

@@ -80,6 +80,9 @@ def command(only_open: bool, pending: bool, questions: bool, peer: str | None, s
         output.say("no sessions")
         return 0
     output.from_remotes(s.remote for s in found)
+    for remote, more in sessions.newer_elsewhere(ledger).items():
+        named = ", ".join(more[:5]) + (f" and {len(more) - 5} more" if len(more) > 5 else "")
+        output.say(f"git-relay: {remote} has more of {named}: git relay fetch {remote}")
     if output.is_drawn():
         from gitrelay.cli.screen import rows as seen
         from gitrelay.cli.screen import terminal
