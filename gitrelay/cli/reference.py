@@ -52,6 +52,7 @@ SETTINGS: Final[dict[str, str]] = {
     "'git relay template' shows what becomes of it.",
     "relay.verify": "A command that verifies this repository's work, as 'pytest -q': requests name it, and --check "
     "without a value runs it. May be given often.",
+    "relay.trailer": "The key of the line that 'apply --trailer' prints; default Assisted-by.",
     "relay.commitUrl": "Where a commit can be looked at, as https://HOST/OWNER/REPO/commit/{commit}: pages of 'export' "
     "and 'web' link there. Default: guessed from the remote origin for known code hosts; never: no links.",
     "relay.sign": "Whether relay commits are signed. Default: commit.gpgsign.",

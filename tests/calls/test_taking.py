@@ -53,6 +53,17 @@ def test_an_apply_is_recorded_with_what_it_came_to(repo: Repo) -> None:
     assert repo.relay("apply", "s/01").code == 0 and not (repo.path / ".relay/s").exists()
 
 
+def test_the_line_for_a_commit_is_printed_and_added_to_none(repo: Repo) -> None:
+    assert repo.relay(*ALONE, "echo new > new.txt").code == 0
+    repo.git("config", "relay.trailer", "Made by")
+    bad = repo.relay("apply", "s/01", "--trailer")
+    assert bad.code == 2 and "'Made by'" in bad.err and not (repo.path / "new.txt").exists()
+    repo.git("config", "relay.trailer", "Made-by")
+    done = repo.relay("apply", "s/01", "--trailer", "--commit")
+    assert done.out == "A new.txt\nMade-by: shell [gitrelay s/01]\n", done.err
+    assert "Made-by" not in repo.git("log", "-1", "--format=%B")
+
+
 def test_a_passing_change_is_applied_at_once(repo: Repo) -> None:
     done = repo.relay(*ALONE, "--apply", "--check", "test -f x.txt", "echo x > x.txt")
     assert done.code == 0 and (repo.path / "x.txt").exists() and "applied: A x.txt" in done.err

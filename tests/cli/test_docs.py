@@ -109,7 +109,7 @@ def test_json_has_the_keys_that_are_documented(repo: Repo) -> None:
     assert keys(records["sessions"][0]["exchanges"]) == exchange | {"request"} | more
     assert keys(data("peers")) == section(text, "`peers`, a list")
     assert keys(data("diff", "s/01")) == {"address", "before", "after", "shared", "files", "left_out"}
-    assert keys(data("apply", "s/01")) == {"address", "files", "left_out", "conflicts", "onto", "commit"}
+    assert keys(data("apply", "s/01")) == {"address", "files", "left_out", "conflicts", "onto", "commit", "trailer"}
     assert keys(data("check-again", "s/01", "--check", "true")) == {"address", "checks"}
     assert keys(data("fsck")) == section(text, "`fsck`;")
     assert keys(data("close", "s")) == {"closed"}
