@@ -16,6 +16,7 @@ _EXTENDED: Final = 0x4000  # a flag: two bytes of flags follow
 _STAGE: Final = 0x3000
 _LENGTH: Final = 0x0FFF
 _FRESH: Final = 1  # seconds; a file as young as that when the index was written may have changed unseen
+_SECOND: Final = 1_000_000_000  # ns
 _BITS: Final = 0xFFFFFFFF  # of each number, as git keeps it
 
 
@@ -27,15 +28,14 @@ class Known(NamedTuple):
 
     def is_same(self, info: os.stat_result) -> bool:
         """Whether the file that `info` is of has not been touched since; False if that is not certain."""
-        changed, modified = info.st_ctime_ns, info.st_mtime_ns
-        return self.stat == (
-            changed // 1_000_000_000 & _BITS,
-            changed % 1_000_000_000,
-            modified // 1_000_000_000 & _BITS,
-            modified % 1_000_000_000,
-            info.st_ino & _BITS,
-            info.st_size & _BITS,
-        )
+        changed, changed_ns, modified, modified_ns, inode, size = self.stat
+        at = info.st_ctime_ns
+        if at % _SECOND != changed_ns or at // _SECOND & _BITS != changed:
+            return False
+        at = info.st_mtime_ns
+        if at % _SECOND != modified_ns or at // _SECOND & _BITS != modified:
+            return False
+        return info.st_ino & _BITS == inode and info.st_size & _BITS == size
 
 
 def read(index: Path, oid_size: int) -> Mapping[str, Known]:
@@ -56,17 +56,19 @@ def _entries(data: bytes, oid_size: int, written: int) -> dict[str, Known]:
     if magic != b"DIRC" or version not in (2, 3):
         return {}
     found = {}
-    head = _STAT.size + oid_size + 2
+    stat_of, stat_size = _STAT.unpack_from, _STAT.size
+    head = stat_size + oid_size + 2
+    stale = written - _FRESH
     at = 12
     for _ in range(count):
-        numbers = _STAT.unpack_from(data, at)
+        numbers = stat_of(data, at)
         flags = data[at + head - 2] << 8 | data[at + head - 1]
         begin = at + head + (2 if flags & _EXTENDED else 0)
         end = begin + (flags & _LENGTH)
         if flags & _LENGTH == _LENGTH:
             end = data.index(b"\0", begin)
-        if not flags & (_STAGE | _EXTENDED) and numbers[0] + _FRESH < written and numbers[2] + _FRESH < written:
+        if not flags & (_STAGE | _EXTENDED) and numbers[0] < stale and numbers[2] < stale:
             name = data[begin:end].decode("utf-8", "surrogateescape")
-            found[name] = Known(numbers, data[at + _STAT.size : at + head - 2].hex())
+            found[name] = Known(numbers, data[at + stat_size : at + head - 2].hex())
         at += (end - at + 8) // 8 * 8
     return found

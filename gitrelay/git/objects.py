@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from gitrelay.ground.value import dataclass
 
 FILE_MODE: Final = "100644"
+_FILE: Final = FILE_MODE.encode()
 
 
 def split_tree(data: bytes, width: int) -> list[tuple[bytes, bytes]]:
@@ -49,15 +52,24 @@ class Worktree:
     prunable: bool
 
 
+@functools.cache
+def _entry(width: int) -> re.Pattern[bytes]:
+    return re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL)
+
+
 def tree_entries(data: bytes, width: int) -> list[TreeEntry]:
-    """A raw tree object, whose object ids have `width` bytes -> its entries. Names are bytes to git; ours are ASCII."""
-    entries = []
-    at = 0
-    while at < len(data):
-        space = data.index(b" ", at)
-        nul = data.index(b"\0", space)
-        oid = data[nul + 1 : nul + 1 + width].hex()
-        name = data[space + 1 : nul].decode("utf-8", "surrogateescape")
-        entries.append(TreeEntry(data[at:space].decode(), name, oid))
-        at = nul + 1 + width
-    return entries
+    """A raw tree object, whose object ids have `width` bytes -> its entries. Names are bytes to git; ours are ASCII.
+
+    Raises ValueError if it is not a tree.
+    """
+    found = _entry(width).findall(data)
+    if sum(len(mode) + len(name) for mode, name, _ in found) + len(found) * (width + 2) != len(data):
+        raise ValueError("not a tree")
+    return [
+        TreeEntry(
+            FILE_MODE if mode == _FILE else mode.decode(),
+            name.decode("utf-8", "surrogateescape"),
+            oid.hex(),
+        )
+        for mode, name, oid in found
+    ]

@@ -52,16 +52,18 @@ class Tip:
         trailers = parse_raw(self.commit, self.data).trailers
         return {key: value for key, value in trailers.items() if key.startswith(BINDING)}
 
-    @property
-    def ids(self) -> list[str]:
+    @cached_property
+    def ids(self) -> Sequence[str]:
         """The ids of all requests, in turn order; a one-shot's own id comes first."""
-        ids = {m[1] for e in self.entries if (m := FILE.fullmatch(e.name)) and m[2] == "req" and names.is_id(m[1])}
-        return sorted(ids, key=lambda i: (names.is_turn(i), int(i) if names.is_turn(i) else 0))
+        end = request_file("")
+        found = dict.fromkeys(name.removesuffix(end) for _, name, _ in self.entries if name.endswith(end))
+        turns = [id_ for id_ in found if names.is_turn(id_)]
+        return [*(id_ for id_ in found if names.is_one_shot(id_)), *sorted(turns, key=int)]
 
-    @property
+    @cached_property
     def pending(self) -> str | None:
         """The id of the request that has no response, None if all are answered."""
-        files = {e.name for e in self.entries}
+        files = {name for _, name, _ in self.entries}
         return next((i for i in self.ids if response_file(i) not in files), None)
 
     def checks(self, id_: str) -> int:
@@ -73,7 +75,8 @@ class Tip:
         return self._count(id_, "apply")
 
     def _count(self, id_: str, kind: str) -> int:
-        return sum(1 for e in self.entries if (m := FILE.fullmatch(e.name)) and m[1] == id_ and m[2].startswith(kind))
+        ours = [name for _, name, _ in self.entries if name.startswith(f"{id_}.")]
+        return sum(1 for name in ours if (m := FILE.fullmatch(name)) and m[1] == id_ and m[2].startswith(kind))
 
     @property
     def next_id(self) -> str:

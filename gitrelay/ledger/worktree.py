@@ -229,15 +229,15 @@ class SessionWorktree:
         expected = {entry.name: entry.oid for entry in entries}
         known = self._known()
         notes = []
-        found = set()
-        for item in sorted(os.scandir(self.path), key=lambda e: e.name):
-            if item.name == ".git":
-                continue
-            found.add(item.name)
+        items = {item.name: item for item in os.scandir(self.path) if item.name != ".git"}
+        found = items.keys()
+        # a session of 2,000 turns has 4,000 files, and they are looked at twice in a turn
+        odd = [name for name, item in items.items() if not _is_known(item, expected.get(name), known.get(name))]
+        for item in (items[name] for name in sorted(odd)):
             if item.name not in expected:
                 kept = self._keep_aside(self.path / item.name)
                 notes.append(f"{quote(item.name)} did not belong there; it is in {kept}")
-            elif not self._holds(item, expected[item.name], known.get(item.name)):
+            elif not self._holds(item, expected[item.name]):
                 kept = self._keep_aside(self.path / item.name)
                 notes.append(f"{item.name} had been changed and was put back; the change is in {kept}")
         missing = sorted(set(expected) - found)
@@ -254,12 +254,10 @@ class SessionWorktree:
             return cached.read(self._admin() / "index", len(self.repo.no_object) // 2)
         return {}
 
-    def _holds(self, item: os.DirEntry[str], oid: str, known: Known | None) -> bool:
+    def _holds(self, item: os.DirEntry[str], oid: str) -> bool:
         info = item.stat(follow_symlinks=False)
         if not stat.S_ISREG(info.st_mode) or info.st_size > frontmatter.MAX_BYTES:
             return False
-        if known is not None and known.oid == oid and known.is_same(info):
-            return True
         return self.repo.object_id("blob", (self.path / item.name).read_bytes()) == oid
 
     def take(self, name: str) -> bytes | None:
@@ -306,6 +304,14 @@ class SessionWorktree:
                 path.unlink()
         self._redact_aside(target)
         return target
+
+
+def _is_known(item: os.DirEntry[str], oid: str | None, known: Known | None) -> bool:
+    """Whether it is the file that held the object `oid` when git last looked, not touched since."""
+    if oid is None or known is None or known.oid != oid:
+        return False
+    info = item.stat(follow_symlinks=False)
+    return stat.S_ISREG(info.st_mode) and info.st_size <= frontmatter.MAX_BYTES and known.is_same(info)
 
 
 def _is_open(path: Path) -> bool:
