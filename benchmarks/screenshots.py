@@ -1,7 +1,8 @@
 """The pictures in screenshots, of the site that `make_example` gives.
 
-    python benchmarks/screenshots.py [FOLDER]
+    python benchmarks/screenshots.py [FOLDER [all]]
 
+With `all` also each kind of page, loops, attempts and questions too, in light, in dark and on a phone.
 Needs Chromium and its driver, as tests/support/browser.py does.
 """
 
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import make_example  # noqa: E402
 from helping import helped  # noqa: E402
 
+from support import drawn  # noqa: E402
 from support.browser import PHONE, Browser, started  # noqa: E402
 
 GIT_RELAY = str(Path(sys.executable).with_name("git-relay"))
@@ -38,9 +41,24 @@ SHOTS = {  # picture: page, dark, phone, what is done first
     "mobile-index-dark": ("index.html", True, True, ""),
 }
 
+Shot = tuple[str, bool, bool, str]
+PAGES = ("index.html", "index.html#group=peer", "index.html#attention=1", "figures.html")
+KINDS = ("diffs", "work", "both", "asks")  # the sessions of support.drawn
 
-def shoot(browser: Browser, site: Path, target: Path) -> None:
-    for name, (page, dark, phone, first) in SHOTS.items():
+
+def every(pages: Sequence[str]) -> dict[str, Shot]:
+    """Each page in light, in dark and on a phone in both."""
+    found: dict[str, Shot] = {}
+    for page in pages:
+        name = page.replace("sessions/", "").replace(".html", "").replace("#", "-").replace("=", "-")
+        for dark in (False, True):
+            for phone in (False, True):
+                found[f"{name}-{'phone-' if phone else ''}{'dark' if dark else 'light'}"] = (page, dark, phone, "")
+    return found
+
+
+def shoot(browser: Browser, site: Path, target: Path, shots: Mapping[str, Shot] = SHOTS) -> None:
+    for name, (page, dark, phone, first) in shots.items():
         browser.open("about:blank")
         browser.size(PHONE if phone else WINDOW)
         browser.dark(dark)
@@ -60,6 +78,12 @@ def main() -> None:
         subprocess.run([GIT_RELAY, "export", "-o", site], cwd=repository, check=True)
         with started(Path(folder, "profile")) as browser:
             shoot(browser, site, target)
+            if sys.argv[2:] == ["all"]:
+                shoot(browser, site, target, every(PAGES))
+                repository, site = Path(folder, "drawn"), Path(folder, "kinds")
+                drawn.written().write(repository, os.environ)
+                subprocess.run([GIT_RELAY, "export", "-o", site], cwd=repository, check=True)
+                shoot(browser, site, target, every([f"sessions/{kind}.html" for kind in KINDS]))
 
 
 if __name__ == "__main__":

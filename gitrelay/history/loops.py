@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from gitrelay.errors import RelayError
+from gitrelay.errors import IntegrityError, RelayError
 from gitrelay.history import exchanges, findings
 from gitrelay.history.exchange import Check, Exchange
 from gitrelay.history.rounds import Call, End, Round, Terms
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.frontmatter import BadMessage, cut_header
-from gitrelay.protocol.message import check_file, task_of
+from gitrelay.protocol.message import check_file, request_file, task_of
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Trailer
 
@@ -68,10 +68,14 @@ def among(ledger: Ledger, turns: Sequence[Exchange]) -> list[Loop]:
 
 
 def _read(ledger: Ledger, turns: Sequence[Exchange]) -> Loop:
-    """The loop that begins with the first of these turns."""
+    """The loop that begins with the first of these turns. Raises IntegrityError if one of its messages is none."""
     first = turns[0]
     session, terms = first.address.session, _terms(first)
     assert terms is not None
+    try:
+        task = task_of(first.request_data)
+    except BadMessage as e:
+        raise IntegrityError(f"{first.address}: {request_file(first.address.id)}: {e}") from e
     reviews: list[Exchange] = []
     if terms.review is not None and not terms.isolate:
         with contextlib.suppress(RelayError):
@@ -88,7 +92,7 @@ def _read(ledger: Ledger, turns: Sequence[Exchange]) -> Loop:
         one = Round(number, builds, done)
         rounds.append(replace(one, changed=_changed(ledger, one)) if number > 1 and done else one)
     kept = {a: e for a, e in its.items() if a in placed}
-    return Loop(session, first, terms, task_of(first.request_data), tuple(rounds), kept, closing)
+    return Loop(session, first, terms, task, tuple(rounds), kept, closing)
 
 
 def _terms(e: Exchange) -> Terms | None:

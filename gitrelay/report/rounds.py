@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from gitrelay.errors import RelayError
 from gitrelay.history import loops
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.findings import Finding
@@ -74,8 +75,14 @@ class Rounds:
 
 
 def among(ledger: Ledger, turns: Sequence[Exchange]) -> tuple[Rounds, ...]:
-    """The loops of a session with these `turns`, which have their bodies; a few git processes for each loop."""
-    return tuple(_drawn(loop) for loop in loops.among(ledger, turns))
+    """The loops of a session with these `turns`, which have their bodies; a few git processes for each loop.
+
+    None if one of its messages cannot be read, which its own turn says.
+    """
+    try:
+        return tuple(_drawn(loop) for loop in loops.among(ledger, turns))
+    except RelayError:
+        return ()
 
 
 def _drawn(loop: Loop) -> Rounds:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from support import loops
-from support.repo import Repo
+from support.recorded import Recorder
+from support.repo import Repo, sealed_environment
 from support.waiting import eventually
 from support.website import served
 
@@ -65,6 +66,29 @@ def test_a_loop_is_a_table_of_rounds(repo: Repo) -> None:
     # a page that has no other session leads to none
     assert place.relay("export", "w", "-o", "../w.html").code == 0
     assert "w-review.html" not in (place.path.parent / "w.html").read_text()
+
+
+def test_a_loop_that_is_no_loop_is_not_drawn(tmp_path: Path) -> None:
+    env = sealed_environment(tmp_path / "home")
+    repo, history = Repo(tmp_path / "repo", env), Recorder()
+    terms = {"Relay-Loop": '{"build": "b", "review": "r"}'}
+    s = history.session("w", "uma", at=1_790_000_000)
+    s.ask("uma", "b", "Build", trailers=terms | {"Relay-Key": "loop w/01 r1 build 1"}).answer("Built.")
+    review = history.session("w-review", "uma", at=1_790_000_000)
+    review.ask("uma", "r", "Review", trailers={"Relay-Key": "loop w/01 r1 review 1"}).answer(
+        "", data=b"\xff no message"
+    )
+    s = history.session("x", "uma", at=1_790_000_000)
+    s.turn = 1
+    says = {"Relay-Id": "01", "Relay-From": "uma", "Relay-To": "b", **terms}
+    s.commit("uma", "req 01 uma -> b: x", says, "01.req.md", b"\x00 no message")
+    history.write(repo.path, env)
+    done = repo.relay("export", "-o", "../site")
+    assert done.code == 0, done.err
+    for session in ("w", "x"):
+        page = (tmp_path / f"site/sessions/{session}.html").read_text()
+        assert f'id="s-{session}"' in page and 'class="loop"' not in page
+    assert "What is recorded is not a message" in (tmp_path / "site/sessions/x.html").read_text()
 
 
 def test_attempts_say_what_was_picked_and_applied(repo: Repo) -> None:

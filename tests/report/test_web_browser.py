@@ -81,7 +81,7 @@ def test_turns_appear_while_they_land(browser: Browser, repo: Repo) -> None:
         assert eventually(lambda: "shell has been at work for" in " ".join(browser.texts("#t-02 .waiting")))
         assert repo.relay("cancel", "first/02").code == 0
         assert eventually(lambda: "cancelled" in " ".join(browser.texts("#t-02 .response")))
-        assert browser.run("return window.here") is True, "the page was not loaded anew"
+        assert browser.run("return window.here") is True, "the page was not loaded again"
         browser.press("k")
         assert browser.run("return document.activeElement.id") in ("t-01", "t-02")
 
