@@ -20,7 +20,7 @@ from gitrelay.protocol import applied, names
 from gitrelay.protocol.check import parse_trailer
 from gitrelay.protocol.message import request_file, response_file
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Commit, name_of, parse
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Commit, name_of, parse, remote_of
 from gitrelay.protocol.record import left_out as left_out_of
 
 _RECENT: Final = 64  # commits; the answer to the last turn is among the last three or four
@@ -145,10 +145,11 @@ def trees(ledger: Ledger, address: Address) -> tuple[str, str]:
             hint="there was no working tree, or it could not be read",
             code=Code.NO_TREE,
         )
+    remote = remote_of(found.rev)
     if any(tree is None for tree in ledger.repo.objects([f"{tree}^{{tree}}" for tree in trees])):
         raise UsageError(
             f"the files of {address} are not in this clone",
-            hint=f"git relay fetch REMOTE {address.session}",
+            hint=f"git relay fetch {remote} {address.session}" if remote else "git relay fetch",
             code=Code.NO_TREE,
         )
     return trees[0], trees[1]

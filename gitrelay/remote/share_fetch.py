@@ -172,11 +172,8 @@ class _Receiver:
         good = {}
         for one in found:
             theirs = self.there.code(one.session)
-            if (
-                theirs is None
-                or theirs == self.shown.code.get(one.session)
-                or theirs == self.repo.ref(CODE + one.session)
-            ):
+            ours = self.here.code.get(one.session)
+            if theirs is None or theirs == ours or (ours and theirs == self.shown.code.get(one.session)):
                 continue
             assert one.there is not None
             graph, named = self.arrived.store.graph([theirs]), self.arrived.store.named_trees(one.there)

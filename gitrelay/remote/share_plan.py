@@ -24,10 +24,14 @@ from gitrelay.remote.share_wire import Arrived, Move, There
 
 @dataclass(frozen=True)
 class Local:
-    """The sessions of this repository that may be meant: the full ref of each and its commit."""
+    """The sessions of this repository that may be meant: the full ref of each and its commit.
+
+    `code` are the commits of all code refs, by session.
+    """
 
     refs: Mapping[str, str]
     tips: dict[str, str]
+    code: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,16 @@ def local(ledger: Ledger, sessions: Sequence[str], *, private: bool = False) -> 
         names.check_session(name)
         if name not in refs:
             raise exchanges.unknown_session(ledger, name)
-        if share_settings.is_private(ledger.repo, name):
+        if not private and share_settings.is_private(ledger.repo, name):
             raise UsageError(
                 f"session {name} is kept on this machine ({share_settings.PRIVATE})",
                 hint=f"git relay push --share {name}",
                 code=Code.SHARE,
             )
     wanted = sessions or [name for name in refs if private or not share_settings.is_private(ledger.repo, name)]
-    return Local({name: refs[name] for name in wanted}, {name: tips[name] for name in wanted})
+    rows = ledger.repo.each_ref("%(refname)%00%(objectname)", CODE)
+    code = {ref.removeprefix(CODE): oid for ref, oid in rows}
+    return Local({name: refs[name] for name in wanted}, {name: tips[name] for name in wanted}, code)
 
 
 def plan(ledger: Ledger, remote: Remote, here: Local, *, again: bool = False, code: bool = True) -> Plan:
@@ -106,7 +112,7 @@ def plan(ledger: Ledger, remote: Remote, here: Local, *, again: bool = False, co
                 continue
             wanted = _head_moves(here, there, one)
             if code:
-                wanted += _code_moves(repo, there, one, arrived, is_ancestor, notes)
+                wanted += _code_moves(repo, here, there, one, arrived, is_ancestor, notes)
             if wanted:
                 moves[one.session] = wanted
     first = [one.session for one in found if one.session in moves and one.there is None]
@@ -164,11 +170,17 @@ def _head_moves(here: Local, there: There, one: Compared) -> list[Move]:
 
 
 def _code_moves(
-    repo: Repository, there: There, one: Compared, arrived: Arrived | None, is_ancestor: IsAncestor, notes: list[str]
+    repo: Repository,
+    here: Local,
+    there: There,
+    one: Compared,
+    arrived: Arrived | None,
+    is_ancestor: IsAncestor,
+    notes: list[str],
 ) -> list[Move]:
     """The move of the session's code ref, which is joined with the remote's if both have trees of their own."""
     ref = CODE + one.session
-    ours, theirs = repo.ref(ref), there.code(one.session)
+    ours, theirs = here.code.get(one.session), there.code(one.session)
     if ours is None or ours == theirs or (theirs is not None and is_ancestor(ours, theirs)):
         return []
     if theirs is None or is_ancestor(theirs, ours):

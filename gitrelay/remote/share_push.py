@@ -143,12 +143,10 @@ class _Work:
 
     def _planned_again(self, sessions: Sequence[str]) -> list[str]:
         """Those of `sessions` that still have to be sent, with the moves that fit what is there now."""
-        part = Local(
-            {name: self.here.refs[name] for name in sessions}, {name: self.here.tips[name] for name in sessions}
-        )
         try:
+            part = share_plan.local(self.ledger, sessions, private=True)
             again = share_plan.plan(self.ledger, self.remote, part, code=self._with_code(sessions))
-        except CannotRecord as e:
+        except RelayError as e:
             self._give_up(sessions, e)
             return []
         for one in again.found:
