@@ -43,6 +43,14 @@ def mark(e: Exchange) -> str:
     return f"✗ {e.outcome}" if outcome.has_failed(e.outcome) else f"  {e.outcome}"
 
 
+def standing(one: Blamed) -> str:
+    """How the exchange ended, and in a word what makes the line less certain; empty if nobody is named."""
+    marks = [word for word, there in (("shared", one.shared), ("reflowed", one.reflowed)) if there]
+    if one.kind is Kind.ONE:
+        return " ".join([mark(one.exchanges[0]), *marks])
+    return " ".join(["overlap" if one.overlap else "several", *marks]) if one.exchanges else ""
+
+
 def day(e: Exchange) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(e.response.time if e.response else e.request.time))
 

@@ -14,6 +14,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
     told/<digest>            what a person was told once
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500
     exports/<digest>         what the last export to a folder wrote, of the newest 16 folders
+    added                    what pairs of recorded trees differ in, for `blame`; hashes, no text
     closed                   as old as the last look for idle worktrees
     packed                   how many loose objects the last packing left
     aside/<session>/...      what a peer left in a worktree and gitrelay did not record

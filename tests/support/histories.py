@@ -476,6 +476,47 @@ def new_file(h: History) -> str:
     return h.chance.choice(("src/new.py", "src/other.py"))
 
 
+def identical_blocks(h: History) -> str:
+    """A peer, a person and another peer write the same seven lines, each in another place, each committed."""
+    texts = [h.unique(), "    try:", "        return None", h.unique(), "    }", "", h.unique()]
+
+    def write(owner: str | None, at: int) -> None:
+        lines = h.files[FILE]
+        place = next(i for i, (text, _) in enumerate(lines) if text == anchors[at]) + 1
+        lines[place:place] = [(text, owner) for text in texts]
+
+    anchors = [h.unique() for _ in range(3)]
+    for at, anchor in zip((5, 12, 19), anchors, strict=True):
+        h.files[FILE].insert(at, (anchor, None))
+    h.commit()
+    h.exchange("s", lambda a: write(a, 0))
+    h.commit()
+    write(None, 1)
+    h.commit()
+    h.exchange("t", lambda a: write(a, 2))
+    h.commit()
+    return FILE
+
+
+def attempts(h: History) -> str:
+    """Three attempts aside add much the same; the second is applied, and a person goes on."""
+    base, same = h.copy(), [h.unique() for _ in range(4)]
+    trees: list[tuple[str, dict[str, list[Owned]]]] = []
+    for n in range(3):
+
+        def work(owner: str) -> None:
+            h.insert(owner)
+            h.files[FILE] += [(text, owner) for text in same]
+
+        address = h.exchange(f"g-{n + 1}", work, trailers={"Relay-Workspace": "isolated"})
+        trees.append((address, h.copy()))
+        h.files = {path: list(lines) for path, lines in base.items()}
+    h.apply(*trees[1])
+    h.some(None)
+    h.commit("applied")
+    return FILE
+
+
 def mixed(h: History) -> str:
     """Several of these, one after the other."""
     path = FILE
@@ -506,6 +547,8 @@ KINDS: Sequence[Callable[[History], str]] = (
     crlf_flip,
     uncommitted,
     new_file,
+    identical_blocks,
+    attempts,
     mixed,
 )
 

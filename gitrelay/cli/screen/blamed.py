@@ -28,7 +28,7 @@ def of_line(one: Blamed, other: str) -> list[Cell]:
         (str(one.number), "faint"),
         (blaming.addresses(one), doubt or "name"),
         (e.to if e is not None else other, "faint" if other else ""),
-        (blaming.mark(e), of_outcome(e.outcome)) if e is not None else ("", ""),
+        (blaming.standing(one), of_outcome(e.outcome) if e is not None else "waiting"),
         (blaming.day(e), "faint") if e is not None else ("", ""),
         (text, ""),
     ]

@@ -82,21 +82,19 @@ def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str]) -> 
 
         terminal.show_table(repo, blamed.COLUMNS, (blamed.of_line(one, other.get(one.number, "")) for one in shown))
         return
-    facts: dict[str, str] = {}  # of an exchange, which has many lines
+    facts: dict[tuple[str, bool], str] = {}  # of an exchange, which has many lines
     rows = []
     for one in shown:
         who = blaming.addresses(one)
-        if who not in facts or not one.exchanges:
-            facts[who] = output.safe(_facts(one) or other.get(one.number, ""))
+        if (who, one.reflowed) not in facts or not one.exchanges:
+            facts[who, one.reflowed] = output.safe(_facts(one) or other.get(one.number, ""))
         text = "\t".join(map(output.safe, blaming.text_of(one).split("\t")))  # without tabs it is quick to look at
-        rows.append(f"{one.number}\t{who}\t{facts[who]}\t{text}\n")
+        rows.append(f"{one.number}\t{who}\t{facts[who, one.reflowed]}\t{text}\n")
     output.write("".join(rows).encode("utf-8", "replace"))
 
 
 def _facts(one: Blamed) -> str:
     from gitrelay.cli import blaming
 
-    if len(one.exchanges) != 1:
-        return ""
-    e = one.exchanges[0]
-    return f"{e.to} {blaming.mark(e).strip()} {blaming.day(e)}"
+    standing = blaming.standing(one).strip()
+    return f"{one.exchanges[0].to} {standing} {blaming.day(one.exchanges[0])}" if len(one.exchanges) == 1 else standing
