@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Final
 from gitrelay.report.markdown import lexer_of
 
 if TYPE_CHECKING:
+    from pygments.lexer import Lexer
     from pygments.token import _TokenType
 
 Span = tuple[int, int, str]  # from, to: characters of a line; a class of style.css
+
+PIECE: Final = 16 * 1024  # characters at a time: some lexers take the square of it for a hostile text
 
 _SUFFIXES: Final = """
     bash=bash c=c cc=cpp clj=clojure cpp=cpp cs=csharp css=css cxx=cpp erl=erlang ex=elixir exs=elixir fish=fish go=go
@@ -56,19 +59,29 @@ def language_of(path: str) -> str:
 
 def spans(lines: Sequence[str], language: str, *, whole: bool = True) -> list[list[Span]]:
     """The coloured pieces of each line; `whole` if the first line is the first of its file."""
-    found: list[list[Span]] = [[] for _ in lines]
     lexer = lexer_of(language)
     if lexer is None:
-        return found
-    before = "" if whole else _opening(lines, language)
+        return [[] for _ in lines]
+    found: list[list[Span]] = []
+    while len(found) < len(lines):
+        first = end = len(found)
+        size = 0
+        while end == first or (end < len(lines) and (size := size + len(lines[end]) + 1) <= PIECE):
+            end += 1
+        some = lines[first:end]
+        found += _spans(lexer, some, "" if whole and first == 0 else _opening(some, language))
+    return found
+
+
+def _spans(lexer: Lexer, lines: Sequence[str], before: str) -> list[list[Span]]:
+    """The coloured pieces of lines that `before`, which is not shown, is above."""
+    found: list[list[Span]] = [[] for _ in lines]
     text = before + "\n".join(lines) + "\n"
     line, start = 0, len(before)  # of the line that is being coloured
     for at, kind, value in lexer.get_tokens_unprocessed(text):
         end = at + len(value)
-        if end <= start or not value:
-            continue
         class_ = _class_of(kind)
-        while line < len(lines):
+        while end > start and value and line < len(lines):
             stop = start + len(lines[line])
             if class_ and min(end, stop) > max(at, start):
                 found[line].append((max(at, start) - start, min(end, stop) - start, class_))

@@ -105,7 +105,7 @@ def parsed(text: str, links: Links | None = None) -> str:
         tokens = parser.parse(whole(text, tables))
     if links:
         links.put(tokens)
-    if _RIGHT_TO_LEFT.search(text):
+    if not text.isascii() and _RIGHT_TO_LEFT.search(text):
         for token in tokens:
             # the first letter of a block decides; a browser does not look into parts that have a `dir` of their own
             if token.nesting == 1 and token.level == 0:

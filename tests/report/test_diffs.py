@@ -92,6 +92,8 @@ def test_colours_follow_the_language_also_from_the_middle_of_a_comment() -> None
     assert classes(["x = 1", '"""', "text"], "a.py", whole=True)[2] == {"s"}
     assert classes(["of a comment */", "int x = 1;"], "a.c") == [{"c"}, {"kt", "m"}]
     assert classes(["all: x", "\techo"], "deep/Makefile")[0] and classes(["def f"], "notes.unknown") == [set()]
+    long = ["x = 1"] * (2 * colours.PIECE // 6 + 9)
+    assert colours.spans(long, "python") == [[(4, 5, "m")]] * len(long), "in pieces"
     for path in ("a.ts", "a.html", "a.rs", "a.yml", "a.php", "a.sh", "Dockerfile"):
         text = ["<b>x</b> /* c */", "if (a) { return 'x'; }", "", "fn main() -> u8 { 1 } # \u202e\U0001f600"]
         for line, spans in zip(text, colours.spans(text, colours.language_of(path)), strict=True):
