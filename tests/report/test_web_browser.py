@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +117,19 @@ def test_no_other_page_can_read_the_live_site(browser: Browser, repo: Repo, tmp_
         browser.open(page.as_uri())
         assert eventually(lambda: browser.run("return window.read") == "no")
         assert eventually(lambda: any("frame" in line.lower() for line in browser.console()))
+
+
+def test_a_call_that_runs_needs_nobody_until_its_supervisor_dies(browser: Browser, repo: Repo) -> None:
+    assert repo.relay("req", "--to", "shell", "--session", "s", "-d", "sleep 60").code == 0
+    with served(repo) as live:
+        browser.open(f"http://127.0.0.1:{live.port}/{live.token}/")
+        assert eventually(lambda: browser.texts(".live") == ["live, 1 running"])
+        assert browser.texts("#waiting") == ["0"] and browser.texts(".needs") == []
+        os.kill(int((repo.path / ".git/relay/calls/s/alive").read_text().split()[0]), signal.SIGKILL)
+        dead = "pending, and nothing on this machine works on it"
+        assert eventually(lambda: browser.texts(".needs") == [dead]) and browser.texts("#waiting") == ["1"]
+    repo.relay("cancel", "s/01")
+    assert repo.relay("log", "s", "--json").json["data"][0]["status"] == "error", "and it is recorded as lost"
 
 
 def test_a_new_turn_is_brought_by_the_answer_that_was_waited_for(browser: Browser, repo: Repo) -> None:
