@@ -29,7 +29,7 @@ _BAD_PATTERN: Final = re.compile(r"(?:-e option|command line), (.*)")  # git's c
 _FEW: Final = 16  # sessions whose commits are read at first; then twice as many
 _HEAD_LINES: Final = 9  # a message's front matter is within them
 _HEAD: Final = re.compile(rb"(---|(relay|id|re|from|to|status|verify|reason): .*)")
-_Raw = tuple[bytes, bytes, bytes]  # path, number and text of a line, as git prints them
+_Raw = tuple[str, list[bytes]]  # the name of a file, and lines of it as git prints them: number, NUL, text
 _FOOTER_BEGINS: Final = (b"-", b" ", b"R", b"C", b"F")
 # what `message.Request.footer` adds to every request: it would match half of all words
 _FOOTER: Final = re.compile(
@@ -88,7 +88,7 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None) -> tuple[list[Found
     while at < len(order):
         part = order[at : at + size]
         for name, line in batch.read(ledger, part).sessions.items():
-            found += [Found(e, tuple(map(_line, hits[name][e.address.id]))) for e in line if e.address.id in hits[name]]
+            found += [Found(e, tuple(_lines(hits[name][e.address.id]))) for e in line if e.address.id in hits[name]]
         at, size = at + size, size * 2
         found = [one for one in found if _fits(one.exchange, wanted)]
         if at < len(order) and (wanted.since or 0) > tips[order[at]][1]:
@@ -130,7 +130,7 @@ def _grep(ledger: Ledger, tips: Mapping[str, tuple[str, int]], wanted: Wanted) -
         env = _objects_elsewhere(ledger, Path(folder))
         listing = "".join(f"040000 tree {tree}\t{name}\n" for name, (tree, _) in tips.items())
         tree = ledger.repo.run("mktree", "--missing", stdin=listing.encode(), env=env).decode().strip()
-        plain = ["--text", "--no-color", "--no-column", "--line-number", "--null"]
+        plain = ["--text", "--no-color", "--no-column", "--no-break", "--line-number", "--null", "--heading"]
         try:
             out = ledger.repo.run("grep", *plain, *words, "-e", wanted.pattern, tree, env=env, ok=(0, 1))
         except GitError as e:
@@ -138,7 +138,7 @@ def _grep(ledger: Ledger, tips: Mapping[str, tuple[str, int]], wanted: Wanted) -
                 why = f"bad pattern {said[1]}"
                 raise UsageError(why, hint="-F takes it as plain words", code=Code.BAD_PATTERN) from None
             raise
-    return _hits(out, len(tree) + 1, frozenset(wanted.kinds or KINDS))
+    return _hits(out, tree.encode(), frozenset(wanted.kinds or KINDS))
 
 
 def _objects_elsewhere(ledger: Ledger, folder: Path) -> dict[str, str]:
@@ -148,37 +148,45 @@ def _objects_elsewhere(ledger: Ledger, folder: Path) -> dict[str, str]:
     return {"GIT_OBJECT_DIRECTORY": str(folder)}
 
 
-def _hits(out: bytes, skip: int, kinds: frozenset[str]) -> dict[str, dict[str, list[_Raw]]]:
-    """session -> id -> its hits, of what `git grep --null` prints: TREE:SESSION/FILE, NUL, number, NUL, text.
+def _hits(out: bytes, tree: bytes, kinds: frozenset[str]) -> dict[str, dict[str, list[_Raw]]]:
+    """session -> id -> its hits, of what `git grep --null --heading` prints: TREE:SESSION/FILE, then NUMBER, NUL, TEXT.
 
-    A word may be in every message: nothing is decoded here, and each path is looked at once.
+    A word may be in every message: nothing is decoded here, and most lines are not even looked at one by one. No line
+    begins as a heading does, because each begins with its number.
     """
-    paths: dict[bytes, list[_Raw] | None] = {}
     found: dict[str, dict[str, list[_Raw]]] = {}
-    for row in out.split(b"\n"):
-        path, _, rest = row.partition(b"\0")
-        number, nul, text = rest.partition(b"\0")
-        if not nul or (len(number) == 1 and _HEAD.fullmatch(text)):
+    for block in (b"\n" + out).split(b"\n" + tree + b":")[1:]:
+        path, _, rest = block.removesuffix(b"\n").partition(b"\n")
+        session, _, name = path.decode("utf-8", "replace").partition("/")
+        file = FILE.fullmatch(name)
+        if file is None or file[2].partition("-")[0] not in kinds:
             continue
-        if text[:1] in _FOOTER_BEGINS and path.endswith(b".req.md") and _FOOTER.fullmatch(text):
-            continue
-        if path not in paths:
-            session, _, name = path[skip:].decode("utf-8", "replace").partition("/")
-            file = FILE.fullmatch(name)
-            fits = file is not None and file[2].partition("-")[0] in kinds
-            paths[path] = found.setdefault(session, {}).setdefault(file[1], []) if file is not None and fits else None
-        at = paths[path]
-        if at is not None:
-            at.append((path, number, text))
+        lines = rest.split(b"\n")
+        if name.endswith(".req.md"):
+            lines = [line for line in lines if not _is_frame(line)]
+        elif lines[0][1:2] == b"\0":  # in the order of their numbers: others have no head
+            lines = [line for line in lines if line[1:2] != b"\0" or not _HEAD.fullmatch(line, 2)]
+        if lines:
+            found.setdefault(session, {}).setdefault(file[1], []).append((name, lines))
     return found
 
 
-def _line(raw: _Raw) -> Line:
-    path, number, text = raw
-    name = path.rpartition(b"/")[2].decode()
-    file = FILE.fullmatch(name)
-    assert file is not None
-    return Line(name, file[2].partition("-")[0], int(number), text.decode("utf-8", "replace"))
+def _is_frame(line: bytes) -> bool:
+    """Whether a line of a request is of its front matter or of the block that it ends with."""
+    at = line.find(b"\0") + 1
+    if at == 2 and _HEAD.fullmatch(line, at):
+        return True
+    return line[at : at + 1] in _FOOTER_BEGINS and _FOOTER.fullmatch(line, at) is not None
+
+
+def _lines(files: Sequence[_Raw]) -> Iterator[Line]:
+    for name, lines in files:
+        file = FILE.fullmatch(name)
+        assert file is not None
+        kind = file[2].partition("-")[0]
+        for line in lines:
+            number, _, text = line.partition(b"\0")
+            yield Line(name, kind, int(number), text.decode("utf-8", "replace"))
 
 
 def with_context(ledger: Ledger, found: Sequence[Found], around: int) -> list[Found]:
