@@ -52,11 +52,17 @@ def exit_code(sent: Sequence[Sent]) -> int:
     return next((code for code in _WORST if code in codes), max(codes, default=OK))
 
 
-def rows(found: Sequence[Compared], sent: Sequence[Sent]) -> list[list[str]]:
-    """A row for each session that is not as it was."""
+def rows(found: Sequence[Compared], sent: Sequence[Sent], *, pushed: bool = False) -> list[list[str]]:
+    """A row for each session that is not as it was, with the commit that the remote has now."""
     tips = {one.session: one for one in found}
+    now = {one.session: tips[one.session].here for one in sent if pushed and one.result in ("new", "updated")}
     return [
-        [one.session, one.result, (tips[one.session].there or "-")[:12], _MEANING.get(one.result, "")]
+        [
+            one.session,
+            one.result,
+            (now.get(one.session) or tips[one.session].there or "-")[:12],
+            _MEANING.get(one.result, ""),
+        ]
         for one in sent
         if one.result != _QUIET and one.session in tips
     ]

@@ -59,7 +59,7 @@ def test_the_first_push_asks_and_what_it_sends_arrives_whole(team: Team) -> None
 
     done = one.relay("push", "--yes")
     assert done.code == 0, done.err
-    assert "1 exchanges" in done.err and "secrets: none found" in done.err
+    assert "1 exchange (" in done.err and "secrets: none found" in done.err
     here = one.git("rev-parse", "refs/heads/relay/s")
     there = team.there("refs/heads/relay") | team.there("refs/relay")
     assert there == {"refs/heads/relay/s": here, "refs/relay/code/s": one.git("rev-parse", "refs/relay/code/s")}

@@ -97,7 +97,7 @@ def command(
         errors = [{"code": s.fault.code, "message": s.fault.message, "hint": s.fault.hint} for s in sent if s.fault]
         click.echo(output.envelope("push", code, _data(made, sent, dry_run=dry_run), errors))
         return code
-    show(rows(made.found, sent), sent, nothing="no sessions to push")
+    show(rows(made.found, sent, pushed=not dry_run), sent, nothing="no sessions to push")
     return code
 
 
@@ -150,11 +150,15 @@ def _say_what_is_public(made: Plan) -> None:
     named = ", ".join(made.first[:5]) + (f" and {len(made.first) - 5} more" if len(made.first) > 5 else "")
     public = made.public
     output.say(f"{made.remote.name} has never had: {named}")
-    files = (
-        f"; {public.files} files in {public.trees} trees of working files, untracked ones too" if public.trees else ""
+    files = f"; {_count(public.files, 'file')} of the working tree, untracked ones too" if public.files else ""
+    output.say(
+        f"it gets {_count(public.exchanges, 'exchange')} (every request and answer){files}; {_size(public.size)} in all"
     )
-    output.say(f"it gets {public.exchanges} exchanges (every request and answer){files}; {_size(public.size)} in all")
     output.say("secrets: none found" if not made.leaks else f"secrets: {len(made.leaks)} found")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:
@@ -175,7 +179,7 @@ def _refuse_secrets(made: Plan) -> None:
 
 def _ask(made: Plan) -> None:
     """Raise UsageError unless a person says yes."""
-    count = f"{len(made.first)} session{'s' if len(made.first) > 1 else ''}"
+    count = _count(len(made.first), "session")
     if sys.stdin.isatty() and sys.stderr.isatty():
         if click.confirm(f"Publish {count} on {made.remote.name}?", err=True):
             return
