@@ -15,7 +15,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import registry
 from gitrelay.peers.base import Reader
 from gitrelay.peers.doing import Doing, Ended
-from gitrelay.peers.events import EventReader
+from gitrelay.peers.events import EventReader, clean
 from gitrelay.protocol.steps import FIRST, LAST, Step, Steps
 from gitrelay.state.calls import Call
 
@@ -50,7 +50,7 @@ class Notes:
             return  # told twice
         if not one.what.strip():
             return
-        row = [round(time.monotonic() - self._begin, 1), one.kind, one.what[:_WHAT], one.exit, one.ok]
+        row = [round(time.monotonic() - self._begin, 1), one.kind, clean(one.what[:_WHAT]), one.exit, one.ok]
         self._seen += 1
         (self._first if len(self._first) < FIRST else self._last).append(row)
         if one.key is not None:
