@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from helping import helped  # noqa: E402
+
 from support.histories import FILE, History  # noqa: E402
 from support.repo import sealed_environment  # noqa: E402
 
@@ -88,4 +90,5 @@ def _word(said: Sequence[str], owner: str | None) -> str:
 
 
 if __name__ == "__main__":
+    helped(__doc__)
     main()

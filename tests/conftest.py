@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -28,6 +29,10 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+
+# How long an example takes says what else the machine does. A file's own `settings` go on from here.
+hypothesis.settings.register_profile("gitrelay", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("gitrelay")
 
 # what the fixtures of these make takes longer than a test: each stays in one worker
 WHOLE = {

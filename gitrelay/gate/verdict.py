@@ -41,7 +41,7 @@ STATES: Final[dict[str, tuple[int, str]]] = {
     UNEVALUATED: (NO_ANSWER, "the review ended without a verdict: no answer, or neither pass nor fail"),
     NOTHING_NEW: (USAGE, "there is no commit in it, so nothing was judged"),
     SHALLOW: (NO_ANSWER, "the clone is shallow and is cut off before the base"),
-    NOT_FETCHED: (NO_ANSWER, "the verdicts are not in this clone"),
+    NOT_FETCHED: (NO_ANSWER, "the verdicts are not in this clone, or older ones, or ones that break the rules"),
 }
 
 BASE: Final = BINDING + "Base"

@@ -93,6 +93,7 @@ BROKEN = [
     ("secret", f"tip $res; redo '0,/^Relay-/s/^Relay-/the key is {TOKEN}\\n\\n&/'"),
     ("secret", f"edit 02.check.md sed '$a {TOKEN}'"),
     ("code-ref", "git update-ref refs/relay/code/s $(git commit-tree -m x $root^{tree})"),
+    ("steps", "git update-ref refs/relay/steps/s $(git commit-tree -m x $root^{tree})"),
 ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitrelay.errors import UsageError
@@ -26,7 +26,7 @@ from gitrelay.protocol.names import Address
 from support.places import CONFORMANCE
 from support.soak import rounds
 
-THOROUGH = settings(max_examples=rounds(100, 5000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=rounds(100, 5000))
 
 # -- values that try to be something else ----------------------------------------------------------
 

@@ -140,7 +140,7 @@ def test_an_option_of_another_program_takes_no_password(text: str) -> None:
     assert alarms(text) == []
 
 
-@settings(max_examples=rounds(100, 5000), deadline=None)
+@settings(max_examples=rounds(100, 5000))
 @given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from([(), ("red",), (r"\w+",), ("custom",)]))
 def test_what_is_redacted_is_not_redacted_again(text: str, patterns: tuple[str, ...]) -> None:
     redactor = Redactor(patterns)
