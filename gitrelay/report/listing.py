@@ -108,11 +108,9 @@ def words_of(texts: Iterable[str]) -> frozenset[str]:
     """The words of some texts. `auth.py` and `jean-luc` are words, and so are their parts."""
     found: set[str] = set()
     for text in texts:
-        for word in _WORD.findall(plain(text[:TEXT_MAX]).lower()):
-            if len(word) <= WORD_MAX:
-                found.add(word)
+        found.update(_WORD.findall(plain(text[:TEXT_MAX]).lower()))
     # one string for all messages that hold the word: there are few words, and many messages
-    return frozenset(sys.intern(word) for word in found if len(word) >= WORD_MIN)
+    return frozenset([sys.intern(word) for word in found if WORD_MIN <= len(word) <= WORD_MAX])
 
 
 def latest_first(entries: Iterable[Entry]) -> list[Entry]:
