@@ -28,6 +28,7 @@ import fsck
 import long_session
 import overhead
 import reading
+import refs
 import rounds
 import snapshot
 import waiting
@@ -48,6 +49,7 @@ ALL: dict[str, Suite] = {
     "reading": lambda: reading.measured(3),
     "fsck": lambda: fsck.measured(3),
     "export": lambda: exporting.measured(2),
+    "refs": lambda: refs.measured(9),
 }
 QUICK: dict[str, Suite] = {
     "calls": lambda: overhead.measured(3, names=("req, one-shot", "req, turn", "status", "-h")),

@@ -1,7 +1,7 @@
 """What keeps a repository light, done by the supervisor when its call is over and nobody waits for it.
 
-- Loose objects beyond git's own threshold are packed by `git gc --auto`, loose refs by `git pack-refs`. While another
-  call runs nothing is pruned.
+- Loose objects beyond git's own threshold are packed by `git gc --auto`, loose refs by `git pack-refs`, with a
+  commit graph. While another call runs nothing is pruned.
 - Worktrees of sessions that have been quiet for `relay.closeAfter` are removed, as `git relay close --idle` does. What
   isolated calls worked in stays: it may hold what nobody has applied.
 
@@ -69,6 +69,7 @@ class _Upkeep:
                 return
             if self._has_loose_refs():
                 packing.pack_refs(ledger.repo)
+                packing.write_graph(ledger.repo)  # or what looks at all refs opens a commit for each
             if self._is_loose():
                 packing.pack_objects(ledger.repo, prune=not any(call.is_alive() for call in ledger.state.calls()))
                 left = packing.loose_objects(ledger.repo)

@@ -1,6 +1,6 @@
-"""How much of a repository lies loose, and git's own commands that pack it: `gc --auto` and `pack-refs`.
+"""How much of a repository lies loose, and git's own commands that pack it: `gc --auto`, `pack-refs`, `commit-graph`.
 
-Both run with the user's settings. Nothing that is reachable changes; what is not is pruned as `gc.pruneExpire` says,
+All run with the user's settings. Nothing that is reachable changes; what is not is pruned as `gc.pruneExpire` says,
 and never before it is a day old: a call that runs now may name it in a moment.
 """
 
@@ -61,6 +61,16 @@ def packs_refs(repo: Repository) -> bool:
 def pack_refs(repo: Repository) -> None:
     """All refs into one file. Raises GitError."""
     repo.run("pack-refs", "--all", "--prune", limit=_LIMIT)
+
+
+def write_graph(repo: Repository) -> None:
+    """The file that tells git of commits without opening each, as `git gc` writes it; not if the user wants none.
+
+    Raises GitError.
+    """
+    wanted = (repo.users_setting(name) or "true" for name in ("core.commitgraph", "gc.writecommitgraph"))
+    if all(value.lower() in ("true", "yes", "on", "1") for value in wanted):
+        repo.run("commit-graph", "write", "--reachable", "--split", "--no-progress", limit=_LIMIT)
 
 
 def pack_objects(repo: Repository, *, prune: bool) -> None:

@@ -69,6 +69,26 @@ def test_what_lies_loose_is_packed_and_pruned_only_if_nothing_else_runs(repo: Re
     assert "blob" in repo.sh("git fsck --strict 2>&1; git cat-file -t HEAD:many/10000")
 
 
+def test_many_refs_are_packed_with_a_graph_of_their_commits(repo: Repo) -> None:
+    commit = repo.git("rev-parse", "HEAD")
+    packed = repo.path / ".git/packed-refs"
+    graph = repo.path / ".git/objects/info/commit-graphs/commit-graph-chain"
+
+    def many_refs(prefix: str) -> None:
+        lines = "".join(f"create refs/relay/code/{prefix}{i} {commit}\n" for i in range(260))
+        repo.sh(f"git update-ref --stdin <<'END'\n{lines}END")
+
+    many_refs("a")
+    repo.git("config", "gc.writeCommitGraph", "false")
+    call(repo, "one")
+    assert eventually(lambda: packed.exists() and is_over(repo)) and not graph.exists()
+    repo.git("config", "--unset", "gc.writeCommitGraph")
+    many_refs("b")
+    call(repo, "one")
+    assert eventually(lambda: graph.exists() and is_over(repo))
+    repo.sh("git commit-graph verify && git fsck --strict --connectivity-only")
+
+
 def test_worktrees_of_quiet_sessions_go_and_come_back(repo: Repo) -> None:
     call(repo, "quiet", "--isolate")
     call(repo, "busy")
