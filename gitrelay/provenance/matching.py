@@ -189,30 +189,44 @@ def _settle(search: Search, at: int, places: Sequence[Place]) -> None:
 def _run(search: Search, start: int, *, exact: bool = False) -> None:
     """Give the lines around a known one to the same exchanges, as far as they added them next to each other.
 
-    `exact`: short ones only if they are equal in white space, too.
+    Short ones count only if they are equal in white space, too, or, if not `exact`, if others of the run are not.
     """
     for step in (-1, 1):
         at = start
-        while True:
-            held = [place for place in map(lambda one: _next(search, one, step), search.held[at]) if place is not None]
-            at += step
-            if not 0 <= at < len(search.lines) or at in search.found or not held:
-                break
-            line, known = search.lines[at], search.lines[at - step]
-            if line.text.words < _WORD and _is_newer(line, known):
-                break  # it was put there later, where the one that the exchange added had been
-            held = [
-                place
-                for place in held
-                if search.row(place).text.key == line.text.key
-                and not (exact and line.text.words < _PLAIN and search.row(place).text.bytes != line.text.bytes)
-                and search.is_free(place)
-                and search.has_twin(at, place)
-                and (line.text.words < _PLAIN or search.is_in_time(line, place))
-            ]
+        shifted = not exact and _is_shifted(search, at)
+        while 0 <= at + step < len(search.lines) and at + step not in search.found:
+            held = _next_ones(search, at, step, shifted=shifted)
             if not held:
                 break
+            at += step
             search.give(at, held, overlap=len(held) > 1 and search.found[at - step].overlap)
+            shifted = not exact and (shifted or _is_shifted(search, at))
+
+
+def _next_ones(search: Search, known: int, step: int, *, shifted: bool) -> list[Place]:
+    """The places of the line next to a known one, as far as its exchanges added it there."""
+    line = search.lines[known + step]
+    if line.text.words < _WORD and _is_newer(line, search.lines[known]):
+        return []  # it was put there later, where the one that the exchange added had been
+    found = []
+    for one in search.held[known]:
+        place = _next(search, one, step)
+        if place is None:
+            continue
+        text = search.row(place).text
+        short = line.text.words < _PLAIN
+        if text.key != line.text.key or (short and not shifted and text.bytes != line.text.bytes):
+            continue
+        if not short and not search.is_in_time(line, place):
+            continue
+        if search.is_free(place) and search.has_twin(known + step, place):
+            found.append(place)
+    return found
+
+
+def _is_shifted(search: Search, at: int) -> bool:
+    """Whether a line that was given has other white space than it was added with."""
+    return any(search.row(place).text.bytes != search.lines[at].text.bytes for place in search.held[at])
 
 
 def _is_newer(line: Line, known: Line) -> bool:
@@ -248,7 +262,7 @@ def _candidates(search: Search, at: int) -> dict[Place, int]:
         for place in search.beside.get((line.text.key, behind, key), ())[:_CROWD]:
             if not search.is_in_time(line, place) or not search.is_free(place):
                 continue
-            if search.has_twin(at, place) and search.is_beside(at, place):
+            if not search.row(place).twin and search.is_beside(at, place):
                 found[place] = found.get(place, 0) + 1
     return {
         place: near
