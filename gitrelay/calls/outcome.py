@@ -26,11 +26,11 @@ from gitrelay.process.values import Ending
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, Response, parse_response, response_file
 from gitrelay.protocol.record import Trailer
-from gitrelay.protocol.steps import Steps
 from gitrelay.protocol.words import Access, Recorded, Status, Verify
 from gitrelay.state.calls import Call
 
 if TYPE_CHECKING:
+    from gitrelay.protocol.steps import Steps
     from gitrelay.redact import Redactor
 
 _STDERR_LINES: Final = 20

@@ -8,7 +8,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gitrelay.calls import settings
 from gitrelay.errors import RelayError
 from gitrelay.ledger import stepsref
 from gitrelay.ledger.ledger import Ledger
@@ -40,6 +39,11 @@ class Notes:
             for one in self._doing(event):
                 self._note(one)
 
+    def listen(self, reader: Reader) -> None:
+        """Take every event that `reader` reads from now on; none if it reads no events."""
+        if isinstance(reader, EventReader):
+            reader.tap = self.take
+
     def _note(self, one: Doing) -> None:
         if isinstance(one, Ended):
             row = self._open.pop(one.key, None)
@@ -64,14 +68,9 @@ class Notes:
 
 
 def notes(ledger: Ledger, call: Call) -> Notes | None:
-    """None if steps are not to be recorded, or if this peer prints no events. Raises UsageError for a bad setting."""
-    doing = registry.doing(ledger.repo, call.to) if settings.steps(ledger.repo) else None
+    """None if this peer prints no events."""
+    doing = registry.doing(ledger.repo, call.to)
     return Notes(doing) if doing is not None else None
-
-
-def listen(reader: Reader, noted: Notes | None) -> None:
-    if noted is not None and isinstance(reader, EventReader):
-        reader.tap = noted.take
 
 
 def record(ledger: Ledger, call: Call, steps: Steps | None) -> None:

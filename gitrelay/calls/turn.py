@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitrelay import environment
-from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, stepping, surroundings
+from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -30,6 +31,9 @@ from gitrelay.protocol.message import request_file
 from gitrelay.protocol.record import Trailer
 from gitrelay.protocol.words import Access, Sandbox
 from gitrelay.state.calls import WAKE, Call, CallFolder
+
+if TYPE_CHECKING:
+    from gitrelay.calls.stepping import Notes
 
 
 def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
@@ -120,7 +124,7 @@ class _Turn:
     conversation: Conversation | None
     follows: bool
     litter: tuple[str, ...]  # folders that are not there yet and that the peer's sandbox may leave, empty
-    noted: stepping.Notes | None
+    noted: Notes | None
 
     def with_dollars(self, left: str | None) -> _Turn:
         return replace(self, invocation=replace(self.invocation, budget_usd=left))
@@ -179,8 +183,17 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     program = probe.find(peer.capabilities.program_for(call.access), env)
     version = probe.version(ledger.state, program, peer.capabilities) if peer.capabilities.minimum else None
     litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.place) / name))
-    noted = stepping.notes(ledger, call)
+    noted = _notes(ledger, call)
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter, noted)
+
+
+def _notes(ledger: Ledger, call: Call) -> Notes | None:
+    """What notes the steps of the peer, None if they are not to be recorded: then nothing for it is loaded."""
+    if not settings.steps(ledger.repo):
+        return None
+    from gitrelay.calls import stepping
+
+    return stepping.notes(ledger, call)
 
 
 def _tidy(turn: _Turn, call: Call) -> None:
@@ -246,7 +259,8 @@ def _run_once(
         argv, env = agent.argv, {environment.CALL: call.mark}
     supervisor = agent.keeper if agent is not None else os.getpid()
     reader = turn.peer.reader(replace(turn.invocation, keep=agent is not None))
-    stepping.listen(reader, turn.noted)
+    if turn.noted is not None:
+        turn.noted.listen(reader)
     ending = child.run(
         argv,
         cwd=turn.invocation.start,

@@ -8,7 +8,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,9 @@ from gitrelay.errors import OK, Code, Reason, RelayError
 from gitrelay.history.exchange import Exchange
 from gitrelay.peers import cures
 from gitrelay.protocol import usage
-from gitrelay.protocol.steps import Steps
+
+if TYPE_CHECKING:
+    from gitrelay.protocol.steps import Steps
 
 ENVELOPE_VERSION = 1
 

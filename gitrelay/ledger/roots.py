@@ -5,7 +5,6 @@ from __future__ import annotations
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS, Trailer, parse_raw, trailers_of_text
-from gitrelay.protocol.steps import FILE
 
 
 def is_session(repo: Repository, tip: str) -> bool:
@@ -73,6 +72,8 @@ def is_recorded(repo: Repository, ref: str, tip: str) -> bool:
 
 def _is_steps(repo: Repository, tip: str) -> bool:
     """Whether each commit of the line at `tip` holds files of steps and nothing else."""
+    from gitrelay.protocol.steps import FILE
+
     try:
         out = repo.run("log", "--format=%T %P", "--end-of-options", tip, "--")
     except GitError:

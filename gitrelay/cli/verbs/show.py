@@ -38,7 +38,6 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     from gitrelay.errors import PENDING, UsageError
     from gitrelay.history import exchanges
     from gitrelay.history.outcome import shown
-    from gitrelay.ledger import stepsref
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.record import remote_of
 
@@ -54,6 +53,8 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
     if as_json:
         rows = [output.exchange_json(e, request=True) for e in found]
         if only == "steps":
+            from gitrelay.ledger import stepsref
+
             known = stepsref.read(ledger, [e.address for e in found])
             for row, e in zip(rows, found, strict=True):
                 row |= output.steps_json(known.get(e.address))
