@@ -61,8 +61,8 @@ SETTINGS: Final[dict[str, str]] = {
     "(gitattributes). Default: 30s.",
     "relay.repository": "The name of this repository in requests that another machine answers, the same in each clone. "
     "Default: the id of its first commit.",
-    "relay.REMOTE.workers": "The absolute path of a file of signers, of that remote's workers only "
-    "answers count that one of them has signed. Default: the answers of all.",
+    "relay.REMOTE.workers": "The absolute path of a file of signers: an answer that comes through that remote counts "
+    "only if one of them has signed it. Default: all count.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
     "relay.steps": "Whether what peers say they do (commands, edits, searches, retries) is recorded. Default: false.",
     "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",

@@ -17,6 +17,7 @@ from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
 from gitrelay.protocol import names
+from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
 from gitrelay.remote import queueprobe, queuerecord, queuetrust
 from gitrelay.remote.engines.git import LEASE, PAUSES, GitQueue
@@ -102,9 +103,10 @@ class Worker:
         if lease is None:
             return None
         found = self._found.pop(lease.job.id)
-        self.tell(f"{lease.job.session}/{found.request.id}: taken, attempt {lease.attempt}: {found.commit.subject}")
+        address = Address(lease.job.session, found.request.id)
+        self.tell(f"{address}: taken, attempt {lease.attempt}: {found.commit.subject}")
         end = Run(self.ledger, self.queue, lease, found, self.tell).to_end()
-        self.tell(f"{lease.job.session}/{found.request.id}: {end.value}")
+        self.tell(f"{address}: {end.value}")
         if end == End.GIVEN_BACK:
             self.left_alone[lease.job.id] = "it was given back"
         return lease.job, end

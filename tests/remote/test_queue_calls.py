@@ -37,6 +37,7 @@ def test_a_worker_answers_what_another_machine_asked(two: tuple[Repo, Repo]) -> 
     assert [(row["session"], row["to"], row["state"]) for row in waits] == [("s", "shell", "waiting")]
     status = caller.relay("status")
     assert "no worker has taken it" in status.err and "away" in status.out, status.err
+    assert caller.relay("tail", "s/01", "--timeout", "1s").code == 8
     refused = far.relay(*WORKER, "--once")
     assert refused.code == 2 and "--signers FILE" in refused.err
     done = far.relay(*WORKER, "--once", "--unsigned", "--json")

@@ -26,7 +26,7 @@ def command(address: str | None, timeout: str | None, no_follow: bool, as_json: 
 
     from gitrelay.calls import inflight
     from gitrelay.calls.peerlog import Follower
-    from gitrelay.cli import addressing, output
+    from gitrelay.cli import addressing, faraway, output
     from gitrelay.cli.screen import progress
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
@@ -42,7 +42,7 @@ def command(address: str | None, timeout: str | None, no_follow: bool, as_json: 
     look()
     if no_follow or exchange.response is not None:
         return 0
-    found = inflight.wait(ledger, wanted, limit, meanwhile=look)
+    found = faraway.wait(ledger, wanted, limit) or inflight.wait(ledger, wanted, limit, meanwhile=look)
     look()
     if found.response is not None:
         output.say(f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}")
