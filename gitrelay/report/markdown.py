@@ -92,9 +92,13 @@ def render(text: str, links: Links | None = None) -> Markup:
 def _html(kind: Kind, piece: str, links: Links | None) -> str:
     if kind is Kind.FENCED:
         return _figure(*fenced(piece))
-    if kind is Kind.PLAIN and not (links and links.may_be_in(piece)):
+    if kind is Kind.PLAIN and not (links and links.may_be_in(piece)) and not _has_right_to_left(piece):
         return html_of(piece)
     return parsed(piece, links)
+
+
+def _has_right_to_left(text: str) -> bool:
+    return not text.isascii() and _RIGHT_TO_LEFT.search(text) is not None
 
 
 def parsed(text: str, links: Links | None = None) -> str:
@@ -105,7 +109,7 @@ def parsed(text: str, links: Links | None = None) -> str:
         tokens = parser.parse(whole(text, tables))
     if links:
         links.put(tokens)
-    if not text.isascii() and _RIGHT_TO_LEFT.search(text):
+    if _has_right_to_left(text):
         for token in tokens:
             # the first letter of a block decides; a browser does not look into parts that have a `dir` of their own
             if token.nesting == 1 and token.level == 0:
