@@ -11,8 +11,9 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from gitrelay.ground.value import dataclass
 
 EDGE: Final = 0  # the key of what is before the first line of a file and behind its last
 MODULUS: Final = 2**61 - 1  # of the hash by which lines that were joined or split are found

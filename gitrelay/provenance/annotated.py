@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.value import dataclass
 from gitrelay.provenance.additions import unquoted
 
 _BLOBS_MOST: Final = 48 << 20  # bytes of old versions of the file that are read to see what was around a line
@@ -31,8 +31,7 @@ class Commit:
 UNCOMMITTED: Final = Commit("", None)
 
 
-@dataclass(frozen=True)
-class Annotated:
+class Annotated(NamedTuple):
     """A line: its bytes without the line end, its commit, and its path and number (from 1) there."""
 
     data: bytes

@@ -6,14 +6,15 @@ import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from gitrelay.errors import RelayError
 from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
+from gitrelay.ground.value import dataclass
 from gitrelay.history import batch
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -46,8 +47,7 @@ class Why(StrEnum):
     SHALLOW = "shallow"  # the history of this clone ends before the line
 
 
-@dataclass(frozen=True)
-class Blamed:
+class Blamed(NamedTuple):
     """One line: `number` in the file that was asked for, from 1. `exchanges` are empty unless `kind` is ONE or SEVERAL.
 
     `reflowed`: it was split or joined since. `overlap`: the exchanges ran at the same time in one tree, the first of

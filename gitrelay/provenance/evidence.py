@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from gitrelay.ground.value import dataclass
 from gitrelay.provenance.additions import Additions, Text
 
 
@@ -25,8 +25,7 @@ class Source:
     shared: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line of the file; its `text` has no length and no hash.
 
     `before` and `behind` are keys of the lines around it, in its commit if that is known. `time` is that of its
@@ -41,8 +40,7 @@ class Line:
     behind: int
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """The exchanges that may have written a line, by their places in the list of sources: one, or several.
 
     Of several that `overlap` in time in one tree the first is the one that was answered first. `reflowed`: the line

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gitrelay.ground.value import dataclass
 from gitrelay.provenance.additions import EDGE, Row
 from gitrelay.provenance.evidence import Line, Match, Place, Source
 from gitrelay.provenance.reflow import reflowed
@@ -29,7 +30,7 @@ _ELSEWHERE: Final = 30  # word characters that lines next to each other must hav
 _CROWD: Final = 400  # places where a line was added; one that is everywhere is known by its neighbours alone
 
 
-@dataclass
+@dataclass()
 class Search:
     """What is known while one file is searched."""
 

@@ -5,6 +5,7 @@ Only hashes are known, so the lines of both sides are joined by hash: H(a + b) =
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
@@ -15,7 +16,7 @@ _JOINED: Final = 12  # characters without white space and commas; shorter ones a
 _ADDED_MOST: Final = 12  # lines that were added, joined
 _FILE_MOST: Final = 40  # lines of the file, joined
 _SIZE_MOST: Final = 4000  # characters of the whole
-_POWERS: Final = [pow(256, n, MODULUS) for n in range(_SIZE_MOST + 1)]
+_POWERS: Final = list(itertools.accumulate(range(_SIZE_MOST), lambda power, _: power * 256 % MODULUS, initial=1))
 
 
 def reflowed(
