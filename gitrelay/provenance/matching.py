@@ -60,6 +60,12 @@ class Search:
         other = at + row.twin
         return not row.twin or (0 <= other < len(self.lines) and self.lines[other].text.key == row.text.key)
 
+    def was_here(self, line: Line, place: Place) -> bool:
+        """Whether what the exchange did came into this tree: it worked in it, or was applied."""
+        source = self.sources[place.source]
+        applied = source.applied
+        return not source.aside or (applied is not None and (line.time is None or applied <= line.time))
+
     def is_beside(self, at: int, place: Place) -> bool:
         """Whether a neighbour of the added line is one of line `at` in the file as it is now."""
         row = self.row(place)
@@ -135,7 +141,7 @@ def _anchor(search: Search, at: int) -> list[Place]:
     line = search.lines[at]
     best: dict[int, tuple[int, Place]] = {}
     for place in search.places.get(line.text.key, ())[:_CROWD]:
-        if not search.is_in_time(line, place):
+        if not search.is_in_time(line, place) or (line.text.words < _PLAIN and not search.was_here(line, place)):
             continue
         grade = _grade(search, at, place)
         if grade > best.get(place.source, (0, place))[0]:
@@ -220,6 +226,8 @@ def _next_ones(search: Search, known: int, step: int, *, shifted: bool) -> list[
             continue
         if not short and not search.is_in_time(line, place):
             continue
+        if short and text.key in search.sources[place.source].added.limits and line.text.words < _WORD:
+            continue  # it removed one like it, too: which one is new cannot be told
         if search.is_free(place) and search.has_twin(known + step, place):
             found.append(place)
     return found
@@ -263,7 +271,7 @@ def _candidates(search: Search, at: int) -> dict[Place, int]:
         for place in search.beside.get((line.text.key, behind, key), ())[:_CROWD]:
             if not search.is_in_time(line, place) or not search.is_free(place):
                 continue
-            if not search.row(place).twin and search.is_beside(at, place):
+            if search.was_here(line, place) and not search.row(place).twin and search.is_beside(at, place):
                 found[place] = found.get(place, 0) + 1
     return {
         place: near
@@ -300,10 +308,14 @@ def _one_each(places: Sequence[Place]) -> list[Place]:
 
 
 def _tops(search: Search, at: int, wanted: int) -> list[Place]:
-    """The places with so many equal neighbours, unless both neighbours in the file are known to be of others."""
+    """The places with so many equal neighbours, unless both neighbours in the file are known to be of others.
+
+    A line that many write the same, or with one equal neighbour, must be next to one that is known to be of it.
+    """
     beside = [search.found[i].sources for i in (at - 1, at + 1) if i in search.found]
+    alone = wanted == 2 and len(beside) < 2 and search.lines[at].text.words >= _PLAIN
     tops = [place for place, near in _candidates(search, at).items() if near == wanted]
-    return [place for place in tops if len(beside) < 2 or any(place.source in sources for sources in beside)]
+    return [place for place in tops if alone or any(place.source in sources for sources in beside)]
 
 
 def _short(search: Search) -> None:
