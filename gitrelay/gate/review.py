@@ -23,7 +23,7 @@ from gitrelay.gate import content, outgoing, record, verdict
 from gitrelay.gate.content import File, Patch
 from gitrelay.gate.outgoing import Change
 from gitrelay.git.repository import Repository
-from gitrelay.ground.text import quote
+from gitrelay.ground.text import counted, quote
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.process.capture import first_part
 from gitrelay.protocol.words import Access
@@ -86,9 +86,10 @@ def task(repo: Repository, change: Change, patch: Patch | None) -> str:
     since = f"{change.base}..{change.head}" if change.base else change.head
     policy = content.policy_text(repo, change)
     where = f" The same difference is in the file {patch.path}, for you who cannot run git." if patch else ""
+    size = f"{counted(len(commits), 'commit')}, {counted(len(files), 'file')}"
     return "\n".join(
         [
-            f"Review what is about to be pushed: {_count(commits, 'commit')}, {_count(files, 'file')}. Look only.",
+            f"Review what is about to be pushed: {size}. Look only.",
             "",
             f"base: {change.base or 'none (everything is new)'}",
             f"head: {change.head}",
@@ -133,10 +134,6 @@ def task(repo: Repository, change: Change, patch: Patch | None) -> str:
             "with any blocker or major; pass if you have read all of it and it may; skip if you could not.",
         ]
     )
-
-
-def _count(found: Sequence[object], word: str) -> str:
-    return f"{len(found)} {word}{'' if len(found) == 1 else 's'}"
 
 
 def _first(most: int, found: Sequence[object]) -> str:

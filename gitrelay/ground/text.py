@@ -36,3 +36,8 @@ def block(command: str, printed: str, end: str) -> str:
 def ending(exit_code: int) -> str:
     """`exit 1`, `signal 9`."""
     return f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+
+
+def counted(count: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

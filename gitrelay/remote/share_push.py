@@ -12,6 +12,7 @@ from typing import Final
 from gitrelay.errors import CannotRecord, Conflict, IntegrityError, RelayError
 from gitrelay.errors import Code as Word
 from gitrelay.git.faults import GitError
+from gitrelay.ground.text import counted
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import CODE, Identity
@@ -109,7 +110,7 @@ class _Work:
         """Push `sessions` together. If a server does not take them, by halves; if somebody was faster, again."""
         self._left -= 1
         moves = [move for name in sessions for move in self.moves[name]]
-        self.tell(f"sending {len(moves)} refs of {len(sessions)} sessions to {self.remote.name}")
+        self.tell(f"sending {counted(len(moves), 'ref')} of {counted(len(sessions), 'session')} to {self.remote.name}")
         out, err = share_wire.push(self.ledger.repo, self.remote, moves)
         try:
             before, self.there = self.there, share_wire.listed(self.ledger.repo, self.remote)

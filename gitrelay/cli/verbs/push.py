@@ -11,6 +11,7 @@ import click
 from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 from gitrelay.errors import Code, UsageError
+from gitrelay.ground.text import counted
 
 if TYPE_CHECKING:
     from gitrelay.ledger.ledger import Ledger
@@ -80,7 +81,7 @@ def command(
     here = share_plan.local(ledger, sessions)
     tell(f"reading what {remote.name} has")
     made = share_plan.plan(ledger, remote, here, again=again, code=not no_code)
-    tell(f"looking for secrets in {len(made.moves)} sessions")
+    tell(f"looking for secrets in {counted(len(made.moves), 'session')}")
     made = share_plan.weighed(ledger, made)
     output.note(made.notes)
     _say_what_is_public(made)
@@ -150,15 +151,10 @@ def _say_what_is_public(made: Plan) -> None:
     named = ", ".join(made.first[:5]) + (f" and {len(made.first) - 5} more" if len(made.first) > 5 else "")
     public = made.public
     output.say(f"{made.remote.name} has never had: {named}")
-    files = f"; {_count(public.files, 'file')} of the working tree, untracked ones too" if public.files else ""
-    output.say(
-        f"it gets {_count(public.exchanges, 'exchange')} (every request and answer){files}; {_size(public.size)} in all"
-    )
+    files = f"; {counted(public.files, 'file')} of the working tree, untracked ones too" if public.files else ""
+    messages = f"{counted(public.exchanges, 'exchange')} (every request and answer)"
+    output.say(f"it gets {messages}{files}; {_size(public.size)} in all")
     output.say("secrets: none found" if not made.leaks else f"secrets: {len(made.leaks)} found")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:
@@ -179,7 +175,7 @@ def _refuse_secrets(made: Plan) -> None:
 
 def _ask(made: Plan) -> None:
     """Raise UsageError unless a person says yes."""
-    count = _count(len(made.first), "session")
+    count = counted(len(made.first), "session")
     if sys.stdin.isatty() and sys.stderr.isatty():
         if click.confirm(f"Publish {count} on {made.remote.name}?", err=True):
             return

@@ -8,6 +8,7 @@ import click
 
 from gitrelay.cli.options import json_option
 from gitrelay.ground import duration
+from gitrelay.ground.text import counted
 
 
 @click.command("worker")
@@ -97,7 +98,7 @@ def command(
     if as_json:
         click.echo(output.envelope("worker", 0, {**offer, "jobs": done, "left_alone": made.left_alone}))
     else:
-        output.say(f"{len(done)} jobs, {len(made.left_alone)} left alone")
+        output.say(f"{counted(len(done), 'job')}, {len(made.left_alone)} left alone")
     return 0
 
 
