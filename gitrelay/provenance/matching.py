@@ -226,7 +226,7 @@ def _next_ones(search: Search, known: int, step: int, *, shifted: bool) -> list[
             continue
         if not short and not search.is_in_time(line, place):
             continue
-        if short and text.key in search.sources[place.source].added.limits and line.text.words < _WORD:
+        if short and text.key in search.sources[place.source].added.limits:
             continue  # it removed one like it, too: which one is new cannot be told
         if search.is_free(place) and search.has_twin(known + step, place):
             found.append(place)
