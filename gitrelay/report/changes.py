@@ -15,7 +15,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.userfiles import Blobs, Change
 from gitrelay.report import hunks
 from gitrelay.report.hunks import Row
-from gitrelay.report.markdown import plain
+from gitrelay.report.words import plain
 
 FILES_MAX: Final = 200  # files of a turn that are listed
 FILE_LINES: Final = 600  # changed lines of a file that is shown

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from gitrelay.ground import duration
 from gitrelay.history.figures import Figures
-from gitrelay.report.markdown import one_line
+from gitrelay.report.words import one_line
 
 DAYS_MAX: Final = 60  # columns; with more, the latest
 ROWS_MAX: Final = 16

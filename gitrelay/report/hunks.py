@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gitrelay.report.markdown import plain
+from gitrelay.report.words import plain
 
 CONTEXT: Final = 20  # lines before and after a change that are read
 NEAR: Final = 3  # of them that are shown unfolded, as git itself shows

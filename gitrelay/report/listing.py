@@ -24,8 +24,8 @@ from typing import Final
 
 from gitrelay.protocol.question import NEEDS_INPUT
 from gitrelay.protocol.record import Trailer
-from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
+from gitrelay.report.words import one_line, plain
 
 STATUSES: Final = ("done", "error", "pending")
 VERDICTS: Final = ("pass", "fail", "skip", "")

@@ -28,9 +28,9 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, STEPS, name_of
 from gitrelay.report import attention, commits, listing, turns
 from gitrelay.report.listing import Entry
-from gitrelay.report.markdown import one_line
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
+from gitrelay.report.words import one_line
 from gitrelay.state.calls import Call, CallFolder
 
 _T = TypeVar("_T")

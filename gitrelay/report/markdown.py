@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from gitrelay.protocol.tables import of_tokens, whole
 from gitrelay.report.paragraphs import Kind, fenced, html_of, split
+from gitrelay.report.words import plain, spelt_out
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -36,8 +37,6 @@ _LANGUAGES: Final = """
     toml ts tsx typescript vue xml yaml yml zig zsh
 """
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
-# characters that reorder what is read, or that a terminal or browser obeys; the joiners of scripts and emoji stay
-_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # letters of scripts that are written from right to left
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
@@ -50,25 +49,6 @@ _SIGNS: Final = {
     "reference": re.compile(r"\]:"),
     "lheading": re.compile(r"[-=][ \t]*$", re.M),
 }
-
-
-def plain(text: str) -> str:
-    """`text` with every control and reordering character spelt out, as `[U+202E]`; line ends become newlines."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub(_spelt, text)
-
-
-def _spelt(found: re.Match[str]) -> str:
-    return f"[U+{ord(found[0]):04X}]"
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """The first line of `text` that says something, cut at `limit` characters."""
-    for line in plain(text[: 16 * 1024]).splitlines():
-        said = " ".join(line.strip().strip("#>*-= ").split())
-        if said:
-            return said if len(said) <= limit else said[: limit - 1].rstrip() + "\u2026"
-    return ""
 
 
 def inline(text: str) -> Markup:
@@ -86,7 +66,7 @@ def render(text: str, links: Links | None = None) -> Markup:
         )
     html = "".join(_html(kind, piece, links) for kind, piece in split(text))
     # every piece of `text` in it was escaped; entities bring controls back: &#x202e;
-    return Markup(_CONTROLS.sub(_spelt, html))
+    return Markup(spelt_out(html))
 
 
 def _html(kind: Kind, piece: str, links: Links | None) -> str:

@@ -29,10 +29,11 @@ from gitrelay.report import attention, commits, listing
 from gitrelay.report.diffs import drawn
 from gitrelay.report.links import Links
 from gitrelay.report.listing import Entry
-from gitrelay.report.markdown import inline, one_line, plain, render
+from gitrelay.report.markdown import inline, render
 from gitrelay.report.sides import Side
 from gitrelay.report.steps import folded
 from gitrelay.report.turns import Conversation, Turn
+from gitrelay.report.words import one_line, plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment

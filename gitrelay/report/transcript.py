@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from gitrelay.ground import duration
 from gitrelay.history.outcome import shown
 from gitrelay.protocol.usage import amount
-from gitrelay.report.markdown import one_line, plain
 from gitrelay.report.turns import Conversation, Turn
+from gitrelay.report.words import one_line, plain
 
 
 def markdown(conversations: Sequence[Conversation]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from gitrelay.report import markdown
+from gitrelay.report import words
 from gitrelay.report.markdown import parsed, render
 from gitrelay.report.paragraphs import Kind, split
 
@@ -131,13 +131,13 @@ _BREAKS: Final = (
 
 def _text(chance: random.Random) -> str:
     plain = chance.random() < 0.5  # half of the texts are mostly words, so that paragraphs are plain
-    words = [*_WORDS[:6], "`g`", "(h)", "a_b"] if plain else _WORDS
+    known = [*_WORDS[:6], "`g`", "(h)", "a_b"] if plain else _WORDS
     lines = []
     for _ in range(chance.randint(1, 8)):
         start = chance.choice(_STARTS) if chance.random() < (0.1 if plain else 0.6) else ""
-        lines.append(start + " ".join(chance.choices(words, k=chance.randint(1, 5))))
+        lines.append(start + " ".join(chance.choices(known, k=chance.randint(1, 5))))
         lines.append(chance.choice(_BREAKS) if not plain or chance.random() < 0.2 else chance.choice(_BREAKS[:4]))
-    return markdown.plain("".join(lines))
+    return words.plain("".join(lines))
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -146,7 +146,7 @@ def test_the_parser_would_have_made_the_same(part: int) -> None:
     for number in range(600):
         text = _text(random.Random(f"{part} {number}"))
         plain += sum(kind is not Kind.OTHER for kind, _ in split(text))
-        assert render(text) == markdown._CONTROLS.sub(markdown._spelt, parsed(text)), repr(text)
+        assert render(text) == words.spelt_out(parsed(text)), repr(text)
     assert plain > 300, "of too few paragraphs anything is said"
 
 
