@@ -86,7 +86,7 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
         session.worktree.discard(outcome.response.file, outcome.data)
     there = os.path.lexists(session.worktree.path)
     placed, told = session.place(tip)
-    if not there and placed:
+    if not there and placed and not call.served:  # a worker makes it for this one answer
         notes.append("the session's worktree had been deleted and was put back")
     session.append_response(
         tip,

@@ -50,6 +50,7 @@ def test_a_worker_answers_what_another_machine_asked(two: tuple[Repo, Repo]) -> 
     applied = caller.relay("apply", "s/01")
     assert applied.code == 0 and (caller.path / "made.txt").read_text() == "made\n", applied.err
     trailers = caller.git("log", "--format=%(trailers)", "-1", "--grep=^res 01", "relay/s")
+    assert "had been deleted" not in caller.git("log", "--format=%B", "relay/s"), "the worker had none to lose"
     assert "Relay-Epoch: 1" in trailers and "Relay-Worker: " in trailers and "Relay-Job: " in trailers
     fsck = caller.relay("fsck")
     assert fsck.code == 0, fsck.out
