@@ -34,6 +34,7 @@ _ALLOWED: Final = (
     *(
         "answer",
         "apply",
+        "blame",
         "cancel",
         "check",
         "check-again",
@@ -46,7 +47,7 @@ _ALLOWED: Final = (
         "ls",
         "peers",
     ),
-    *("req", "res", "review", "show", "stats", "status", "tail", "wait"),
+    *("req", "res", "review", "show", "stats", "status", "tail", "wait", "why"),
 )
 RULE: Final = f'prefix_rule(pattern=["git", "relay", {json.dumps(_ALLOWED)}], decision="allow")'
 _RULES: Final = f"""\
