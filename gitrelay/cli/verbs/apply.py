@@ -67,8 +67,8 @@ def command(
         data |= {"onto": taken.onto, "commit": taken.commit or None, "trailer": line}
         click.echo(output.envelope("apply", code, data))
         return code
-    for line in done.left:
-        output.say(f"not brought: {line}")
+    for left in done.left:
+        output.say(f"not brought: {left}")
     for path in done.marked:
         output.say(f"conflict markers in {path}")
     for change in done.changes:
