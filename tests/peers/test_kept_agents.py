@@ -48,11 +48,13 @@ class Bench:
         found = []
         for process in psutil.process_iter():
             try:
-                if what in " ".join(process.cmdline()) and process.environ().get("GITRELAY_TEST_MARK") == value:
+                if what not in " ".join(process.cmdline()) or process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                if process.environ().get("GITRELAY_TEST_MARK") == value:
                     found.append(process)
             except psutil.Error:
                 continue
-        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+        return found
 
     def agents(self) -> list[int]:
         return [process.pid for process in self.processes("fake_agent.py")]

@@ -153,6 +153,11 @@ def test_a_path_in_an_answer_opens_its_diff(site: Path, browser: Browser, script
 COPIED = "const done = arguments[0]; navigator.clipboard.readText().then(done, (e) => done(String(e)))"
 
 
+def may_copy(browser: Browser) -> None:
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.driver.execute_cdp_cmd("Browser.grantPermissions", permissions)
+
+
 def copied(browser: Browser) -> str:
     text = browser.driver.execute_async_script(COPIED)
     assert isinstance(text, str)
@@ -163,8 +168,7 @@ def test_answers_code_and_links_are_copied(site: Path, browser: Browser) -> None
     browser.size((1280, 900))
     page = (site / "sessions/diffs.html").as_uri()
     browser.open(page)
-    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
-    browser.driver.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    may_copy(browser)
 
     def press(selector: str) -> str:
         """What is in the clipboard after the button was pressed by key."""
@@ -194,6 +198,7 @@ def test_answers_code_and_links_are_copied(site: Path, browser: Browser) -> None
 def test_copying_works_on_the_live_site(site: Path, browser: Browser) -> None:
     with served(Repo(site.parent / "repo", sealed_environment(site.parent / "home"))) as live:
         browser.open(f"http://127.0.0.1:{live.port}/{live.token}/sessions/diffs.html")
+        may_copy(browser)
         browser.run("document.querySelector('#t-02 .speaker .copy').focus()")
         browser.press(ENTER)
         assert eventually(lambda: browser.texts("#t-02 .speaker .copy") == ["copied"], 5)
