@@ -272,7 +272,7 @@ def test_an_agent_of_the_persons_own_signs(repo: Repo) -> None:
     checked(repo)
     path = key(repo)
     place = repo.path.parent / "agent"
-    run = f"ssh-agent -a {place} sh -c 'ssh-add -q {path} && rm {path} && git relay attest s/01'"
+    run = f"ssh-agent -a {place} sh -c 'ssh-add -q {path} && rm {path} && git relay attest s/01; kill $SSH_AGENT_PID'"
     out = repo.sh(run)
     assert out.count('"payloadType"') == 3
     assert not os.path.exists(path), "the key was in the agent alone"
