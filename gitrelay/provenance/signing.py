@@ -124,7 +124,7 @@ def _is_good(key: Key, raw: bytes, data: bytes) -> bool:
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
         from cryptography.hazmat.primitives.serialization import load_ssh_public_key
     except ImportError as e:
-        raise RelayError(
+        raise UsageError(
             "signatures cannot be checked: the package cryptography is not installed",
             hint="pip install 'gitrelay-cli[attest]'",
             code=Code.NO_SIGNATURES,

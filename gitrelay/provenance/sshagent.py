@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import Code, RelayError
+from gitrelay.errors import CannotRecord, Code
 from gitrelay.ground.text import quote, quote_path
 from gitrelay.ground.value import dataclass
 
@@ -50,7 +50,7 @@ class Key:
 
 
 class Agent:
-    """The agent at a socket. Every method raises RelayError if it does not answer as it should."""
+    """The agent at a socket. Every method raises CannotRecord if it does not answer as it should."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -66,7 +66,11 @@ class Agent:
         reader = _Reader(_Reader(self._ask(request, _SIGN_ANSWER)).text())
         kind, raw = reader.text(), reader.text()
         if kind == b"ssh-rsa":
-            raise RelayError("the ssh agent signs with SHA-1 only", hint="use an ed25519 key: ssh-keygen -t ed25519")
+            raise CannotRecord(
+                "the ssh agent signs with SHA-1 only",
+                hint="use an ed25519 key: ssh-keygen -t ed25519",
+                code=Code.CANNOT_SIGN,
+            )
         return _der(raw) if kind.startswith(b"ecdsa-sha2-") else raw
 
     def _ask(self, request: bytes, wanted: int) -> bytes:
@@ -80,11 +84,11 @@ class Agent:
                     raise OSError(f"an answer of {size} bytes")
                 answer = _exactly(link, size)
         except OSError as e:
-            raise RelayError(
+            raise CannotRecord(
                 f"the ssh agent at {quote(self._place)} does not answer: {e}", hint="ssh-add -l", code=Code.CANNOT_SIGN
             ) from e
         if answer[0] != wanted:
-            raise RelayError("the ssh agent refuses", hint="ssh-add -l lists its keys", code=Code.CANNOT_SIGN)
+            raise CannotRecord("the ssh agent refuses", hint="ssh-add -l lists its keys", code=Code.CANNOT_SIGN)
         return answer[1:]
 
 
@@ -100,7 +104,7 @@ def of_file(path: Path) -> Iterator[Agent]:
         try:
             holder = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         except OSError as e:
-            raise RelayError(f"ssh-agent cannot be started: {e.strerror}", code=Code.CANNOT_SIGN) from e
+            raise CannotRecord(f"ssh-agent cannot be started: {e.strerror}", code=Code.CANNOT_SIGN) from e
         with holder:
             assert holder.stdout is not None
             pid = holder.stdout.readline().strip()
@@ -117,7 +121,7 @@ def _add(path: Path, place: str) -> None:
     env = {**os.environ, "SSH_AUTH_SOCK": place}
     done = subprocess.run(["ssh-add", "-q", "--", str(path)], env=env, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise RelayError(
+        raise CannotRecord(
             f"ssh-add does not take the key {quote_path(path)}",
             hint="ssh-add says why; --key names another one",
             code=Code.CANNOT_SIGN,
@@ -125,7 +129,7 @@ def _add(path: Path, place: str) -> None:
 
 
 class _Reader:
-    """Reads numbers and texts off bytes. Raises RelayError if they end too early."""
+    """Reads numbers and texts off bytes. Raises CannotRecord if they end too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -139,7 +143,7 @@ class _Reader:
     def _take(self, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
-            raise RelayError("the ssh agent's answer is cut off", hint="ssh-add -l", code=Code.CANNOT_SIGN)
+            raise CannotRecord("the ssh agent's answer is cut off", hint="ssh-add -l", code=Code.CANNOT_SIGN)
         data, self._at = self._data[self._at : end], end
         return data
 

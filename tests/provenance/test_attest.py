@@ -265,7 +265,19 @@ def test_words_that_cannot_be_meant(repo: Repo, tmp_path: Path) -> None:
     alone = repo.relay("attest", "s/01", env={"SSH_AUTH_SOCK": ""})
     assert alone.code == 2 and "hich key signs" in alone.err
     dead = repo.relay("attest", "s/01", env={"SSH_AUTH_SOCK": str(tmp_path / "dead")})
-    assert dead.code != 0 and "does not answer" in dead.err
+    assert dead.code == 4 and "does not answer" in dead.err
+    locked = tmp_path / "no-key"
+    locked.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    locked.chmod(0o600)
+    bad = repo.relay("attest", "--key", str(locked), "s/01")
+    assert bad.code == 4 and "ssh-add does not take the key" in bad.err
+    without = tmp_path / "without" / "cryptography"
+    without.mkdir(parents=True)
+    (without / "__init__.py").write_text("raise ImportError('not here')\n")
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("".join(f"{json.dumps(e)}\n" for e in signed(repo, "--key", str(path), "s/01")))
+    unread = repo.relay("attest", "--verify", str(kept), env={"PYTHONPATH": str(without.parent)})
+    assert unread.code == 2 and "gitrelay-cli[attest]" in unread.err
 
 
 def test_an_agent_of_the_persons_own_signs(repo: Repo) -> None:
