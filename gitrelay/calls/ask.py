@@ -139,7 +139,7 @@ def _open_session(ledger: Ledger, wanted: Plan) -> Iterator[tuple[Session, Tip]]
                     hint=f"git relay archive --restore {session}",
                     code=Code.ARCHIVED,
                 )
-            if not wanted.binding:  # a review is asked for whoever has reviewed before
+            if not wanted.binding:  # a review is asked for, no matter who reviewed before
                 _refuse_fork(ledger, session)
             with _opened(held, wanted.from_) as root:
                 if root is None:

@@ -163,7 +163,7 @@ class Keeper:
 
     def _hear(self, events: int) -> None:
         if events & (select.POLLHUP | select.POLLERR):
-            self.end()  # whoever had the turn is gone, and has not said that it is over
+            self.end()  # the process that had the turn is gone, and has not said that it is over
         assert self._turn is not None
         try:
             data = self._turn.recv(_CHUNK)

@@ -69,7 +69,7 @@ def publish(wire: Wire, job: Job, answer: str, code: Update | None, joined: Sequ
 def answer_instead(
     wire: Wire, job: Job, answer: str, code: Update | None, holds: Callable[[], Update | None]
 ) -> Published:
-    """The submitter's own answer (cancelled, expired), whoever holds the job; `holds` looks where the job's ref is."""
+    """The submitter's own answer (cancelled, expired), also if a worker has the job; `holds` finds the job's ref."""
     for _ in range(_TRIES):
         held = holds()
         done = publish(wire, job, answer, code, [] if held is None else [held])

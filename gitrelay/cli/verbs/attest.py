@@ -44,10 +44,10 @@ def command(
 ) -> int:
     """Print what the record says of an exchange as signed statements that other tools verify.
 
-    Each is an in-toto statement in a DSSE envelope, one a line: what a check of gitrelay's own came to, on
+    Each is an in-toto statement in a DSSE envelope, one a line: the result of a check that gitrelay ran, and on
     which files; the verdict of a review; and, apart from both, what the peer claimed. The ssh key signs through
-    an agent. --verify says for each statement of a file or a ref who signed it and whether it is what the record
-    here says; exit code 1 if one is not.
+    an agent. --verify says of each statement in a file or a ref who signed it, and whether the record here says
+    the same; exit code 1 if one is not good.
     """
     from gitrelay.ledger.ledger import open_ledger
 
