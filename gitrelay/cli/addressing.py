@@ -15,9 +15,16 @@ def meant(ledger: Ledger, word: str | None, *, pick: bool = False) -> Address:
     from gitrelay.calls import addresses
 
     address = addresses.meant(ledger, word, pick=pick)
+    tell(address, word)
+    return address
+
+
+def tell(address: Address, word: str | None) -> None:
+    """Say on stderr which exchange `word` means if the word does not say the turn."""
+    from gitrelay.calls import addresses
+
     if str(address) != word and "/" not in addresses.plain(word or ""):
         say(str(address))
-    return address
 
 
 def split(ledger: Ledger, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

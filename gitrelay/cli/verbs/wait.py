@@ -26,6 +26,7 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
+    from gitrelay.calls import addresses as calls
     from gitrelay.cli import addressing, answers
     from gitrelay.cli.waiting import goes_on, until_answered
     from gitrelay.ledger.ledger import open_ledger
@@ -47,8 +48,11 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
                 return looping.follow(ledger, addresses[0], limit, as_json, verb="wait")
             except KeyboardInterrupt:
                 raise goes_on(addresses[0]) from None
-    wanted = [addressing.meant(ledger, word) for word in addresses or (None,)]
+    words = addresses or (None,)
+    wanted = [calls.meant(ledger, word) for word in words]
     try:
+        for address, word in zip(wanted, words, strict=True):  # told in here: who reads it may press Ctrl-C at once
+            addressing.tell(address, word)
         found = until_answered(ledger, wanted, limit, own=False)
     except KeyboardInterrupt:
         raise goes_on(" ".join(map(str, wanted))) from None
