@@ -16,6 +16,7 @@ from typing import Final
 
 from gitrelay.history.exchange import Exchange
 from gitrelay.history.outcome import ERROR, NO_REASON, PASS, WORDS
+from gitrelay.history.statistics import Rate
 from gitrelay.protocol import usage
 from gitrelay.protocol.message import VERDICTS
 
@@ -70,6 +71,8 @@ class Figures:
     `calls` are `pending`, `done` and `error`; `reasons` are those of the errors, `verify` what the done ones claim.
     `outcomes` counts every call once, by its outcome, the errors together; `checked_pass` is how many of the passes
     gitrelay's own checks saw.
+    `seen` are the answers that gitrelay's checks passed, of those that they passed or failed; `claimed` are those that
+    the peer calls a pass, of those that it calls a pass or a fail.
     `redacted` is how many secrets were taken out of what was recorded.
     """
 
@@ -83,6 +86,8 @@ class Figures:
     outcomes: Mapping[str, int]
     checked_pass: int
     checks: Checks
+    seen: Rate
+    claimed: Rate
     duration: Spread
     tokens: Mapping[str, Amount]
     cost: Amount
@@ -103,10 +108,16 @@ def model_of(exchange: Exchange) -> str | None:
     return exchange.response.model if exchange.response else None
 
 
+def _peer_and_model(exchange: Exchange) -> str | None:
+    """`codex,gpt-5`; of an unknown model `codex,(unknown)`."""
+    return f"{exchange.to},{model_of(exchange) or '(unknown)'}" if exchange.to else None
+
+
 # by what calls can be grouped, and how the group of an exchange is told
 GROUPS: Final[Mapping[str, Callable[[Exchange], str | None]]] = {
     "peer": lambda e: e.to or None,
     "model": model_of,
+    "peer,model": _peer_and_model,
     "session": lambda e: e.address.session,
     "day": day_of,
 }
@@ -133,6 +144,7 @@ def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
     outcomes = {word: ended[word] for word in (*WORDS, "error")}
     spent = [usage.parse(response.usage or "") for _, response in answers]
     seconds = [usage.amount(response.duration) for _, response in answers]
+    results = Counter(_first_result(e) for e, _ in answers if e.checks)
     return Figures(
         group=group,
         calls=len(exchanges),
@@ -144,6 +156,8 @@ def figures(exchanges: Sequence[Exchange], group: str | None = None) -> Figures:
         outcomes=outcomes,
         checked_pass=sum(e.checked and e.outcome == PASS for e in done),
         checks=_checks([e for e, _ in answers if e.checks]),
+        seen=Rate(results["pass"], results["pass"] + results["fail"]),
+        claimed=Rate(claims["pass"], claims["pass"] + claims["fail"]),
         duration=_spread([float(value) for value in seconds if value is not None]),
         tokens={name: _amount(spent, name) for name in TOKENS},
         cost=_amount(spent, "cost_usd"),

@@ -128,6 +128,9 @@ def test_the_figures_are_those_worked_out_by_hand(history: Repo) -> None:
             "no_claim": 1,
             "unknown": 1,
         },
+        # passed 01 and 03, failed 02 and 04 (timeout); claimed pass 01, 02, 05, fail 03
+        "seen": {"passed": 2, "of": 4, "low": 0.15, "high": 0.85, "few": True},
+        "claimed": {"passed": 3, "of": 4, "low": 0.3006, "high": 0.9544, "few": True},
         # of 10, 20, 30, 40, 50, 100: the 3rd of 6 is the median, the 6th the 90th
         "duration_s": {"known": 6, "total": 250.0, "min": 10.0, "p50": 30.0, "p90": 100.0, "p99": 100.0, "max": 100.0},
         "tokens": {
@@ -150,6 +153,8 @@ def test_groups_say_what_is_not_known(history: Repo) -> None:
     assert [(g["group"], g["calls"]) for g in groups("session")] == [("alpha", 5), ("beta", 3)]
     # one has no answer, one an answer without its model, and two errors
     assert [(g["group"], g["calls"]) for g in groups("model")] == [("m1", 3), ("m2", 1), (None, 4)]
+    both = [(g["group"], g["calls"]) for g in groups("peer,model")]
+    assert both == [("codex,m1", 3), ("claude,(unknown)", 2), ("codex,(unknown)", 2), ("claude,m2", 1)]
     days = groups("day", TZ="UTC")
     assert [(g["group"], g["calls"]) for g in days] == [("2025-12-31", 1), ("2026-01-01", 7)]
     assert [(g["group"], g["calls"]) for g in groups("day", TZ="Etc/GMT+2")] == [("2025-12-31", 5), ("2026-01-01", 3)]
@@ -184,6 +189,13 @@ def test_a_pipe_gets_plain_columns(history: Repo) -> None:
         ["codex", "5", "0", "3", "2"],
         ["claude", "3", "1", "2", "0"],
         ["(total)", "8", "1", "5", "2"],
+    ]
+    seen = table[0].index("SEEN")
+    assert [row[seen : seen + 4] for row in table] == [
+        ["SEEN", "SEEN-95%", "CLAIMED", "CLAIMED-95%"],
+        ["1/2", "few", "3/3", "few"],
+        ["1/2", "few", "0/1", "few"],
+        ["2/4", "few", "3/4", "few"],
     ]
     cost = table[0].index("COST")
     assert [row[cost] for row in table[1:]] == ["0.25+", "1.50+", "1.75+"]

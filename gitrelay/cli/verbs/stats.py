@@ -17,11 +17,16 @@ from gitrelay.ground import duration
 
 if TYPE_CHECKING:
     from gitrelay.history.figures import Amount, Figures
+    from gitrelay.history.statistics import Rate
 
 
 @click.command("stats")
 @click.option("--since", metavar="D", help="Only calls asked since then: 2h, 7d, yesterday or 2026-11-20.")
-@click.option("--by", type=click.Choice(["peer", "model", "session", "day"]), help="A line for each of these.")
+@click.option(
+    "--by",
+    type=click.Choice(["peer", "model", "peer,model", "session", "day"]),
+    help="A line for each of these.",
+)
 @click.option("--budget", is_flag=True, help="The budgets that hold now: the cap, what was used, what is left.")
 @json_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...", shell_complete=candidates.sessions)
@@ -31,11 +36,13 @@ def command(sessions: tuple[str, ...], since: str | None, by: str | None, budget
     Of all sessions, archived ones too, or of those named: calls by outcome and reason, what peers claimed
     next to what the checks found, durations, tokens and cost. A percentile is the nearest rank, a value that
     occurred; days are those of the local time zone. What was not recorded is unknown, never 0: in a table
-    '-' is unknown, and '+' behind a sum says that some calls did not report their part.
+    '-' is unknown, and '+' behind a sum says that some calls did not report their part. With --by, SEEN is
+    how many answers the checks passed, of those they passed or failed, CLAIMED the same by the peer's word;
+    behind each is the 95 % interval of that share, or 'few' of fewer than 6.
 
     \b
     git relay stats --since 7d
-    git relay stats --by peer
+    git relay stats --by peer,model
     git relay stats auth-refactor --json
     git relay stats --budget
     """
@@ -92,6 +99,8 @@ def _json(f: Figures) -> dict[str, Any]:
         "outcomes": f.outcomes,
         "checked_pass": f.checked_pass,
         "checks": asdict(f.checks),
+        "seen": _rate(f.seen),
+        "claimed": _rate(f.claimed),
         "duration_s": asdict(f.duration),
         "tokens": {
             name: {"known": a.known, "total": None if a.total is None else int(a.total)} for name, a in f.tokens.items()
@@ -99,6 +108,11 @@ def _json(f: Figures) -> dict[str, Any]:
         "cost_usd": _amount(f.cost, float),
         "redacted": f.redacted,
     }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    low, high = (round(end, 4) for end in rate.interval)
+    return {"passed": rate.passed, "of": rate.of, "low": low, "high": high, "few": rate.is_few}
 
 
 def _amount(amount: Amount, number: Callable[[Decimal], float]) -> dict[str, Any]:
