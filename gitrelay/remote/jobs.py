@@ -64,11 +64,38 @@ class Lease:
     updates: tuple[Update, ...] = ()
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a job that is not over.
+
+    `attempt` counts the workers that have taken it. `worker` is the one that holds it, '' for nobody. `seen` is when
+    that was last said, by the clock of the machine that said it, in seconds since the epoch: to be shown, never to be
+    relied on.
+    """
+
+    job: Job
+    attempt: int
+    worker: str
+    seen: float
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.worker)
+
+
 Wanted = Callable[[Job], bool]
 
 
 class Dispatch(Protocol):
-    """Hands jobs out. Each method may raise Unreachable; then the outcome is unknown, and calling again is safe."""
+    """Hands jobs out. Each method may raise Unreachable; then the outcome is unknown, and calling again is safe.
+
+    `worker` is the name that leases are taken in, `lease` their length in seconds. `strange` counts what the last look
+    found in the queue's place that is no job.
+    """
+
+    worker: str
+    lease: float
+    strange: int
 
     def submit(self, job: Job) -> bool:
         """Put the job in the queue, for good once this returns; False if it is there already."""
@@ -93,6 +120,34 @@ class Dispatch(Protocol):
 
     def pending(self) -> Iterable[str]:
         """The ids of all jobs that are not over; it may be a little late."""
+
+    # -- the job's ref at the remote, which every engine has, so that no job is lost with an engine ---------------
+
+    def enrolment(self, job: Job) -> Update:
+        """The ref that says at the remote that the job is open; it joins the push of its request."""
+
+    def announce(self, job: Job) -> None:
+        """The request and the enrolment are at the remote: workers may take the job."""
+
+    def ending(self, job: Job) -> Update | None:
+        """The end of the job's ref, whoever holds the job; it joins the push of an answer. None if the ref is gone."""
+
+    def withdraw(self, job: Job) -> None:
+        """The request is answered by its caller, and the job's ref is gone: no worker need take it any more."""
+
+    def reconcile(self) -> int:
+        """Announce the jobs that are open at the remote and that the engine has lost; how many these were."""
+
+    # -- what it knows --------------------------------------------------------------------------------------------
+
+    def find(self, job: Job) -> Known | None:
+        """What is known of the job; None if the engine does not have it."""
+
+    def listed(self) -> Sequence[Known]:
+        """All jobs that are not over, the most urgent first and then the oldest."""
+
+    def close(self) -> None:
+        """Let go of what the engine itself holds on to; leases stay as they are."""
 
 
 def new_id() -> str:

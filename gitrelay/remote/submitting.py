@@ -5,6 +5,7 @@ What this machine knows of a call that is away is in `.git/relay/away/<session>`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -25,9 +26,8 @@ from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BRANCHES, CODE, Trailer
-from gitrelay.remote import jobs, queueprobe, queuerecord, queuetrust, submittedanswer
-from gitrelay.remote.engines.git import Entry, GitQueue
-from gitrelay.remote.jobs import Job, Unreachable, Update
+from gitrelay.remote import dispatch, jobs, queueprobe, queuerecord, queuetrust, submittedanswer
+from gitrelay.remote.jobs import Job, Known, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, Wire, url_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
@@ -96,11 +96,11 @@ class Remote:
     """The calls of one clone that one remote's workers answer."""
 
     def __init__(self, ledger: Ledger, remote: str) -> None:
-        """Raises UsageError for a remote that is not there."""
+        """Raises UsageError for a remote that is not there, or a bad `relay.<remote>.queue`."""
         self.ledger = ledger
         self.name = remote
         self.wire = Wire(ledger.repo, url_of(ledger.repo, remote))
-        self.queue = GitQueue(self.wire)
+        self.queue = dispatch.engine(ledger.repo, remote, self.wire)
 
     # -- sending ----------------------------------------------------------------------------------
 
@@ -124,6 +124,7 @@ class Remote:
             updates += [Update(code, there.code, files)] if files != there.code else []
             swap = self.wire.swap([*updates, self.queue.enrolment(job)], limit=FILES_LIMIT)
             if swap.outcome == Outcome.WON:
+                self.queue.announce(job)
                 break
             words = swap.words
         else:
@@ -146,12 +147,12 @@ class Remote:
             self.send(away)
         there = queuerecord.there(self.wire, away.address.session)
         if there.session == away.job.request:
-            entry = self.queue.find(away.job)
-            if _is_over(found) and (entry is None or not entry.state.is_held):
+            known = self.queue.find(away.job)
+            if _is_over(found) and (known is None or not known.is_held):
                 recording.close_unanswered(self.ledger, found, Reason.EXPIRED, "no worker took it in time", files=False)
                 self._publish_ours(away)
                 return exchanges.exchange(self.ledger, away.address), "expired"
-            return found, told(entry)
+            return found, self._told(away, known)
         repo = self.ledger.repo
         if not there.session or _is_ancestor(repo.run, there.session, away.job.request):
             self.send(away)  # the remote has forgotten it: it was set up again, or brought back from a backup
@@ -165,6 +166,15 @@ class Remote:
             submittedanswer.take(self.ledger, away.job, there)
         _forget(self.ledger, away)
         return exchanges.exchange(self.ledger, away.address), "answered"
+
+    def _told(self, away: Away, known: Known | None) -> str:
+        """What is known of a job in words; one that the queue has lost is put there again."""
+        if known is not None:
+            return told(known)
+        if queuerecord.there(self.wire, away.address.session, files=False).session == away.job.request:
+            self.queue.submit(away.job)
+            return "put into the queue again: it had lost the job"
+        return "just answered"
 
     def _unsigned(self, answer: str) -> str:
         """Why the answer counts for nothing if only those of some workers count, '' if it counts."""
@@ -223,17 +233,16 @@ class Remote:
         ledger, name, job = self.ledger, away.address.session, away.job
         if queuerecord.there(self.wire, name).session == job.request or away.sent:
             answer = ledger.repo.ref(BRANCHES + name) or ""
-            done = queuerecord.answer_instead(self.wire, job, answer, None, lambda: self._holds(job))
+            done = queuerecord.answer_instead(self.wire, job, answer, None, lambda: self.queue.ending(job))
             if done == Published.ANSWERED:
                 there = queuerecord.there(self.wire, name)
                 submittedanswer.reject(ledger, job, there, "it came after the call had ended here")
+            with contextlib.suppress(Unreachable):
+                self.queue.withdraw(job)  # a worker that takes it all the same sees that it is answered
         _forget(ledger, away)
 
-    def _holds(self, job: Job) -> Update | None:
-        entry = self.queue.find(job)
-        return None if entry is None else Update(entry.ref, entry.tip, "")
-
     def close(self) -> None:
+        self.queue.close()
         self.wire.close()
 
 
@@ -243,15 +252,12 @@ def _is_over(found: Exchange) -> bool:
     return until.isdecimal() and int(until) < time.time()
 
 
-def told(entry: Entry | None) -> str:
+def told(known: Known) -> str:
     """What is known of a job in words."""
-    if entry is None:
-        return "not in the queue"
-    state = entry.state
-    if not state.is_held:
-        return "no worker has taken it" + (f", {state.epoch} have given it back" if state.epoch else "")
-    ago = max(0, int(time.time()) - state.time)
-    return f"taken by {state.worker}, last seen {ago} s ago, attempt {state.epoch}"
+    if not known.is_held:
+        return "no worker has taken it" + (f", {known.attempt} have given it back" if known.attempt else "")
+    ago = max(0, int(time.time() - known.seen))
+    return f"taken by {known.worker}, last seen {ago} s ago, attempt {known.attempt}"
 
 
 def submit(folder: Path, order: Order, remote: str, *, prio: int = jobs.PRIORITY) -> tuple[Ledger, Asked, Away | None]:

@@ -19,8 +19,8 @@ from gitrelay.peers import probe, registry
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
-from gitrelay.remote import queueprobe, queuerecord, queuetrust
-from gitrelay.remote.engines.git import LEASE, PAUSES, GitQueue
+from gitrelay.remote import dispatch, queueprobe, queuerecord, queuetrust
+from gitrelay.remote.dispatch import PAUSES
 from gitrelay.remote.jobs import Job, Unreachable
 from gitrelay.remote.queuetrust import Found, NotForUs, Terms
 from gitrelay.remote.queuewire import Wire, url_of
@@ -34,14 +34,14 @@ _TRY_AGAIN: Final = 15.0  # seconds until a remote that gave no answer is asked 
 class Wish:
     """What the person who starts a worker wants: how many jobs, None for no end; whether it ends when none waits.
 
-    `job` is the id of the only job that is taken.
+    `job` is the id of the only job that is taken. `lease` is None for what the engine says.
     """
 
     remote: str
     jobs: int | None = None
     once: bool = False
     job: str = ""
-    lease: float = LEASE
+    lease: float | None = None
     pauses: tuple[float, float] = PAUSES
 
 
@@ -67,8 +67,14 @@ class Worker:
             raise repo.has_no_tree("a worker needs a working tree", hint="start it in a clone")
         self.wire = Wire(repo, url_of(repo, wish.remote))
         queueprobe.require(ledger.state, self.wire)
-        self.queue = GitQueue(
-            self.wire, worker=name_here(), lease=wish.lease, pauses=wish.pauses, stopped=lambda: self._stopped
+        self.queue = dispatch.engine(
+            repo,
+            wish.remote,
+            self.wire,
+            worker=name_here(),
+            lease=wish.lease,
+            pauses=wish.pauses,
+            stopped=lambda: self._stopped,
         )
 
     def run(self) -> list[tuple[Job, End]]:
@@ -84,12 +90,16 @@ class Worker:
                     break
         finally:
             signal.signal(signal.SIGTERM, before)
-            self.wire.close()
+            self.close()
         return done
 
     def stop(self) -> None:
         """Take no more jobs."""
         self._stopped = True
+
+    def close(self) -> None:
+        self.queue.close()
+        self.wire.close()
 
     def _next(self) -> tuple[Job, End] | None:
         try:
@@ -105,7 +115,7 @@ class Worker:
         found = self._found.pop(lease.job.id)
         address = Address(lease.job.session, found.request.id)
         self.tell(f"{address}: taken, attempt {lease.attempt}: {found.commit.subject}")
-        end = Run(self.ledger, self.queue, lease, found, self.tell).to_end()
+        end = Run(self.ledger, self.wire, self.queue, lease, found, self.tell).to_end()
         self.tell(f"{address}: {end.value}")
         if end == End.GIVEN_BACK:
             self.left_alone[lease.job.id] = "it was given back"

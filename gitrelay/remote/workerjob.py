@@ -24,10 +24,10 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
 from gitrelay.protocol.words import Recorded
 from gitrelay.remote import queuerecord
-from gitrelay.remote.engines.git import GitQueue
-from gitrelay.remote.jobs import Lease, Unreachable, Update
+from gitrelay.remote.jobs import Dispatch, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuetrust import Found
+from gitrelay.remote.queuewire import Wire
 from gitrelay.state.calls import Call, identity_of
 
 ATTEMPTS: Final = 3  # how often a job is begun; then the failure is its answer
@@ -47,8 +47,11 @@ class End(Enum):
 class Run:
     """One lease of one job. `tell` takes a line for the person who runs the worker."""
 
-    def __init__(self, ledger: Ledger, queue: GitQueue, lease: Lease, found: Found, tell: Callable[[str], None]):
+    def __init__(
+        self, ledger: Ledger, wire: Wire, queue: Dispatch, lease: Lease, found: Found, tell: Callable[[str], None]
+    ) -> None:
         self.ledger = ledger
+        self.wire = wire
         self.queue = queue
         self.lease = lease
         self.found = found
@@ -230,6 +233,8 @@ class Run:
         before = self.found.there.code
         code = Update(CODE + name, before, files) if files != before else None
         done = self._tried(answer, code)
+        if not self._own.updates and done != Published.LOST:
+            self._over()
         if done == Published.OURS:
             return End.PUBLISHED
         with locked(self.ledger, name):
@@ -238,6 +243,13 @@ class Run:
             repo.move_refs(moves, f"job {self.job.id} was lost")
         return End.ANSWERED if done == Published.ANSWERED and not self._lost else End.LOST
 
+    def _over(self) -> None:
+        """Tell an engine that has not seen it by the push that the job is over; the next to take it says it too."""
+        try:
+            self.queue.settle(self._own)
+        except Unreachable as e:
+            self.tell(f"{self.address}: {e.message}; the next worker that takes it sees the answer")
+
     def _tried(self, answer: str, code: Update | None) -> Published:
         """What became of the answer; a remote that does not answer is asked again for a while."""
         if self._lost:
@@ -245,7 +257,10 @@ class Run:
         deadline = time.monotonic() + _RETRY
         while True:
             try:
-                return queuerecord.publish(self.queue.wire, self.job, answer, code, self._own.updates)
+                if self._own.updates:
+                    return queuerecord.publish(self.wire, self.job, answer, code, self._own.updates)
+                ending = lambda: self.queue.ending(self.job)  # noqa: E731  # the engine refuses nobody: first come
+                return queuerecord.answer_instead(self.wire, self.job, answer, code, ending)
             except Unreachable as e:
                 if time.monotonic() >= deadline:
                     raise

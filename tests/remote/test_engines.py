@@ -140,12 +140,9 @@ def test_the_submitters_own_answer_ends_a_running_job(hub: Hub) -> None:
     job = uma.request("s")
     lease = taken(a)
 
-    def holds() -> Update | None:
-        entry = uma.queue.find(job)
-        return None if entry is None else Update(entry.ref, entry.tip, "")
-
     answer = uma.commit([job.request], "res 01 cancelled")
-    assert queuerecord.answer_instead(uma.wire, job, answer, None, holds) == Published.OURS
+    ending = lambda: uma.queue.ending(job)  # noqa: E731
+    assert queuerecord.answer_instead(uma.wire, job, answer, None, ending) == Published.OURS
     assert a.queue.renew(lease) is None
     assert a.publish(lease) == Published.ANSWERED
     a.queue.settle(lease)
@@ -271,7 +268,7 @@ def _raced(job: Job, *machines: Machine) -> list[str]:
         start.wait()
         outcomes.append(machine.wire.swap([Update(ref, tip, mine)]).outcome.value)
 
-    entries = [(machine, machine.queue.find(job)) for machine in machines]
+    entries = [(machine, machine.queue.entry(job)) for machine in machines]
     runs = [threading.Thread(target=race, args=(machine, entry.tip)) for machine, entry in entries if entry]
     for run in runs:
         run.start()

@@ -23,29 +23,32 @@ def command(remote: str, as_json: bool) -> int:
     from gitrelay.cli.table import columns
     from gitrelay.ground.duration import render
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote.engines.git import GitQueue
+    from gitrelay.remote import dispatch
     from gitrelay.remote.queuewire import Wire, url_of
 
     ledger = open_ledger(Path.cwd())
     wire = Wire(ledger.repo, url_of(ledger.repo, remote))
     try:
-        found = GitQueue(wire)
-        entries = found.poll()
+        found = dispatch.engine(ledger.repo, remote, wire)
+        try:
+            jobs = found.listed()
+        finally:
+            found.close()
     finally:
         wire.close()
     now = time.time()
     rows = [
         {
-            "job": entry.state.job.id,
-            "session": entry.state.job.session,
-            "to": entry.state.job.peer,
-            "priority": entry.state.job.prio,
-            "state": "taken" if entry.state.is_held else "waiting",
-            "worker": entry.state.worker if entry.state.is_held else None,
-            "attempt": entry.state.epoch,
-            "seen_s": round(max(0.0, now - entry.state.time), 1),
+            "job": one.job.id,
+            "session": one.job.session,
+            "to": one.job.peer,
+            "priority": one.job.prio,
+            "state": "taken" if one.is_held else "waiting",
+            "worker": one.worker or None,
+            "attempt": one.attempt,
+            "seen_s": round(max(0.0, now - one.seen), 1),
         }
-        for entry in entries
+        for one in jobs
     ]
     if as_json:
         click.echo(output.envelope("queue", 0, {"jobs": rows, "strange": found.strange}))
@@ -57,8 +60,8 @@ def command(remote: str, as_json: bool) -> int:
         return 0
     keys = ("job", "session", "to", "state", "worker", "attempt")
     table = [
-        [*(str(row[key] or "-") for key in keys), render(max(0.0, now - entry.state.time))]
-        for row, entry in zip(rows, entries, strict=True)
+        [*(str(row[key] or "-") for key in keys), render(max(0.0, now - one.seen))]
+        for row, one in zip(rows, jobs, strict=True)
     ]
     click.echo(columns(["JOB", "SESSION", "PEER", "STATE", "WORKER", "ATTEMPT", "SEEN"], table))
     return 0

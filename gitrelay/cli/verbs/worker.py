@@ -25,7 +25,7 @@ from gitrelay.ground.text import counted
 @click.option("--once", is_flag=True, help="Answer what waits now, then end.")
 @click.option("--job", metavar="ID", default="", help="Answer this job only.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="End after N jobs.")
-@click.option("--lease", default="60s", metavar="D", help="How long a silent worker keeps its job. Default 60s.")
+@click.option("--lease", metavar="D", help="How long a silent worker keeps its job. Default 60s.")
 @click.option("--poll", default="5s", metavar="D", help="How often the remote is asked; rarer while idle. Default 5s.")
 @click.option("--check", "only_check", is_flag=True, help="Say what would be offered, and take no job.")
 @json_option
@@ -39,7 +39,7 @@ def command(
     once: bool,
     job: str,
     jobs: int | None,
-    lease: str,
+    lease: str | None,
     poll: str,
     only_check: bool,
     as_json: bool,
@@ -67,7 +67,8 @@ def command(
         raise click.UsageError("say who is answered: --signers FILE, or --unsigned for everybody who can push")
     if revoked is not None and signers is None:
         raise click.UsageError("--revoked goes with --signers")
-    seconds, pause = duration.parse(lease, "--lease"), duration.parse(poll, "--poll")
+    seconds = None if lease is None else duration.parse(lease, "--lease")
+    pause = duration.parse(poll, "--poll")
 
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
@@ -88,7 +89,7 @@ def command(
         "worker": made.queue.worker,
     }
     if only_check:
-        made.wire.close()
+        made.close()
         told = (
             f"{made.queue.worker} would offer {', '.join(terms.peers)} with {' and '.join(access)} access at {remote}"
         )

@@ -16,7 +16,7 @@ from typing import Final
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.record import Identity
 from gitrelay.remote import queuetext
-from gitrelay.remote.jobs import Job, Lease, Unreachable, Update, Wanted
+from gitrelay.remote.jobs import Job, Known, Lease, Unreachable, Update, Wanted
 from gitrelay.remote.queuetext import CLAIM, OPEN, QUEUE, RELEASE, RENEW, State, Strange
 from gitrelay.remote.queuewire import Outcome, Wire
 
@@ -34,6 +34,11 @@ class Entry:
     ref: str
     tip: str
     state: State
+
+    @property
+    def known(self) -> Known:
+        worker = self.state.worker if self.state.is_held else ""
+        return Known(self.state.job, self.state.epoch, worker, float(self.state.time))
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,6 @@ class GitQueue:
         self._states: dict[tuple[str, str], State | None] = {}
 
     # -- the interface ----------------------------------------------------------------------------
-
-    def enrolment(self, job: Job) -> Update:
-        """The ref that puts the job in the queue, to join the push of its request."""
-        return Update(queuetext.ref_of(job), "", self._write(State(OPEN, job), []))
 
     def submit(self, job: Job) -> bool:
         """As `Dispatch.submit`."""
@@ -127,7 +128,7 @@ class GitQueue:
         """As `Dispatch.cancel`."""
         ref = queuetext.ref_of(job)
         for _ in range(_TRIES):
-            entry = self.find(job)
+            entry = self.entry(job)
             if entry is None or entry.state.is_held:
                 return False
             if self.wire.swap([Update(ref, entry.tip, "")]).outcome == Outcome.WON:
@@ -138,10 +139,41 @@ class GitQueue:
         """As `Dispatch.pending`."""
         return [entry.state.job.id for entry in self.poll()]
 
+    def enrolment(self, job: Job) -> Update:
+        """As `Dispatch.enrolment`: the ref is the queue."""
+        return Update(queuetext.ref_of(job), "", self._write(State(OPEN, job), []))
+
+    def announce(self, job: Job) -> None:
+        """As `Dispatch.announce`: workers see the ref at their next poll."""
+
+    def ending(self, job: Job) -> Update | None:
+        """As `Dispatch.ending`."""
+        entry = self.entry(job)
+        return None if entry is None else Update(entry.ref, entry.tip, "")
+
+    def withdraw(self, job: Job) -> None:
+        """As `Dispatch.withdraw`: the ref was all."""
+
+    def reconcile(self) -> int:
+        """As `Dispatch.reconcile`: nothing can be lost besides the refs."""
+        return 0
+
+    def find(self, job: Job) -> Known | None:
+        """As `Dispatch.find`."""
+        entry = self.entry(job)
+        return None if entry is None else entry.known
+
+    def listed(self) -> list[Known]:
+        """As `Dispatch.listed`."""
+        return [entry.known for entry in self.poll()]
+
+    def close(self) -> None:
+        """As `Dispatch.close`: whoever made the wire closes it."""
+
     # -- what it sees -----------------------------------------------------------------------------
 
-    def find(self, job: Job) -> Entry | None:
-        """The job as it is now; None if it is not in the queue."""
+    def entry(self, job: Job) -> Entry | None:
+        """The job's ref as it is now; None if it is not there."""
         ref = queuetext.ref_of(job)
         tip = self.wire.look(f"{ref}*").get(ref)
         return next(self._entries({ref: tip}), None) if tip is not None else None
