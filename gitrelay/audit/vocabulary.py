@@ -6,6 +6,7 @@ note: a newer gitrelay may have written it; one that only looks like one of thes
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -19,6 +20,8 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 _SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]")
 _USAGE = re.compile(r"[a-z_]+=[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_REPLAY = re.compile(r"(\S+) (?:again|new) [1-9][0-9]{0,2}")
+_LIMITS: Final = frozenset({"timeout", "idle-timeout", "first-output", "check"})
 
 
 def _is_usage(value: str) -> bool:
@@ -32,6 +35,24 @@ def _are_addresses(value: str) -> bool:
 def _is_address(word: str) -> bool:
     session, slash, id_ = word.partition("/")
     return names.is_session(session) and names.is_id(id_) if slash else names.is_one_shot(word)
+
+
+def _is_replay(value: str) -> bool:
+    """`ADDRESS again 2`: the second run of that exchange with its own peer; `new` is with the other one."""
+    found = _REPLAY.fullmatch(value)
+    return found is not None and _is_address(found[1])
+
+
+def _is_limits(value: str) -> bool:
+    """An object: the limit's name -> seconds, or null for no limit."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(
+        name in _LIMITS and (limit is None or (type(limit) in (int, float) and limit > 0))
+        for name, limit in found.items()
+    )
 
 
 def _is(*words: str) -> Callable[[str], bool]:
@@ -74,10 +95,11 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.SHARED: (("res", "check"), _are_addresses),
     Trailer.ASKED_MODEL: (_REQ, _ANY),
     Trailer.ASKED_EFFORT: (_REQ, _ANY),
-    "Relay-Asked-Limits": (_REQ, _ANY),
+    Trailer.ASKED_LIMITS: (_REQ, _is_limits),
     Trailer.ASKED_CHECKS: (_REQ, _ANY),
     Trailer.TOOL: (_BOTH, _ANY),
-    "Relay-Prompt": (_BOTH, _fits(_DIGEST)),
+    Trailer.PROMPT: (_BOTH, _fits(_DIGEST)),
+    Trailer.REPLAY: (_REQ, _is_replay),
     Trailer.DENIED: (_RES, _fits(_COUNT)),
     Trailer.BY: (("res", "check", "apply"), _ANY),
     Trailer.IN: (("res", "check", "apply"), _is_address),

@@ -219,6 +219,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         Trailer.ASKED_CHECKS: _asked_checks(ledger, wanted),
         Trailer.ASKED_MODEL: chosen.model or "",
         Trailer.ASKED_EFFORT: chosen.effort or "",
+        Trailer.ASKED_LIMITS: _asked_limits(wanted) if waiting is not None else "",
         **wanted.binding,
     }
     holds = budget.held(ledger, wanted.caps, outer)
@@ -342,6 +343,13 @@ def _asked_checks(ledger: Ledger, wanted: Plan) -> str:
     """The checks as JSON, each as its own record will have it; empty if there are none."""
     commands = [ledger.redactor.redact(command).text for command in wanted.checks]
     return json.dumps(commands, ensure_ascii=False) if commands else ""
+
+
+def _asked_limits(wanted: Plan) -> str:
+    """The limits as JSON: seconds, null for none."""
+    limits = wanted.chosen.limits
+    held = {"timeout": limits.wall, "idle-timeout": limits.idle, "first-output": limits.first_output}
+    return json.dumps(held | ({"check": wanted.check_limit} if wanted.checks else {}))
 
 
 def _give_up(held: Session, folder: CallFolder, call: Call) -> None:

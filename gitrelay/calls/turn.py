@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitrelay import environment
+from gitrelay import __version__, environment
 from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
@@ -87,6 +88,8 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
         Trailer.PEER_SESSION: ran.transcript.peer_session or "",
         Trailer.DURATION: f"{time.monotonic() - begin:.1f}",
         Trailer.USAGE: " ".join(f"{name}={used}" for name, used in usage.items()),
+        Trailer.TOOL: f"gitrelay {__version__}",
+        Trailer.PROMPT: ran.told,
         Trailer.DENIED: str(len(ran.transcript.denied) or ""),
         **continued,
     }
@@ -135,11 +138,12 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _Ran:
-    """What one run of the peer's program came to. `last_words` is the end of its stderr."""
+    """What one run of the program came to. `last_words` is the end of its stderr, `told` the digest of its prompt."""
 
     ending: Ending
     transcript: Transcript
     last_words: str
+    told: str = ""
 
     def has_lost(self, gone: tuple[str, ...]) -> bool:
         """Whether it ended because the conversation that it was to resume does not exist."""
@@ -283,4 +287,5 @@ def _run_once(
         if log is not None:
             log.close()
     by_itself = ending.stopped is None and not ending.lingered
-    return _Ran(ending, reader.transcript(ending.exit_code if by_itself else None), last_words)
+    told = f"sha256:{hashlib.sha256(command.told).hexdigest()}" if command.told else ""
+    return _Ran(ending, reader.transcript(ending.exit_code if by_itself else None), last_words, told)

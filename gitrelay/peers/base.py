@@ -89,7 +89,8 @@ class Invocation:
 class Command:
     """What to start: `argv[0]` may be a bare name, looked for on PATH. `join` puts stderr into stdout.
 
-    `talks`: its stdin stays open, and its reader is a `Talker`.
+    `talks`: its stdin stays open, and its reader is a `Talker`. `prompt` is what it is told if that is not its stdin: a
+    word of its command line, a file, a message of the protocol.
     """
 
     argv: tuple[str, ...]
@@ -97,6 +98,12 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     join: bool = False
     talks: bool = False
+    prompt: bytes = b""
+
+    @property
+    def told(self) -> bytes:
+        """All that the program is told, wherever it travels."""
+        return self.prompt or self.stdin
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ class Program:
         argv = tuple(_FIELD.sub(lambda m: values[m[1]], word) for word in words)
         if any("{prompt}" in word for word in words) and max(len(word.encode()) for word in argv) > _WORD_MAX:
             raise too_long(self.name, len(prompt.encode()))
-        return Command(argv=argv, stdin=b"" if in_argv else prompt.encode())
+        told = prompt.encode()
+        return Command(argv=argv, stdin=b"" if in_argv else told, prompt=told)
 
     def reader(self, call: Invocation) -> _Printed | _Verdict:
         return _Verdict() if self.settings.verdict else _Printed(call, self.name, plain=self.settings.plain)

@@ -19,7 +19,7 @@ class Shell:
 
     def command(self, call: Invocation) -> Command:
         task = _task(call)
-        return Command(argv=("sh", "-c", task), join=True)
+        return Command(argv=("sh", "-c", task), join=True, prompt=task.encode())
 
     def reader(self, call: Invocation) -> _Run:
         return _Run(_task(call))

@@ -149,5 +149,7 @@ FORGERIES = [
         "git cat-file blob $b:02.check.md | sed 's/\"true\"/\"make x\"/' | add 02.check-2.md 's/: true/: make x/'",
     ),
     ("a count that is none", "trailer-value", "tip $res; say 'Relay-Denied: many'"),
+    ("a limit that is none", "trailer-value", "tip $req; redo 's/^Relay-Asked-Limits: .*/Relay-Asked-Limits: soon/'"),
+    ("a replay of nothing", "trailer-value", "tip $req; say 'Relay-Replay: all of it'"),
     ("a call that is no address", "trailer-value", "tip $res; say 'Relay-In: the boss'"),
 ]

@@ -48,13 +48,15 @@ class Agent:
 
     def command(self, call: Invocation) -> Command:
         env = self.known.env.get(call.access, {}) if self.known is not None else {}
-        return Command(argv=self._words, env=env, talks=True)
+        return Command(argv=self._words, env=env, talks=True, prompt=self._prompt(call).encode())
 
     def reader(self, call: Invocation) -> Client:
+        return Client(call, self.known, self._read_mode, self._prompt(call))
+
+    def _prompt(self, call: Invocation) -> str:
         inside = self.known is not None and self.known.turns_inside
         rule = {"read": _LOOK, "write": _WRITE}.get(call.access, "")
-        prompt = f"{written_lead(call)}{rule}\n{turns_in_prompt(call) if inside else ''}{call.prompt}"
-        return Client(call, self.known, self._read_mode, prompt)
+        return f"{written_lead(call)}{rule}\n{turns_in_prompt(call) if inside else ''}{call.prompt}"
 
 
 def _words(name: str, line: str, where: str) -> tuple[str, ...]:
