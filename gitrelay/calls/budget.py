@@ -224,10 +224,10 @@ def seconds_since(moment: float) -> Decimal:
 
 def of_call(ledger: Ledger, call: Call) -> list[Cap]:
     """Every cap that holds a running call: its own, and those of the calls that it was made in."""
-    midnight = _midnight()
+    today = midnight()
     found = []
     for scope, peer, cap in Held.from_trailer(call.budget).caps:
-        since = {CALL: call.started, SESSION: 0.0, DAY: midnight}[scope]
+        since = {CALL: call.started, SESSION: 0.0, DAY: today}[scope]
         found.append(Cap(scope, {CALL: str(call.address), SESSION: call.session}.get(scope, ""), peer, cap, since))
     for address in call.within:
         with contextlib.suppress(RelayError):
@@ -365,18 +365,18 @@ class Left:
 
 def report(ledger: Ledger) -> list[Left]:
     """Every cap that holds now: those of the day, and those of the calls that run."""
-    midnight = _midnight()
+    today = midnight()
     config = {key: values for key, values in ledger.repo.config.items() if ".budget." in f".{key}"}
     caps_: list[Cap] = []
     for key, values in sorted(config.items()):
         of, _, scope = key.removeprefix("relay.").rpartition("budget.")
         if scope == DAY:
             words = [word for value, _ in values for word in value.split()]
-            caps_.append(Cap(DAY, "", of.rstrip("."), budget.parse(words, key), midnight))
+            caps_.append(Cap(DAY, "", of.rstrip("."), budget.parse(words, key), today))
     runs = [call for folder in ledger.state.calls() if (call := folder.load()) is not None]
     for call in runs:
         caps_ += [cap for cap in of_call(ledger, call) if cap.scope != DAY and cap not in caps_]
-    every = spent(ledger, min((cap.since for cap in caps_), default=midnight))
+    every = spent(ledger, min((cap.since for cap in caps_), default=today))
     found = []
     for cap in caps_:
         its = sorted((one for one in every if cap.holds(one)), key=lambda one: -(one.used.tok or one.used.time or 0))
@@ -384,6 +384,6 @@ def report(ledger: Ledger) -> list[Left]:
     return found
 
 
-def _midnight() -> float:
+def midnight() -> float:
     """When the local day began, seconds since the epoch."""
     return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -63,6 +63,17 @@ SETTINGS: Final[dict[str, str]] = {
     "Default: the id of its first commit.",
     "relay.REMOTE.workers": "The absolute path of a file of signers: an answer that comes through that remote counts "
     "only if one of them has signed it. Default: all count.",
+    "relay.workerRemote": "The remote whose calls 'worker' answers. This one and the next six may also be those of one "
+    "remote only: relay.REMOTE.workerPeers.",
+    "relay.workerPeers": "The peers that 'worker' offers, as codex,claude.",
+    "relay.workerAccess": "The access that 'worker' offers. Default: read,write.",
+    "relay.workerBudget": "What the jobs of 'worker' may use in a day, as '20usd 4h'; then it takes none until the "
+    "next day.",
+    "relay.workerIdle": "After how long without a job 'worker' ends. Default: never.",
+    "relay.workerLease": "How long a silent worker keeps its job. Default: 60s.",
+    "relay.workerPoll": "How often 'worker' asks the remote; rarer while idle. Default: 5s.",
+    "relay.REMOTE.signers": "The absolute path of a file of signers whose requests 'worker' answers.",
+    "relay.REMOTE.revoked": "The absolute path of a file of keys that have been withdrawn, with relay.REMOTE.signers.",
     "relay.redact": "A regular expression for secrets of your own; may be given often.",
     "relay.steps": "Whether what peers say they do (commands, edits, searches, retries) is recorded. Default: false.",
     "relay.snapshotMax": "Files above this size are left out of the recorded trees, as 2GB or none. Default: 50MB.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -130,6 +131,15 @@ class Held:
             else []
         )
         return cls(tuple(caps), tuple(known))
+
+    def and_by(self, caps: Iterable[tuple[str, str, Amount]]) -> Held:
+        """The same, held by `caps` too: of two for the same scope, peer and unit the smaller counts."""
+        found = {(scope, peer): budget for scope, peer, budget in self.caps}
+        for scope, peer, budget in caps:
+            mine = found.get((scope, peer), Amount())
+            its = [[n for n in (mine.of(unit), budget.of(unit)) if n is not None] for unit in UNITS]
+            found[scope, peer] = Amount(*(min(numbers, default=None) for numbers in its))
+        return replace(self, caps=tuple((scope, peer, budget) for (scope, peer), budget in found.items()))
 
     def cap(self, scope: str) -> Amount | None:
         """The budget of a scope that is for every peer, None if there is none."""

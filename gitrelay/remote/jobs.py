@@ -17,6 +17,7 @@ from gitrelay.ground.value import dataclass
 
 ULID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 PRIORITY: Final = 5  # of 0, which is taken first, to 9
+_MOMENT: Final = 0.5  # seconds
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -148,6 +149,13 @@ class Dispatch(Protocol):
 
     def close(self) -> None:
         """Let go of what the engine itself holds on to; leases stay as they are."""
+
+
+def pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Sleep; end within a moment once `stopped` says so, as a worker has to that is told to end."""
+    until = time.monotonic() + seconds
+    while not stopped() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, _MOMENT))
 
 
 def new_id() -> str:

@@ -8,23 +8,25 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from gitrelay.errors import UsageError
+from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
+from gitrelay.ground import duration
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.words import Access
-from gitrelay.remote import dispatch, queueprobe, queuerecord, queuetrust
+from gitrelay.remote import dispatch, jobs, queueprobe, queuerecord, queuetrust, workerday
 from gitrelay.remote.dispatch import PAUSES
 from gitrelay.remote.jobs import Job, Unreachable
 from gitrelay.remote.queuetrust import Found, NotForUs, Terms
 from gitrelay.remote.queuewire import Wire, url_of
+from gitrelay.remote.workerday import Day
 from gitrelay.remote.workerjob import End, Run
+from gitrelay.remote.workersettings import Offer
 
 _STEP: Final = 30.0  # seconds of one wait for a job
 _TRY_AGAIN: Final = 15.0  # seconds until a remote that gave no answer is asked again
@@ -34,13 +36,15 @@ _TRY_AGAIN: Final = 15.0  # seconds until a remote that gave no answer is asked 
 class Wish:
     """What the person who starts a worker wants: how many jobs, None for no end; whether it ends when none waits.
 
-    `job` is the id of the only job that is taken. `lease` is None for what the engine says.
+    `job` is the id of the only job that is taken. `idle` is after how many seconds without a job the worker ends.
+    `lease` is None for what the engine says.
     """
 
     remote: str
     jobs: int | None = None
     once: bool = False
     job: str = ""
+    idle: float | None = None
     lease: float | None = None
     pauses: tuple[float, float] = PAUSES
 
@@ -53,15 +57,17 @@ def name_here() -> str:
 class Worker:
     """Answers jobs as its `terms` say. `left_alone` is job -> why it is not taken."""
 
-    def __init__(self, ledger: Ledger, wish: Wish, terms: Terms, tell: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Ledger, wish: Wish, terms: Terms, day: Day, tell: Callable[[str], None]) -> None:
         """Raises UsageError if the remote cannot hold a queue, Unreachable if it does not answer."""
         self.ledger = ledger
         self.wish = wish
         self.terms = terms
+        self.day = day
         self.tell = tell
         self.left_alone: dict[str, str] = {}
         self._found: dict[str, Found] = {}
         self._stopped = False
+        self._paused = ""
         repo = ledger.repo
         if repo.top is None:
             raise repo.has_no_tree("a worker needs a working tree", hint="start it in a clone")
@@ -81,12 +87,18 @@ class Worker:
         """Answer jobs until enough are; SIGTERM ends it after the job that it works on. Raises Unreachable."""
         before = signal.signal(signal.SIGTERM, lambda *_: self.stop())
         done: list[tuple[Job, End]] = []
+        wish, last = self.wish, time.monotonic()
         try:
-            while not self._stopped and (self.wish.jobs is None or len(done) < self.wish.jobs):
-                one = self._next()
+            while not self._stopped and (wish.jobs is None or len(done) < wish.jobs):
+                left = _STEP if wish.idle is None else last + wish.idle - time.monotonic()
+                if left <= 0:
+                    self.tell(f"no job for {duration.render(wish.idle or 0)}: this worker ends")
+                    break
+                one = self._next(min(left, _STEP))
                 if one is not None:
                     done.append(one)
-                elif self.wish.once:
+                    last = time.monotonic()
+                elif wish.once:
                     break
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -101,25 +113,38 @@ class Worker:
         self.queue.close()
         self.wire.close()
 
-    def _next(self) -> tuple[Job, End] | None:
+    def _next(self, wait: float) -> tuple[Job, End] | None:
+        """Answer the next job; None if none is to be had within `wait` seconds, or if the day's money is used up."""
+        if self._is_paused():
+            if not self.wish.once:
+                jobs.pause(min(wait, workerday.seconds_left()), lambda: self._stopped)
+            return None
         try:
-            lease = self.queue.take(self.terms.peers, 0.0 if self.wish.once else _STEP, self._wanted)
+            lease = self.queue.take(self.terms.peers, 0.0 if self.wish.once else wait, self._wanted)
         except Unreachable as e:
             if self.wish.once:
                 raise
             self.tell(e.message)
-            time.sleep(_TRY_AGAIN)
+            jobs.pause(min(wait, _TRY_AGAIN), lambda: self._stopped)
             return None
         if lease is None:
             return None
         found = self._found.pop(lease.job.id)
         address = Address(lease.job.session, found.request.id)
         self.tell(f"{address}: taken, attempt {lease.attempt}: {found.commit.subject}")
-        end = Run(self.ledger, self.wire, self.queue, lease, found, self.tell).to_end()
+        end = Run(self.ledger, self.wire, self.queue, lease, found, self.day, self.tell).to_end()
         self.tell(f"{address}: {end.value}")
         if end == End.GIVEN_BACK:
             self.left_alone[lease.job.id] = "it was given back"
         return lease.job, end
+
+    def _is_paused(self) -> bool:
+        """Whether no job is taken before tomorrow; it is told once a day."""
+        why = self.day.over()
+        if why and why != self._paused:
+            self.tell(why)
+        self._paused = why
+        return bool(why)
 
     def _wanted(self, job: Job) -> bool:
         """Whether the job is to be taken; its request is read and checked before anything is claimed."""
@@ -141,21 +166,24 @@ class Worker:
         return True
 
 
-def offered(repo: Repository, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The peers that a worker offers: those that it is told, which must be here. Raises UsageError."""
-    for name in given:
-        peer = registry.find(repo, names.check_slug(name, "--peers"))
-        found = probe.find(peer.capabilities.program_for(Access.READ), os.environ)
-        if found.path is None:
-            raise UsageError(f"--peers {name}: {probe.missing(peer.capabilities.program_for(Access.READ))}")
-    return given
+def missing(repo: Repository, peers: tuple[str, ...]) -> list[str]:
+    """What is wrong with the peers that a worker offers: those that are not known, or not on this machine."""
+    found = []
+    for name in peers:
+        try:
+            program = registry.find(repo, name).capabilities.program_for(Access.READ)
+        except UsageError as e:
+            found.append(f"--peers {name}: {e.message}")
+            continue
+        if probe.find(program, os.environ).path is None:
+            found.append(f"--peers {name}: {probe.missing(program)}")
+    return found
 
 
-def terms_of(
-    repo: Repository, peers: tuple[str, ...], access: tuple[str, ...], signers: Path | None, revoked: Path | None
-) -> Terms:
-    """What a worker answers. Raises UsageError."""
-    levels = tuple(Access(word) for word in access)
-    terms = Terms(offered(repo, peers), levels, signers, revoked, queuetrust.repository_id(repo))
+def terms_of(repo: Repository, offer: Offer) -> Terms:
+    """What a worker answers. Raises UsageError for a peer that is not there and a file that cannot be read."""
+    for fault in missing(repo, offer.peers):
+        raise UsageError(fault, hint="git relay peers", code=Code.UNKNOWN_PEER)
+    terms = Terms(offer.peers, offer.access, offer.signers, offer.revoked, queuetrust.repository_id(repo))
     queuetrust.check_files(terms)
     return terms

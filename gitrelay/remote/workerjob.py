@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from gitrelay.calls import answering, inflight, isolation, plan, recording
+from gitrelay.calls import answering, budget, inflight, isolation, plan, recording
 from gitrelay.calls.launch import launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.settings import Given
@@ -20,6 +20,7 @@ from gitrelay.git.faults import GitError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import locked
+from gitrelay.protocol.budget import Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
 from gitrelay.protocol.words import Recorded
@@ -28,6 +29,7 @@ from gitrelay.remote.jobs import Dispatch, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuetrust import Found
 from gitrelay.remote.queuewire import Wire
+from gitrelay.remote.workerday import Day
 from gitrelay.state.calls import Call, identity_of
 
 ATTEMPTS: Final = 3  # how often a job is begun; then the failure is its answer
@@ -48,13 +50,21 @@ class Run:
     """One lease of one job. `tell` takes a line for the person who runs the worker."""
 
     def __init__(
-        self, ledger: Ledger, wire: Wire, queue: Dispatch, lease: Lease, found: Found, tell: Callable[[str], None]
+        self,
+        ledger: Ledger,
+        wire: Wire,
+        queue: Dispatch,
+        lease: Lease,
+        found: Found,
+        day: Day,
+        tell: Callable[[str], None],
     ) -> None:
         self.ledger = ledger
         self.wire = wire
         self.queue = queue
         self.lease = lease
         self.found = found
+        self.day = day
         self.tell = tell
         self.job = lease.job
         self.address = Address(lease.job.session, found.request.id)
@@ -67,6 +77,7 @@ class Run:
             self.queue.settle(self.lease)
             return End.ANSWERED
         try:
+            self.day.settle()  # what a call used is told by the branch, which may be moved now
             if self._goes_on():
                 self.tell(f"{self.address}: what this machine had begun goes on")
                 self._wait()
@@ -86,7 +97,15 @@ class Run:
             inflight.cancel(self.ledger, self.address, "Ctrl-C in its worker")
             self.queue.settle(self._own, done=False)
             raise
+        self._account()
         return self._publish()
+
+    def _account(self) -> None:
+        """Note what the call used; if it cannot be noted now, the next job does it."""
+        try:
+            self.day.settle()
+        except RelayError as e:
+            self.tell(f"{self.address}: what it used is not noted yet: {e.message}")
 
     # -- its session ------------------------------------------------------------------------------
 
@@ -161,6 +180,11 @@ class Run:
         """Run the peer in a workspace that holds the files of the request, and wait for the record."""
         ledger, repo, name = self.ledger, self.ledger.repo, self.job.session
         commit = self.found.commit
+        request = self.found.request
+        # this machine's own budgets hold too: what is asked for may only be less
+        held_by = Held.from_trailer(commit.trailers.get(Trailer.BUDGET, "")).and_by(
+            budget.caps(repo, self.job.peer, ())
+        )
         given = Given(
             access=commit.access,
             model=commit.trailers.get(Trailer.ASKED_MODEL),
@@ -168,7 +192,6 @@ class Run:
             budget=answering.budget_of(commit.trailers.get(Trailer.BUDGET, "")),
             isolate=True,
         )
-        request = self.found.request
         order = Order(request.task, (self.job.peer,), request.from_, session=name, given=given)
         (wanted,) = plan.make(repo, order)
         place = repo.top or repo.place
@@ -189,12 +212,13 @@ class Run:
                 model=wanted.chosen.model,
                 effort=wanted.chosen.effort,
                 request_commit=self.job.request,
-                budget=commit.trailers.get(Trailer.BUDGET, ""),
+                budget=held_by.to_trailer(),
                 workspace=str(here.repo.top),
                 passing=True,
                 home=identity_of(repo.common_dir),
                 served=f"{self.job.id} {self.lease.attempt} {self.queue.worker}",
             )
+            self.day.begin(self.job, self.address)
             folder = ledger.state.call(name)
             folder.create(call)
             if not waiting.hand_over(ledger, call):

@@ -10,6 +10,7 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
     kept/                    sockets of agents that stay for the next turn; only the user can reach it
     away/<session>           a call that another machine is to answer
     remotes/<digest>.json    what was tried of a remote that holds a queue
+    worker.json              what the jobs of this clone's worker have used today
     git.json                 the version of git, until its program changes
     told/<digest>            what a person was told once
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500

@@ -3,44 +3,93 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitrelay.cli.options import json_option
-from gitrelay.ground import duration
+from gitrelay.cli import candidates
+from gitrelay.cli.options import GroupedCommand, json_option
 from gitrelay.ground.text import counted
 
+if TYPE_CHECKING:
+    from gitrelay.remote.workercheck import Report
 
-@click.command("worker")
-@click.option("--remote", required=True, metavar="R", help="The remote that calls come through.")
-@click.option("--peers", required=True, metavar="P,...", help="The peers of this machine that others may ask.")
-@click.option(
-    "--access", "levels", default="read,write", metavar="A,...", help="What they may ask for. Default read,write."
+
+@click.command(
+    "worker",
+    cls=GroupedCommand,
+    groups={
+        "What is offered, and to whom": ("remote", "peers", "access", "signers", "revoked", "unsigned"),
+        "When it ends": ("once", "job", "jobs", "idle", "budget"),
+        "How it asks": ("lease", "poll"),
+    },
 )
 @click.option(
-    "--signers", metavar="FILE", help="Answer only requests that one of these has signed (ssh-keygen's form)."
+    "--remote",
+    metavar="R",
+    shell_complete=candidates.remotes,
+    help="The remote that calls come through. Default: relay.workerRemote.",
 )
-@click.option("--revoked", metavar="FILE", help="Keys that have been withdrawn, with --signers (ssh-keygen's form).")
+@click.option(
+    "--peers",
+    metavar="P,...",
+    shell_complete=candidates.peers,
+    help="The peers of this machine that others may ask. Default: relay.workerPeers.",
+)
+@click.option("--access", metavar="A,...", help="What they may ask for. Default: relay.workerAccess, else read,write.")
+@click.option(
+    "--signers",
+    metavar="FILE",
+    shell_complete=candidates.files,
+    help="Answer only requests that one of these has signed (ssh-keygen's form). Default: relay.R.signers.",
+)
+@click.option(
+    "--revoked",
+    metavar="FILE",
+    shell_complete=candidates.files,
+    help="Keys that have been withdrawn, with --signers (ssh-keygen's form). Default: relay.R.revoked.",
+)
 @click.option("--unsigned", is_flag=True, help="Answer everybody who can push to the remote.")
 @click.option("--once", is_flag=True, help="Answer what waits now, then end.")
-@click.option("--job", metavar="ID", default="", help="Answer this job only.")
+@click.option("--job", metavar="ID", default="", help="Answer this job only, then end.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="End after N jobs.")
-@click.option("--lease", metavar="D", help="How long a silent worker keeps its job. Default 60s.")
-@click.option("--poll", default="5s", metavar="D", help="How often the remote is asked; rarer while idle. Default 5s.")
-@click.option("--check", "only_check", is_flag=True, help="Say what would be offered, and take no job.")
+@click.option("--idle", metavar="D", help="End after so long without a job. Default: relay.workerIdle, else never.")
+@click.option(
+    "--budget-day",
+    "budget",
+    multiple=True,
+    metavar="B",
+    help="What all jobs of a day may use, as 20usd, 2mtok or 4h; then none is taken until the next day. Repeatable. "
+    "Default: relay.workerBudget.",
+)
+@click.option(
+    "--lease",
+    metavar="D",
+    help="How long a silent worker keeps its job. Default: relay.workerLease, else that of the engine (60s).",
+)
+@click.option(
+    "--poll",
+    metavar="D",
+    help="How often the remote is asked; rarer while idle. Default: relay.workerPoll, else 5s.",
+)
+@click.option(
+    "--check", "only_check", is_flag=True, help="Say what would be offered and what is wrong; take no job. Exit 1 then."
+)
 @json_option
 def command(
-    remote: str,
-    peers: str,
-    levels: str,
+    remote: str | None,
+    peers: str | None,
+    access: str | None,
     signers: str | None,
     revoked: str | None,
     unsigned: bool,
     once: bool,
     job: str,
     jobs: int | None,
+    idle: str | None,
+    budget: tuple[str, ...],
     lease: str | None,
-    poll: str,
+    poll: str | None,
     only_check: bool,
     as_json: bool,
 ) -> int:
@@ -52,56 +101,78 @@ def command(
     own answer is then refused, and kept here.
 
     Who may push to the remote can have the peers work on this machine: --signers FILE names those who are
-    answered, and --unsigned says that it is everybody. SIGTERM ends the worker after its job.
+    answered, and --unsigned says that it is everybody.
+
+    SIGTERM ends the worker after its job. Ctrl-C stops the job's peer and gives the job back; a second one
+    ends the worker at once, and the job is free once its lease is over.
 
     \b
       git relay worker --remote origin --peers codex,claude --signers ~/.config/relay-signers
       git relay worker --remote origin --peers shell --unsigned --once
+      git relay worker --check
     """
-    wanted, access = _words(peers), _words(levels)
-    if not wanted:
-        raise click.UsageError(f"--peers {peers!r} names no peer")
-    if not access or not set(access) <= {"read", "write", "full"}:
-        raise click.UsageError(f"--access {levels!r}: it is read, write, full, or several with commas")
-    if unsigned == (signers is not None):
-        raise click.UsageError("say who is answered: --signers FILE, or --unsigned for everybody who can push")
-    if revoked is not None and signers is None:
-        raise click.UsageError("--revoked goes with --signers")
-    seconds = None if lease is None else duration.parse(lease, "--lease")
-    pause = duration.parse(poll, "--poll")
-
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import worker
+    from gitrelay.remote import worker, workercheck, workersettings
+    from gitrelay.remote.workerday import Day
 
     ledger = open_ledger(Path.cwd())
-    files = [None if name is None else Path(name).expanduser().absolute() for name in (signers, revoked)]
-    terms = worker.terms_of(ledger.repo, wanted, access, files[0], files[1])
-    wish = worker.Wish(remote, jobs, once or bool(job), job, seconds, (pause, 12 * pause))
-    made = worker.Worker(ledger, wish, terms, output.say)
-    if terms.signers is None:
-        output.say("WARNING: everybody who can push to this remote can have these peers work on this machine")
-    offer = {
-        "remote": remote,
-        "peers": list(terms.peers),
-        "access": [str(one) for one in terms.access],
-        "signers": str(terms.signers) if terms.signers is not None else None,
-        "worker": made.queue.worker,
-    }
+    typed = workersettings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll)
+    offer = workersettings.chosen(ledger.repo, typed)
     if only_check:
-        made.close()
-        told = (
-            f"{made.queue.worker} would offer {', '.join(terms.peers)} with {' and '.join(access)} access at {remote}"
-        )
-        click.echo(output.envelope("worker", 0, offer) if as_json else told)
-        return 0
+        found = workercheck.report(ledger, offer, {"jobs": jobs})
+        click.echo(output.envelope("worker", int(bool(found.problems)), found.offer) if as_json else _told(found))
+        return int(bool(found.problems))
+    terms = worker.terms_of(ledger.repo, offer)
+    pauses = (offer.poll, 12 * offer.poll)
+    wish = worker.Wish(offer.remote, jobs, once or bool(job), job, offer.idle, offer.lease, pauses)
+    made = worker.Worker(ledger, wish, terms, Day(ledger, offer.budget), output.say)
+    for line in workercheck.warned(offer):
+        output.say(f"WARNING: {line}")
     done = [{"session": one.session, "job": one.id, "end": end.value} for one, end in made.run()]
     if as_json:
-        click.echo(output.envelope("worker", 0, {**offer, "jobs": done, "left_alone": made.left_alone}))
+        said = {**workercheck.described(offer), "worker": made.queue.worker, "jobs": done}
+        click.echo(output.envelope("worker", 0, said | {"left_alone": made.left_alone}))
     else:
         output.say(f"{counted(len(done), 'job')}, {len(made.left_alone)} left alone")
     return 0
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _told(found: Report) -> str:
+    """The report as lines for a person."""
+    offer = found.offer
+    peers = [" ".join(word for word in _of_peer(row) if word) for row in offer["peers"]]
+    by = "everybody who can push"
+    if offer["signers"] is not None:
+        by = f"requests signed by {', '.join(offer['signed_by']) or 'nobody'} ({offer['signers']})"
+    limits = [f"{offer['jobs']} jobs"] if offer["jobs"] is not None else []
+    limits += [f"ends after {offer['idle']:g}s without a job"] if offer["idle"] is not None else []
+    if offer["budget_day"]:
+        limits.append(f"{' '.join(offer['budget_day'])} a day, of which {' '.join(offer['left_today'])} are left")
+    rows = {
+        "remote": offer["remote"] + _of_queue(offer),
+        "peers": ", ".join(peers),
+        "access": ", ".join(offer["access"]),
+        "answers": by,
+        "limits": "; ".join(limits) or "none",
+        "used today": " ".join(offer["used_today"]) or "nothing",
+        "lease": "as the engine says" if offer["lease"] is None else f"{offer['lease']:g}s",
+        "asks": f"every {offer['poll']:g}s, rarer while idle",
+        "repository": offer["repository"],
+    }
+    lines = [f"{name + ':':<12}{text}" for name, text in rows.items()]
+    lines += [f"warning: {line}" for line in found.warnings]
+    lines += [f"problem: {line}" for line in found.problems] or ["ready"]
+    return "\n".join(lines)
+
+
+def _of_queue(offer: dict[str, Any]) -> str:
+    if offer["engine"] is None:
+        return ""
+    waiting = "" if offer["waiting"] is None else f", {counted(offer['waiting'], 'job')} not answered"
+    return f" (engine {offer['engine']}{waiting})"
+
+
+def _of_peer(row: dict[str, Any]) -> tuple[str, str]:
+    where = "" if row["program"] is None else f"({row['program']}{', ' + row['version'] if row['version'] else ''})"
+    return row["name"], where or "(not here)"

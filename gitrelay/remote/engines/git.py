@@ -15,7 +15,7 @@ from typing import Final
 
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.record import Identity
-from gitrelay.remote import queuetext
+from gitrelay.remote import jobs, queuetext
 from gitrelay.remote.jobs import Job, Known, Lease, Unreachable, Update, Wanted
 from gitrelay.remote.queuetext import CLAIM, OPEN, QUEUE, RELEASE, RENEW, State, Strange
 from gitrelay.remote.queuewire import Outcome, Wire
@@ -101,7 +101,7 @@ class GitQueue:
                 return None
             held = [entry.state.lease for entry in entries if entry.state.is_held]
             # while somebody holds a job, polls are close enough together to notice that it is silent
-            time.sleep(max(0.0, min(left, self._pause, *(lease / 3 for lease in held))))
+            jobs.pause(min(left, self._pause, *(lease / 3 for lease in held)), self._stopped)
             self._pause = min(self._pause * 1.5, self._pauses[1])
 
     def renew(self, lease: Lease) -> Lease | None:
