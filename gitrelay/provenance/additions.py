@@ -84,6 +84,14 @@ def brief(line: bytes) -> Text:
     return Text(_key(bare), zlib.crc32(line.rstrip(b"\r")), len(bare.translate(None, _NO_WORD)), 0, 0)
 
 
+class Texts(dict[bytes, Text]):
+    """`brief` of each line that is asked for: of equal lines once."""
+
+    def __missing__(self, line: bytes) -> Text:
+        text = self[line] = brief(line)
+        return text
+
+
 def _key(bare: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(bare, digest_size=8).digest())
 

@@ -49,8 +49,7 @@ def annotated(repo: Repository, path: str, rev: str | None) -> list[Annotated]:
     off = ["-c", "blame.ignoreRevsFile="]
     place = ["--", path] if rev is None else [rev, "--", path]
     out = repo.run(*off, *words, *place, users=rev is None)
-    cut = _shallow(repo)
-    return list(_lines(out, cut))
+    return list(_lines(out, bool(boundary(repo))))
 
 
 def uncommitted(data: bytes, path: str) -> list[Annotated]:
@@ -62,8 +61,12 @@ def uncommitted(data: bytes, path: str) -> list[Annotated]:
     return [Annotated(line.removesuffix(b"\r"), UNCOMMITTED, name, n) for n, line in enumerate(lines, 1)]
 
 
-def _shallow(repo: Repository) -> bool:
-    return (repo.common_dir / "shallow").exists()
+def boundary(repo: Repository) -> bytes:
+    """The commits at which the history of this clone ends, as git keeps them; empty if it is whole."""
+    try:
+        return (repo.common_dir / "shallow").read_bytes()
+    except OSError:
+        return b""
 
 
 def _lines(out: bytes, shallow: bool) -> Iterator[Annotated]:

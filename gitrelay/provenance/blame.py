@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from enum import StrEnum
@@ -21,10 +21,11 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.applied import APPLIED
 from gitrelay.protocol.record import Trailer
 from gitrelay.provenance import annotated, cache, elsewhere, matching
-from gitrelay.provenance.additions import EDGE, Additions, brief, of_patch, patches
+from gitrelay.provenance.additions import EDGE, Additions, Texts, brief, of_patch, patches
 from gitrelay.provenance.annotated import Annotated
 from gitrelay.provenance.evidence import Line, Match, Source
 from gitrelay.provenance.files import File
+from gitrelay.provenance.kept import Looked
 
 _FEW: Final = 50  # pairs of trees; for more a second git process pays
 
@@ -91,13 +92,17 @@ class Record:
     damaged: Mapping[str, RelayError]
 
 
-def blame(ledger: Ledger, file: File) -> Report:
-    """Who wrote each line of `file`. Raises GitError, and what reading the record raises."""
-    with ThreadPoolExecutor(1) as pool, _uncollected():
-        waiting = pool.submit(file.lines, ledger.repo)
+def blame(ledger: Ledger, file: File, looked: Callable[[], Looked]) -> Report:
+    """Who wrote each line of `file`; `looked` waits for git, as `files.looking` gives it.
+
+    Raises GitError, and what reading the record raises.
+    """
+    with _uncollected():
         record = read(ledger)
-        lines = waiting.result()
-        return _report(ledger, file, lines, record)
+        texts = Texts()
+        for line in file.data.split(b"\n"):  # while git is at work
+            texts[line.removesuffix(b"\r")]
+        return _report(ledger, file, looked(), record, texts)
 
 
 @contextlib.contextmanager
@@ -113,14 +118,15 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _report(ledger: Ledger, file: File, lines: Sequence[Annotated], record: Record) -> Report:
-    around = _around(ledger.repo, lines, record.sources)
+def _report(ledger: Ledger, file: File, looked: Looked, record: Record, texts: Texts) -> Report:
+    lines = looked.lines
+    around = _around(ledger.repo, looked, record.sources, texts)
+    looked.keep()
     paths = frozenset({one.path for one in lines} | {file.name})
     stay = elsewhere.staying(ledger.repo, file.rev, around, record.sources, paths)
     found = matching.match(around, record.sources, paths, stay)
     first = min([*(e.request.time for e in record.exchanges), *record.missing], default=None)
-    blamed = [_blamed(n, line, found.get(n - 1), record, first) for n, line in enumerate(lines, 1)]
-    return Report(blamed, record.total, len(record.missing), record.damaged)
+    return Report(list(_blamed(lines, found, record, first)), record.total, len(record.missing), record.damaged)
 
 
 def read(ledger: Ledger) -> Record:
@@ -234,33 +240,44 @@ def _halved(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[st
     return {pair: of_patch(patch) for pair, patch in patches(out, pairs)}
 
 
-def _around(repo: Repository, lines: Sequence[Annotated], sources: Sequence[Source]) -> list[Line]:
+def _around(repo: Repository, looked: Looked, sources: Sequence[Source], known: Texts) -> list[Line]:
     """The lines for the matcher, with what was around each in its commit, if that is not what is around it now.
 
     Old versions are read only for lines that were added, and whose neighbours now are not those they were added with.
     """
-    texts = [brief(one.data) for one in lines]
+    lines = looked.lines
+    texts = [known[one.data] for one in lines]
     keys = [EDGE, *(text.key for text in texts), EDGE]
     rows = [row for s in sources for rows in s.added.files.values() for row in rows]
     written = {row.text.key for row in rows}
     placed = {(row.before, row.text.key, row.behind) for row in rows}
     earliest = min((source.begin for source in sources), default=0)
-    torn = [
+    torn = {
         i
         for i in _torn(lines)
         if texts[i].key in written
         and (lines[i].commit.time or 0) >= earliest
         and (keys[i], keys[i + 1], keys[i + 2]) not in placed
-    ]
-    size = sum(len(one.data) + 1 for one in lines)
-    wanted = dict.fromkeys((lines[i].commit.oid, lines[i].path) for i in torn)
-    versions = annotated.files_of(repo, list(wanted), size)
-    around = {i: _beside(versions.get((lines[i].commit.oid, lines[i].path)), lines[i].number) for i in torn}
+    }
+    _look_around(repo, looked, sorted(torn - looked.around.keys()))
     result = []
     for i, one in enumerate(lines):
-        before, behind = around.get(i) or (keys[i], keys[i + 2])
+        before, behind = keys[i], keys[i + 2]
+        if i in torn and i in looked.around:
+            before, behind = looked.around[i]
         result.append(Line(texts[i], one.data, one.commit.time, one.path, before, behind))
     return result
+
+
+def _look_around(repo: Repository, looked: Looked, places: Sequence[int]) -> None:
+    lines = looked.lines
+    size = sum(len(one.data) + 1 for one in lines)
+    wanted = dict.fromkeys((lines[i].commit.oid, lines[i].path) for i in places)
+    versions = annotated.files_of(repo, list(wanted), size)
+    for i in places:
+        beside = _beside(versions.get((lines[i].commit.oid, lines[i].path)), lines[i].number)
+        if beside is not None:
+            looked.around[i] = beside
 
 
 def _torn(lines: Sequence[Annotated]) -> list[int]:
@@ -279,13 +296,25 @@ def _beside(version: Sequence[bytes] | None, number: int) -> tuple[int, int] | N
     return before, brief(version[number]).key if number < last else EDGE
 
 
-def _blamed(number: int, line: Annotated, match: Match | None, record: Record, first: int | None) -> Blamed:
-    if match is None:
-        return Blamed(number, line, *_nobody(line, record, first))
-    exchanges = tuple(record.exchanges[i] for i in match.sources)
-    kind = Kind.ONE if len(exchanges) == 1 else Kind.SEVERAL
-    shared: Iterable[str] = exchanges[0].shared if kind is Kind.ONE else ()
-    return Blamed(number, line, kind, exchanges, None, match.reflowed, match.overlap, tuple(shared))
+def _blamed(
+    lines: Sequence[Annotated], found: Mapping[int, Match], record: Record, first: int | None
+) -> Iterator[Blamed]:
+    known: dict[Match, tuple[Kind, tuple[Exchange, ...], None, bool, bool, tuple[str, ...]]] = {}
+    gaps: dict[str, tuple[Kind, tuple[Exchange, ...], Why]] = {}
+    for at, line in enumerate(lines):
+        match = found.get(at)
+        if match is None:
+            oid = line.commit.oid
+            if oid not in gaps:
+                gaps[oid] = _nobody(line, record, first)
+            yield Blamed(at + 1, line, *gaps[oid])
+            continue
+        if match not in known:
+            exchanges = tuple(record.exchanges[i] for i in match.sources)
+            kind = Kind.ONE if len(exchanges) == 1 else Kind.SEVERAL
+            shared = exchanges[0].shared if kind is Kind.ONE else ()
+            known[match] = kind, exchanges, None, match.reflowed, match.overlap, shared
+        yield Blamed(at + 1, line, *known[match])
 
 
 def _nobody(line: Annotated, record: Record, first: int | None) -> tuple[Kind, tuple[Exchange, ...], Why]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +15,9 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote, quote_path
 from gitrelay.ground.value import dataclass
-from gitrelay.provenance import annotated
-from gitrelay.provenance.annotated import Annotated
+from gitrelay.provenance import annotated, kept
+from gitrelay.provenance.kept import Looked
+from gitrelay.state.folder import State
 
 _MOST: Final = 32 << 20  # bytes of a file
 _LINES_MOST: Final = 300_000
@@ -25,21 +28,36 @@ _RANGE: Final = re.compile(r"([0-9]{1,9})(?:[-,]([0-9]{1,9}))?")
 
 @dataclass(frozen=True)
 class File:
-    """`path` is below the top; `rev` the commit, None for the working file. `data` is what no commit holds of it."""
+    """`path` is below the top; `rev` the commit, None for the working file; `data` what it holds.
+
+    `same` is the commit whose file is the same byte for byte, empty if there is none; `new`: no commit holds it.
+    """
 
     path: str
     rev: str | None
-    data: bytes | None = None
+    data: bytes
+    same: str = ""
+    new: bool = False
 
     @property
     def name(self) -> bytes:
         return os.fsencode(self.path)
 
-    def lines(self, repo: Repository) -> Sequence[Annotated]:
+    def look(self, repo: Repository) -> Looked:
         """The lines as git annotates them, which takes a while. Raises GitError."""
-        if self.data is not None:
-            return annotated.uncommitted(self.data, self.path)
-        return annotated.annotated(repo, self.path, self.rev)
+        if self.new:
+            return Looked(annotated.uncommitted(self.data, self.path))
+        if not self.same:
+            return Looked(annotated.annotated(repo, self.path, self.rev))
+        place = kept.place(State(repo.common_dir).root, self.same, self.path, annotated.boundary(repo))
+        return kept.read(place, self.data) or Looked(annotated.annotated(repo, self.path, self.same), place)
+
+
+@contextlib.contextmanager
+def looking(repo: Repository, file: File) -> Iterator[Callable[[], Looked]]:
+    """git looks for the lines of `file` from now on; the function waits for it, and raises what `File.look` does."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(file.look, repo).result
 
 
 def split(word: str, folder: Path) -> tuple[str, tuple[int, int] | None]:
@@ -84,7 +102,7 @@ def opened(repo: Repository, folder: Path, word: str, rev: str | None) -> File:
         raise _no_file(path, f"at {quote(rev)}", what, f"git ls-tree -r --name-only {commit[:12]}")
     (blob,) = repo.objects([rest.split(b" ")[1].partition(b"\t")[0].decode()])
     _refuse_other(path, blob.data if blob else b"")
-    return File(path, commit)
+    return File(path, commit, blob.data if blob else b"", commit)
 
 
 def _working(repo: Repository, path: str) -> File:
@@ -105,8 +123,11 @@ def _working(repo: Repository, path: str) -> File:
     except OSError as e:
         raise UsageError(f"{quote_path(path)} cannot be read: {e.strerror}", code=Code.NO_FILE) from None
     _refuse_other(path, data)
-    committed = repo.run("ls-tree", "-z", "HEAD", "--", path, ok=(0, 128))
-    return File(path, None, None if committed else data)
+    committed = repo.run("ls-tree", "-z", "HEAD", "--", path, ok=(0, 128)).partition(b"\t")[0].split(b" ")
+    if len(committed) < 3:
+        return File(path, None, data, new=True)
+    is_same = committed[2].decode("ascii", "replace") == repo.object_id("blob", data)
+    return File(path, None, data, (repo.ref("HEAD") or "") if is_same else "")
 
 
 def _below(repo: Repository, folder: Path, word: str) -> str:

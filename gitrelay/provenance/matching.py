@@ -79,8 +79,12 @@ class Search:
     def near(self, line: Line, place: Place) -> tuple[int, int]:
         """(how many of the two neighbours are equal, how many word characters those have)."""
         row = self.row(place)
-        equal = [a for a, b in ((line.before, row.before), (line.behind, row.behind)) if a == b]
-        return len(equal), sum(self.words.get(key, 0) for key in equal)
+        count = words = 0
+        if line.before == row.before:
+            count, words = 1, self.words.get(row.before, 0)
+        if line.behind == row.behind:
+            count, words = count + 1, words + self.words.get(row.behind, 0)
+        return count, words
 
     def give(self, at: int, places: Sequence[Place], *, overlap: bool = False) -> None:
         """Line `at` was written by the exchanges of `places`."""
@@ -140,7 +144,10 @@ def _anchor(search: Search, at: int) -> list[Place]:
     """The places of a line that occurs once, the best of each exchange; only those of the best grade."""
     line = search.lines[at]
     best: dict[int, tuple[int, Place]] = {}
-    for place in search.places.get(line.text.key, ())[:_CROWD]:
+    there = search.places.get(line.text.key)
+    if there is None:
+        return []
+    for place in there[:_CROWD]:
         if not search.is_in_time(line, place) or (line.text.words < _PLAIN and not search.was_here(line, place)):
             continue
         grade = _grade(search, at, place)
@@ -179,6 +186,9 @@ def _around(search: Search, at: int, place: Place) -> int:
 
 def _settle(search: Search, at: int, places: Sequence[Place]) -> None:
     """Name those of several exchanges with the same text that may have brought it here."""
+    if len(places) == 1:
+        search.give(at, places)
+        return
     line = search.lines[at]
     sources = search.sources
 
@@ -200,6 +210,8 @@ def _run(search: Search, start: int, *, exact: bool = False) -> None:
     """
     for step in (-1, 1):
         at = start
+        if at + step in search.found:
+            continue
         shifted = not exact and _is_shifted(search, at)
         while 0 <= at + step < len(search.lines) and at + step not in search.found:
             held = _next_ones(search, at, step, shifted=shifted)

@@ -23,7 +23,9 @@ SEEDS = rounds(2, 10)
 def judged(history: History, path: str, folder: Path) -> Counter[str]:
     """How many lines are told right, lost (no exchange is named), and falsely credited."""
     ledger = open_ledger(folder)
-    report = blame.blame(ledger, files.opened(ledger.repo, folder, path, None))
+    file = files.opened(ledger.repo, folder, path, None)
+    with files.looking(ledger.repo, file) as looked:
+        report = blame.blame(ledger, file, looked)
     truth = history.files[path]
     assert [one.line.data.decode() for one in report.lines] == [text for text, _ in truth]
     return Counter(_word(one, owned) for one, owned in zip(report.lines, truth, strict=True))

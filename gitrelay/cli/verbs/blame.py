@@ -13,7 +13,7 @@ from gitrelay.cli.options import json_option
 from gitrelay.errors import INTEGRITY, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gitrelay.git.repository import Repository
     from gitrelay.provenance.blame import Blamed
@@ -35,14 +35,17 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     if porcelain and as_json:
         raise click.UsageError("--porcelain and --json exclude each other")
 
-    from gitrelay.cli import blaming, output
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.provenance import blame, files, others
+    from gitrelay.provenance import files
 
     ledger = open_ledger(Path.cwd())
     name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
-    report = blame.blame(ledger, opened)
+    with files.looking(ledger.repo, opened) as looked:
+        from gitrelay.cli import blaming, output  # while git is at work
+        from gitrelay.provenance import blame, others
+
+        report = blame.blame(ledger, opened, looked)
     first, last = lines or (1, len(report.lines))
     if last > len(report.lines):
         raise blaming.beyond(opened.path, last, len(report.lines), name)
@@ -57,7 +60,7 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
         click.echo(output.envelope("blame", code, {**data, "lines": rows}, errors))
         return code
     if porcelain:
-        output.write(b"".join(map(_porcelain, shown)))
+        output.write(b"".join(_porcelain(shown)))
         return code
     _print(ledger.repo, shown, other)
     for line in blaming.summary(shown, report):
@@ -67,11 +70,15 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     return code
 
 
-def _porcelain(one: Blamed) -> bytes:
-    commit = one.line.commit.oid or "-"
-    head = [str(one.number), str(one.why or one.kind), ",".join(str(e.address) for e in one.exchanges) or "-", commit]
-    marks = [word for word, there in (("reflowed", one.reflowed), ("overlap", one.overlap)) if there]
-    return " ".join([*head, str(one.line.number), *marks]).encode() + b"\n\t" + one.line.data + b"\n"
+def _porcelain(shown: Sequence[Blamed]) -> Iterator[bytes]:
+    who: dict[int, bytes] = {}  # of a tuple of exchanges, which many lines have
+    for one in shown:
+        line = one.line
+        if id(one.exchanges) not in who:
+            who[id(one.exchanges)] = ",".join(str(e.address) for e in one.exchanges).encode() or b"-"
+        marks = b" reflowed" * one.reflowed + b" overlap" * one.overlap
+        facts = (one.number, (one.why or one.kind).encode(), who[id(one.exchanges)], line.commit.oid.encode() or b"-")
+        yield b"%d %s %s %s %d%s\n\t%s\n" % (*facts, line.number, marks, line.data)
 
 
 def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str]) -> None:

@@ -44,25 +44,26 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
     if lines is None or lines[0] != lines[1]:
         raise UsageError(f"{quote(file)} names no single line", hint=f"git relay why {shlex.quote(name)}:12")
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
-    blamed = blame.blame(ledger, opened).lines
+    with files.looking(ledger.repo, opened) as looked:
+        blamed = blame.blame(ledger, opened, looked).lines
     if lines[0] > len(blamed):
         raise blaming.beyond(opened.path, lines[0], len(blamed), name)
     one = blamed[lines[0] - 1]
     found = exchanges.with_bodies(ledger, one.exchanges)
     commit = one.line.commit
     all_ = batch.read(ledger).exchanges
-    looked = [review for e in found for review in reviews.of_loop(e, all_)]
-    looked += reviews.of_commit(ledger.repo, commit.oid, all_) if commit.oid else []
+    reviewed = [review for e in found for review in reviews.of_loop(e, all_)]
+    reviewed += reviews.of_commit(ledger.repo, commit.oid, all_) if commit.oid else []
     where = (commit.oid, os.fsdecode(one.line.path), one.line.number)
     other = others.reports(ledger.repo, [where]).get(where, "") if commit.oid and not found else ""
     if as_json:
         data = {**blaming.row(one, {one.number: other} if other else {}), "file": opened.path, "rev": opened.rev}
         data["exchanges"] = [output.exchange_json(e, request=True) for e in found]
-        data["reviews"] = [{"address": str(e.address), "to": e.to, "outcome": e.outcome} for e in looked]
+        data["reviews"] = [{"address": str(e.address), "to": e.to, "outcome": e.outcome} for e in reviewed]
         data["committed"] = _commit(commit)
         click.echo(output.envelope("why", 0, data))
         return 0
-    _print(ledger, f"{opened.path}:{one.number}", one, found, looked, other)
+    _print(ledger, f"{opened.path}:{one.number}", one, found, reviewed, other)
     return 0
 
 
@@ -73,7 +74,7 @@ def _commit(commit: Commit) -> dict[str, Any] | None:
 
 
 def _print(
-    ledger: Ledger, place: str, one: Blamed, found: Sequence[Exchange], looked: Sequence[Exchange], other: str
+    ledger: Ledger, place: str, one: Blamed, found: Sequence[Exchange], reviewed: Sequence[Exchange], other: str
 ) -> None:
     from gitrelay.cli import blaming, output
     from gitrelay.history.outcome import shown
@@ -84,7 +85,7 @@ def _print(
     if not found:
         head.append(blaming.REASONS[one.why or Why.NOT_ADDED])
         head += [f"another tool's own report: {other}"] if other else []
-    tail = [f"review {e.address}: {e.to}, {shown(e.outcome, e.checked)}" for e in looked]
+    tail = [f"review {e.address}: {e.to}, {shown(e.outcome, e.checked)}" for e in reviewed]
     commit = one.line.commit
     if commit.oid:
         date = time.strftime("%Y-%m-%d", time.localtime(commit.time or 0))
