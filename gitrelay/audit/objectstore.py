@@ -27,6 +27,7 @@ _PAST_FILES: Final = {"GIT_GRAFT_FILE": os.path.join(os.devnull, "none"), "GIT_S
 _PAST_CACHES: Final = ("-c", "core.commitGraph=false")  # a file of git's own that repeats what commits say
 _SCRATCH: Final = "git-relay-witness-"
 _LEFT: Final = 3600.0  # seconds
+_AT_ONCE: Final = 5000  # commits; their ids go on a command line
 _BROUGHT: Final = re.compile(r"fetch|pull|push|clone|branch|update by push", re.IGNORECASE)  # begins a reflog entry
 
 
@@ -170,11 +171,12 @@ def fetched(
     settings: Sequence[str] = (),
     options: Sequence[str] = (),
     exact: bool = False,
+    commits: Sequence[str] = (),
 ) -> Iterator[tuple[dict[str, str], ObjectStore]]:
     """(the remote's refs that begin with `prefixes`, a store that has their objects too) while it is in use.
 
     `folder` is where the objects are kept meanwhile; `settings` and `options` are more words for git and its fetch;
-    `exact`: the prefixes are whole names, of refs that are there.
+    `exact`: the prefixes are whole names, of refs that are there. `commits` are fetched too, by their ids.
 
     Nothing is written to `repo`: objects go into a folder of their own, and FETCH_HEAD into a git directory that has
     the repository's settings and refs and nothing else. The server is asked for these refs only (protocol 2), as
@@ -197,7 +199,11 @@ def fetched(
         words = (*words, "--no-recurse-submodules", *options)
         # git wants a place for what a pattern matches; one below refs/worktree/ is in `place`, not in `repo`
         wanted = [f"+{prefix}:refs/worktree/{prefix}" for prefix in (p + "*" * (not exact) for p in prefixes)]
-        repo.run(*words, "--refmap=", "--", remote, *wanted, env=env)
+        for start in range(0, max(1, len(commits)), _AT_ONCE):
+            more = commits[start : start + _AT_ONCE]
+            if wanted or more:
+                repo.run(*words, "--append", "--refmap=", "--", remote, *wanted, *more, env=env)
+            wanted = []
         yield _fetch_head(place / "FETCH_HEAD", prefixes), ObjectStore(repo, objects)
 
 

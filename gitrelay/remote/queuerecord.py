@@ -15,6 +15,7 @@ from typing import Final
 
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.record import BRANCHES, CODE
+from gitrelay.remote import finished
 from gitrelay.remote.jobs import Job, Unreachable, Update
 from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, Wire
 
@@ -32,16 +33,31 @@ class Published(Enum):
 
 @dataclass(frozen=True)
 class There:
-    """Where the remote's refs of a session are, '' for none; `code` is '' too if the files were not asked for."""
+    """Where a session is on the remote, '' for none; `code` is '' too if the files were not asked for.
+
+    `archived`: it is among the finished ones, which have no refs of their own; a push that goes on from there makes
+    them again.
+    """
 
     session: str
     code: str
+    archived: bool = False
+
+    @property
+    def refs(self) -> tuple[str, str]:
+        """The same as values of refs: of the branch, and of the files."""
+        return ("", "") if self.archived else (self.session, self.code)
 
 
 def there(wire: Wire, session: str, *, files: bool = True) -> There:
     """Where the session is on the remote. Raises Unreachable. The objects are here afterwards."""
     seen = wire.look(BRANCHES + session, *([CODE + session] if files else []), limit=FILES_LIMIT)
-    return There(seen.get(BRANCHES + session, ""), seen.get(CODE + session, ""))
+    branch, code = seen.get(BRANCHES + session, ""), seen.get(CODE + session, "")
+    ended = finished.read(wire).sessions.get(session) if not branch and not code else None
+    if ended is None:
+        return There(branch, code)
+    wire.bring([ended.tip, *([ended.code] if files and ended.code else [])])
+    return There(ended.tip, ended.code if files else "", archived=True)
 
 
 def publish(wire: Wire, job: Job, answer: str, code: Update | None, joined: Sequence[Update]) -> Published:

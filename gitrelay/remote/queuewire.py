@@ -28,6 +28,16 @@ from gitrelay.remote.jobs import Unreachable, Update
 SEEN: Final = "refs/relay/seen/"
 LIMIT: Final = 120.0  # seconds for one push or fetch of ids
 FILES_LIMIT: Final = 1800.0  # of files
+_FETCH: Final = (
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--refmap=",
+)
+_AT_ONCE: Final = 5000  # commits; their ids go on a command line
+_MANY: Final = 20  # refs of one push
 _WORDS: Final = 200  # characters of what a remote says that are shown
 _MISSING: Final = re.compile(r"^fatal: couldn't find remote ref (\S+)$", re.MULTILINE)
 # What a person has set for pushes and fetches of their own must not change ours.
@@ -69,8 +79,18 @@ class Swap:
     words: str = ""
 
 
+def wire_of(repo: Repository, remote: str) -> Wire:
+    """The remote called `remote`, with the programs that are set for it. Raises UsageError as `url_of` does."""
+    found = _one_of(repo, remote)
+    return Wire(repo, found.url, found.upload, found.receive)
+
+
 def url_of(repo: Repository, remote: str) -> str:
     """The one URL of the remote called `remote`. Raises UsageError if there is none, or if it has several."""
+    return _one_of(repo, remote).url
+
+
+def _one_of(repo: Repository, remote: str) -> address.Remote:
     found = address.remote(repo, remote)
     reads = repo.run("remote", "get-url", "--all", "--", found.name).decode("utf-8", "surrogateescape").splitlines()
     if reads != [found.url]:
@@ -79,15 +99,18 @@ def url_of(repo: Repository, remote: str) -> str:
             hint=f"git config --unset-all remote.{found.name}.pushurl, or a remote of its own for the queue",
             code=Code.UNFIT_REMOTE,
         )
-    return found.url
+    return found
 
 
 class Wire:
     """One remote, as one process sees it. `close` takes away what it has fetched to look at."""
 
-    def __init__(self, repo: Repository, url: str) -> None:
+    def __init__(self, repo: Repository, url: str, upload: Sequence[str] = (), receive: Sequence[str] = ()) -> None:
+        """`upload` and `receive` are options of git: the programs that it starts there to fetch and to push."""
         self.repo = repo
         self.url = url
+        self._upload = upload
+        self._receive = receive
         self.space = f"{SEEN}{os.getpid()}-{secrets.token_hex(4)}/"
 
     def swap(self, updates: Sequence[Update], *, limit: float = LIMIT) -> Swap:
@@ -95,7 +118,9 @@ class Wire:
         clean, words = self._push(updates, limit)
         if clean:
             return Swap(Outcome.WON, {update.ref: update.new for update in updates})
-        seen = self.look(*(update.ref for update in updates))
+        # git names one missing ref at a time, so many are asked for as prefixes, which may be missing
+        many = "*" if len(updates) > _MANY else ""
+        seen = self.look(*(update.ref + many for update in updates))
         first = updates[0]
         there = seen.get(first.ref, "")
         outcome = Outcome.WON if there == first.new else Outcome.REFUSED if there == first.old else Outcome.LOST
@@ -105,7 +130,7 @@ class Wire:
         """(whether every ref was moved just now, the remote's words if not). Raises nothing for a remote's fault."""
         leases = [f"--force-with-lease={update.ref}:{update.old}" for update in updates]
         moves = [f"{update.new}:{update.ref}" for update in updates]
-        words = ["push", "--porcelain", "--no-verify", "--atomic", "--no-thin", "--no-signed", *leases]
+        words = ["push", "--porcelain", "--no-verify", "--atomic", "--no-thin", "--no-signed", *self._receive, *leases]
         status, out, err = self._git(limit, *words, "--", self.url, *moves)
         flags = {}
         for line in out.decode("utf-8", "replace").splitlines():
@@ -127,16 +152,12 @@ class Wire:
         left = list(dict.fromkeys(patterns))
         while left:
             specs = [f"+{pattern}:{self._here(pattern)}" for pattern in left]
-            words = ["--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap="]
-            status, _, err = self._git(limit, "fetch", "--quiet", *words, "--", self.url, *specs)
+            status, _, err = self._git(limit, *_FETCH, "--prune", *self._upload, "--", self.url, *specs)
             if status == 0:
                 break
             gone = {name for name in _MISSING.findall(err) if name in left}
             if not gone:
-                raise Unreachable(
-                    f"the remote gives no answer: {plain(last_line(err), _WORDS)}",
-                    hint="check the network, and 'git ls-remote' for its URL; what was asked of it may have happened",
-                )
+                raise _no_answer(err)
             self._forget(self._here(name) for name in gone)
             left = [pattern for pattern in left if pattern not in gone]
         wanted = [self._here(pattern).removesuffix("*") for pattern in left]
@@ -148,13 +169,21 @@ class Wire:
             if name in exact or any(name.startswith(start) and start + "*" in exact for start in wanted)
         }
 
+    def bring(self, commits: Sequence[str], *, limit: float = FILES_LIMIT) -> None:
+        """Have these commits here, and all behind them, which no ref of the remote need name. Raises Unreachable."""
+        words = (*_FETCH, *self._upload, "--", self.url)
+        for start in range(0, len(commits), _AT_ONCE):
+            status, _, err = self._git(limit, *words, *commits[start : start + _AT_ONCE])
+            if status != 0:
+                raise _no_answer(err)
+
     def close(self) -> None:
         """Forget what was fetched to look at, of this process and of those that died. Never fails."""
         with contextlib.suppress(RelayError, OSError):
-            for (name,) in self.repo.each_ref("%(refname)", SEEN.rstrip("/")):
-                owner = name.removeprefix(SEEN).partition("-")[0]
-                if name.startswith(self.space) or (owner.isdigit() and not _runs(int(owner))):
-                    self._forget([name])
+            left = [name for (name,) in self.repo.each_ref("%(refname)", SEEN.rstrip("/"))]
+            owners = {name: name.removeprefix(SEEN).partition("-")[0] for name in left}
+            dead = {owner for owner in {*owners.values()} if owner.isdigit() and not _runs(int(owner))}
+            self._forget(name for name in left if name.startswith(self.space) or owners[name] in dead)
 
     def _here(self, pattern: str) -> str:
         return self.space + pattern.removeprefix("refs/")
@@ -170,6 +199,13 @@ class Wire:
             return execute(self.repo.home, [*settings, *args], limit=limit)
         except Hangs as e:
             return 128, b"", f"fatal: {e.message}"
+
+
+def _no_answer(err: str) -> Unreachable:
+    return Unreachable(
+        f"the remote gives no answer: {plain(last_line(err), _WORDS)}",
+        hint="check the network, and 'git ls-remote' for its URL; what was asked of it may have happened",
+    )
 
 
 def _runs(pid: int) -> bool:

@@ -50,24 +50,23 @@ def compared(
     """Each of `sessions`, sorted; `here` are the tips of those that are in this repository."""
     found = []
     for session in sorted(set(sessions)):
-        tip, archived = _tip(there.heads(session), is_ancestor, there.is_archived(session))
+        tip, archived = _tip(there.heads(session), is_ancestor)
         shown = known.heads.get(session)
         state = _state(here.get(session), tip, shown, is_ancestor)
         found.append(Compared(session, state, here.get(session), tip, shown, archived))
     return found
 
 
-def _tip(heads: Sequence[str], is_ancestor: IsAncestor, archived_only: bool) -> tuple[str | None, bool]:
-    """(the newer one of a remote's branch and archived ref, whether that is the archived one).
+def _tip(heads: Sequence[tuple[str, bool]], is_ancestor: IsAncestor) -> tuple[str | None, bool]:
+    """(the newest one of a remote's branch, archived ref and list of finished sessions, whether it is archived).
 
-    A branch cannot be deleted there, so one that was archived later stays: it is as old as the archived ref, or older.
+    A branch need not go if its session is archived, so it may be as old as the archived ref, or older.
     """
-    if not heads:
-        return None, False
-    if len(heads) == 1:
-        return heads[0], archived_only
-    branch, archived = heads
-    return (archived, True) if is_ancestor(branch, archived) else (branch, False)
+    newest: tuple[str | None, bool] = (None, False)
+    for tip, archived in heads:
+        if newest[0] is None or is_ancestor(newest[0], tip):
+            newest = (tip, archived)
+    return newest
 
 
 def _state(here: str | None, there: str | None, shown: str | None, is_ancestor: IsAncestor) -> State:

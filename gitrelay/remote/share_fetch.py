@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gitrelay.audit import inspection
@@ -20,6 +21,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import CODE
 from gitrelay.remote import known, share_plan, share_take, share_wire
 from gitrelay.remote.address import Remote
+from gitrelay.remote.finished import Ended
 from gitrelay.remote.share_compare import LOST, Compared, State, compared
 from gitrelay.remote.share_push import Sent, fault_of
 from gitrelay.remote.share_settings import is_private
@@ -60,10 +62,17 @@ def fetch(ledger: Ledger, remote: Remote, wanted: Wanted, tell: Callable[[str], 
     tell(f"reading what {remote.name} has")
     with contextlib.ExitStack() as stack:
         try:
-            there, arrived = stack.enter_context(share_wire.arrived(ledger, remote, refs))
+            ended = _ended(ledger, remote, wanted)
+            there, arrived = stack.enter_context(share_wire.arrived(ledger, remote, refs, ended=ended))
         except RelayError:
             return _apart(ledger, remote, wanted, tell)  # git does not want all of it, or it cannot be read
         return _Receiver(ledger, remote, wanted, there, arrived).receive()
+
+
+def _ended(ledger: Ledger, remote: Remote, wanted: Wanted) -> dict[str, Ended]:
+    """The finished sessions of the remote that are wanted, without their files if those are not."""
+    found = share_wire.finished_of(ledger.repo, remote).items()
+    return {name: one if wanted.code else Ended(one.tip) for name, one in found if wanted.has(name)}
 
 
 def _apart(ledger: Ledger, remote: Remote, wanted: Wanted, tell: Callable[[str], None]) -> Fetched:
@@ -79,7 +88,7 @@ def _apart(ledger: Ledger, remote: Remote, wanted: Wanted, tell: Callable[[str],
             try:
                 mine, arrived = _one_apart(ledger, remote, there, name, wanted.code, notes, stack)
             except RelayError as e:
-                found.append(Compared(name, State.BEHIND, None, there.heads(name)[0], None))
+                found.append(Compared(name, State.BEHIND, None, there.heads(name)[0][0], None))
                 sent.append(Sent(name, "refused", _refusal(remote, name, e.message)))
                 continue
             one = _Receiver(ledger, remote, Wanted((name,), wanted.take), mine, arrived).receive()
@@ -100,15 +109,18 @@ def _one_apart(
 ) -> tuple[There, Arrived]:
     """One session with its files, without them if git refuses something in those. Raises CannotRecord."""
     own = [ref for ref in there.refs if share_wire.name_in(ref) == name and not ref.startswith(CODE)]
+    files = [CODE + name] if CODE + name in there.refs else []
+    ended = {name: there.finished[name]} if name in there.finished else {}
+    bare = {name: Ended(one.tip) for name, one in ended.items()}
     if code and there.code(name):
         try:
-            return stack.enter_context(share_wire.arrived(ledger, remote, [*own, CODE + name], exact=True))
+            return stack.enter_context(share_wire.arrived(ledger, remote, [*own, *files], exact=True, ended=ended))
         except RelayError as e:
             why = e.message
-        found = stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True))
+        found = stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True, ended=bare))
         notes.append(f"the files of {name} were not taken: {why}")
         return found
-    return stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True))
+    return stack.enter_context(share_wire.arrived(ledger, remote, own, exact=True, ended=bare))
 
 
 def _refusal(remote: Remote, session: str, why: str) -> IntegrityError:
@@ -127,7 +139,7 @@ class _Receiver:
         self.repo = ledger.repo
         self.remote = remote
         self.wanted = wanted
-        self.there = There({r: oid for r, oid in there.refs.items() if wanted.has(share_wire.name_in(r))})
+        self.there = replace(there, refs={r: o for r, o in there.refs.items() if wanted.has(share_wire.name_in(r))})
         self.arrived = arrived
         self.shown = known.read(ledger.repo, remote.name)
         self.here = share_plan.local(ledger, (), private=True)

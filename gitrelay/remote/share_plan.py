@@ -139,12 +139,14 @@ def told(
     ours = [ref for ref in there.refs if share_wire.name_in(ref) in sessions]
     known_here = ledger.repo.objects([f"{there.refs[ref]}^{{commit}}" for ref in ours])
     lacking = [ref for ref, commit in zip(ours, known_here, strict=True) if commit is None]
-    if not lacking:
+    ended = {name: one for name, one in there.finished.items() if name in sessions}
+    tips = ledger.repo.objects([oid for one in ended.values() for oid in (one.tip, one.code) if oid])
+    if not lacking and None not in tips:
         yield _ancestry(ledger.repo), None
         return
     many = len(lacking) > 500  # their names go on a command line
     refs = share_wire.PREFIXES if many else lacking
-    with share_wire.arrived(ledger, remote, refs, exact=not many) as (_, arrived):
+    with share_wire.arrived(ledger, remote, refs, exact=not many, ended=ended) as (_, arrived):
         yield arrived.is_ancestor, arrived
 
 
@@ -166,7 +168,8 @@ def _head_moves(here: Local, there: There, one: Compared) -> list[Move]:
     """The move of the session's own ref: the branch's, or the archived one's if it is archived here."""
     ref, tip = here.refs[one.session], here.tips[one.session]
     old = there.refs.get(ref, "")
-    return [] if old == tip or (one.there == tip and ref.startswith(BRANCHES)) else [Move(ref, old, tip)]
+    is_there = one.there == tip and (ref.startswith(BRANCHES) or there.is_finished(one.session, tip))
+    return [] if old == tip or is_there else [Move(ref, old, tip)]
 
 
 def _code_moves(
@@ -183,8 +186,9 @@ def _code_moves(
     ours, theirs = here.code.get(one.session), there.code(one.session)
     if ours is None or ours == theirs or (theirs is not None and is_ancestor(ours, theirs)):
         return []
+    old = there.refs.get(ref, "")
     if theirs is None or is_ancestor(theirs, ours):
-        return [Move(ref, theirs or "", ours)]
+        return [Move(ref, old, ours)]
     try:
         if arrived is not None:
             arrived.admit([theirs])
@@ -193,7 +197,7 @@ def _code_moves(
     except RelayError as e:
         notes.append(f"the files of {one.session} stay here: {e.message}")
         return []
-    return [Move(ref, theirs, line)]
+    return [Move(ref, old, line)]
 
 
 def _new_commits(repo: Repository, found: Sequence[Compared]) -> set[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from types import MappingProxyType
 from typing import Final
 
 from gitrelay.audit.objectstore import ObjectStore, fetched
@@ -21,7 +23,10 @@ from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE
+from gitrelay.remote import finished
 from gitrelay.remote.address import Remote
+from gitrelay.remote.finished import Ended
+from gitrelay.remote.queuewire import Wire
 from gitrelay.state.files import make_folder
 
 PREFIXES: Final = (BRANCHES, ARCHIVE, CODE)
@@ -32,23 +37,34 @@ _CHECKED: Final = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=t
 
 @dataclass(frozen=True)
 class There:
-    """The refs of a remote that are about sessions: the full name of each, and what it stands for."""
+    """The refs of a remote that are about sessions: the full name of each, and what it stands for.
+
+    `finished` are its sessions that have none of their own any more, by name.
+    """
 
     refs: Mapping[str, str]
+    finished: Mapping[str, Ended] = field(default_factory=dict)
 
     @property
     def sessions(self) -> set[str]:
-        return {name_in(ref) for ref in self.refs if not ref.startswith(CODE)}
+        return {name_in(ref) for ref in self.refs if not ref.startswith(CODE)} | {*self.finished}
 
-    def heads(self, session: str) -> list[str]:
-        """The tips of a session: of its branch and of its archived ref, as far as they are there."""
-        return [self.refs[prefix + session] for prefix in (BRANCHES, ARCHIVE) if prefix + session in self.refs]
-
-    def is_archived(self, session: str) -> bool:
-        return ARCHIVE + session in self.refs
+    def heads(self, session: str) -> list[tuple[str, bool]]:
+        """(tip, whether it is archived) of a session's branch, its archived ref and the list of finished ones."""
+        places = [(self.refs.get(BRANCHES + session), False), (self.refs.get(ARCHIVE + session), True)]
+        ended = self.finished.get(session)
+        places += [(ended.tip, True)] if ended is not None else []
+        return [(tip, archived) for tip, archived in places if tip is not None]
 
     def code(self, session: str) -> str | None:
-        return self.refs.get(CODE + session)
+        """The session's files: of its ref, or else as the list of finished ones says."""
+        ended = self.finished.get(session)
+        return self.refs.get(CODE + session) or (ended.code if ended is not None else "") or None
+
+    def is_finished(self, session: str, tip: str) -> bool:
+        """Whether the list of finished sessions has it at `tip`."""
+        ended = self.finished.get(session)
+        return ended is not None and ended.tip == tip
 
 
 def name_in(ref: str) -> str:
@@ -58,8 +74,18 @@ def name_in(ref: str) -> str:
 
 def listed(repo: Repository, remote: Remote) -> There:
     """The sessions' refs of a remote. Raises CannotRecord if it cannot be read."""
-    rows = _list(repo, remote, [f"{prefix}*" for prefix in PREFIXES])
-    return There({ref: oid for oid, ref in rows if _is_wanted(ref)})
+    rows = _list(repo, remote, [*(f"{prefix}*" for prefix in PREFIXES), finished.INDEX])
+    ended = finished_of(repo, remote) if any(ref == finished.INDEX for _, ref in rows) else {}
+    return There({ref: oid for oid, ref in rows if _is_wanted(ref)}, ended)
+
+
+def finished_of(repo: Repository, remote: Remote) -> Mapping[str, Ended]:
+    """The finished sessions of a remote that have no refs of their own there. Raises CannotRecord."""
+    wire = Wire(repo, remote.url, remote.upload)
+    try:
+        return finished.read(wire).sessions
+    finally:
+        wire.close()
 
 
 def has(repo: Repository, remote: Remote, ref: str, oid: str) -> bool:
@@ -94,25 +120,39 @@ def unreachable(remote: Remote, err: str) -> CannotRecord:
 
 @contextlib.contextmanager
 def arrived(
-    ledger: Ledger, remote: Remote, refs: Sequence[str] = PREFIXES, *, exact: bool = False
+    ledger: Ledger,
+    remote: Remote,
+    refs: Sequence[str] = PREFIXES,
+    *,
+    exact: bool = False,
+    ended: Mapping[str, Ended] = MappingProxyType({}),
 ) -> Iterator[tuple[There, Arrived]]:
     """(the refs of `remote` that begin with `refs`, their objects) while they are in a folder of their own.
 
-    `exact`: `refs` are whole names, of refs that are there. git checks each object, and nothing is in the repository
-    before `Arrived.admit`. Raises CannotRecord.
+    `exact`: `refs` are whole names, of refs that are there. `ended`: finished sessions to be read as well. git checks
+    each object, and nothing is in the repository before `Arrived.admit`. Raises CannotRecord.
     """
     ledger.prepare()
     make_folder(ledger.state.root)
+    oids = sorted({oid for one in ended.values() for oid in (one.tip, one.code) if oid})
+    lacking = [oid for oid, here in zip(oids, ledger.repo.objects(oids), strict=True) if here is None]
     with contextlib.ExitStack() as stack:
         try:
             words, folder = (*_PROTOCOL, *_CHECKED), ledger.state.root
             reading = fetched(
-                ledger.repo, remote.url, refs, folder=folder, settings=words, options=remote.upload, exact=exact
+                ledger.repo,
+                remote.url,
+                refs,
+                folder=folder,
+                settings=words,
+                options=remote.upload,
+                exact=exact,
+                commits=lacking,
             )
             found, store = stack.enter_context(reading)
         except RelayError as e:
             raise unreachable(remote, getattr(e, "stderr", "") or e.message) from e
-        yield There({ref: oid for ref, oid in found.items() if _is_wanted(ref)}), Arrived(ledger.repo, store)
+        yield There({ref: oid for ref, oid in found.items() if _is_wanted(ref)}, ended), Arrived(ledger.repo, store)
 
 
 class Arrived:

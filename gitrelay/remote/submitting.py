@@ -29,7 +29,7 @@ from gitrelay.protocol.record import BRANCHES, CODE, Trailer
 from gitrelay.remote import dispatch, jobs, queueprobe, queuerecord, queuetrust, submittedanswer
 from gitrelay.remote.jobs import Job, Known, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
-from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, Wire, url_of
+from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, wire_of
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
 
 DEADLINE: Final = 86400.0  # seconds in which a worker may take a job, unless the caller says otherwise
@@ -99,7 +99,7 @@ class Remote:
         """Raises UsageError for a remote that is not there, or a bad `relay.<remote>.queue`."""
         self.ledger = ledger
         self.name = remote
-        self.wire = Wire(ledger.repo, url_of(ledger.repo, remote))
+        self.wire = wire_of(ledger.repo, remote)
         self.queue = dispatch.engine(ledger.repo, remote, self.wire)
 
     # -- sending ----------------------------------------------------------------------------------
@@ -120,8 +120,9 @@ class Remote:
                     hint=f"git relay cancel {away.address}, and ask in a session of another name",
                 )
             files = repo.ref(code) or ""
-            updates = [Update(branch, there.session, job.request)]
-            updates += [Update(code, there.code, files)] if files != there.code else []
+            now, now_code = there.refs
+            updates = [Update(branch, now, job.request)]
+            updates += [Update(code, now_code, files)] if files != now_code else []
             swap = self.wire.swap([*updates, self.queue.enrolment(job)], limit=FILES_LIMIT)
             if swap.outcome == Outcome.WON:
                 self.queue.announce(job)
@@ -308,7 +309,7 @@ def _refuse_gone_on(ledger: Ledger, remote: Remote, session: str | None) -> None
     if there.session and (here is None or not _is_ancestor(ledger.repo.run, there.session, here)):
         raise Conflict(
             f"session {session} has gone on at {remote.name}: it is at {there.session[:12]} there",
-            hint=f"git fetch {remote.name} relay/{session}:relay/{session}, or use a session of another name",
+            hint=f"git relay fetch {remote.name} {session}, or use a session of another name",
         )
 
 

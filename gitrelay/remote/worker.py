@@ -23,7 +23,7 @@ from gitrelay.remote import dispatch, jobs, queueprobe, queuerecord, queuetrust,
 from gitrelay.remote.dispatch import PAUSES
 from gitrelay.remote.jobs import Job, Unreachable
 from gitrelay.remote.queuetrust import Found, NotForUs, Terms
-from gitrelay.remote.queuewire import Wire, url_of
+from gitrelay.remote.queuewire import wire_of
 from gitrelay.remote.workerday import Day
 from gitrelay.remote.workerjob import End, Run
 from gitrelay.remote.workersettings import Offer
@@ -71,7 +71,7 @@ class Worker:
         repo = ledger.repo
         if repo.top is None:
             raise repo.has_no_tree("a worker needs a working tree", hint="start it in a clone")
-        self.wire = Wire(repo, url_of(repo, wish.remote))
+        self.wire = wire_of(repo, wish.remote)
         queueprobe.require(ledger.state, self.wire)
         self.queue = dispatch.engine(
             repo,

@@ -160,7 +160,8 @@ def test_a_fetch_that_is_killed_changes_nothing_and_leaves_nothing_for_long(team
     two = Repo(two.path, {**two.env, **mark})
     seen = two.path.parent / "seen"
     slow = two.path.parent / "slow"
-    slow.write_text(f"#!/bin/sh\ntouch {seen}\nsleep 600\n")
+    first = f'mkdir {seen}-first 2>/dev/null && exec git-upload-pack "$@"'  # it asks for the list of finished sessions
+    slow.write_text(f"#!/bin/sh\n{first}\ntouch {seen}\nsleep 600\n")
     slow.chmod(0o755)
     two.git("config", "remote.origin.uploadpack", str(slow))
     process = two.start("fetch")

@@ -1,41 +1,86 @@
-"""`git relay queue`: what waits at a remote for a worker."""
+"""`git relay queue`: what waits at a remote for a worker; with --archive, what is finished there loses its refs."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from gitrelay.cli.options import json_option
+from gitrelay.ground import duration
+
+if TYPE_CHECKING:
+    from gitrelay.ledger.ledger import Ledger
+    from gitrelay.remote.queuewire import Wire
+
+_IDLE: Final = "7d"
 
 
 @click.command("queue")
+@click.option("--archive", is_flag=True, help="Take the refs of finished sessions off the remote; nothing is lost.")
+@click.option("--idle", metavar="D", help=f"With --archive: sessions that have been quiet for this long [{_IDLE}].")
+@click.option("--dry-run", is_flag=True, help="With --archive: only say which.")
 @json_option
 @click.argument("remote", default="origin", metavar="[REMOTE]")
-def command(remote: str, as_json: bool) -> int:
+def command(remote: str, archive: bool, idle: str | None, dry_run: bool, as_json: bool) -> int:
     """Show the calls that wait at a remote for a worker, and who has them.
 
     The most urgent come first. When a worker was last seen is what its own clock said. What is in the queue's
     place and is no job is counted, and left alone. REMOTE is origin unless it is named.
+
+    Every claim downloads the names of all refs of the remote. --archive lists finished sessions in one place there and
+    deletes their refs; 'git relay fetch' still brings them, and the next turn of one makes its refs again. Sessions
+    that wait for an answer, or whose last answer is a question, are left alone.
     """
-    from gitrelay.cli import output
-    from gitrelay.cli.table import columns
-    from gitrelay.ground.duration import render
+    if not archive and (idle is not None or dry_run):
+        raise click.UsageError("--idle and --dry-run go with --archive")
+    seconds = duration.parse(idle or _IDLE, "--idle")
+
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import dispatch
-    from gitrelay.remote.queuewire import Wire, url_of
+    from gitrelay.remote.queuewire import wire_of
 
     ledger = open_ledger(Path.cwd())
-    wire = Wire(ledger.repo, url_of(ledger.repo, remote))
+    wire = wire_of(ledger.repo, remote)
     try:
-        found = dispatch.engine(ledger.repo, remote, wire)
-        try:
-            jobs = found.listed()
-        finally:
-            found.close()
+        return _archive(ledger, wire, seconds, dry_run, as_json) if archive else _show(ledger, wire, remote, as_json)
     finally:
         wire.close()
+
+
+def _archive(ledger: Ledger, wire: Wire, idle: float, dry: bool, as_json: bool) -> int:
+    from gitrelay.calls import within
+    from gitrelay.cli import output
+    from gitrelay.ground.text import counted
+    from gitrelay.protocol.words import Access
+    from gitrelay.remote import archiving, queueprobe
+
+    within.require(ledger, Access.WRITE, "git relay queue --archive")
+    queueprobe.require(ledger.state, wire)
+    found = archiving.archive(ledger, wire, idle, dry=dry, tell=output.say)
+    if as_json:
+        data = {"archived": found.sessions, "left": found.left, "dry_run": dry}
+        click.echo(output.envelope("queue", 0, data))
+        return 0
+    for line in archiving.lines_of(found.left):
+        output.say(line)
+    for name in found.sessions:
+        click.echo(name)
+    output.say(f"{counted(len(found.sessions), 'session')} {'would be archived' if dry else 'archived'}")
+    return 0
+
+
+def _show(ledger: Ledger, wire: Wire, remote: str, as_json: bool) -> int:
+    from gitrelay.cli import output
+    from gitrelay.cli.table import columns
+    from gitrelay.remote import dispatch
+
+    found = dispatch.engine(ledger.repo, remote, wire)
+    try:
+        jobs = found.listed()
+    finally:
+        found.close()
     now = time.time()
     rows = [
         {
@@ -60,7 +105,7 @@ def command(remote: str, as_json: bool) -> int:
         return 0
     keys = ("job", "session", "to", "state", "worker", "attempt")
     table = [
-        [*(str(row[key] or "-") for key in keys), render(max(0.0, now - one.seen))]
+        [*(str(row[key] or "-") for key in keys), duration.render(max(0.0, now - one.seen))]
         for row, one in zip(rows, jobs, strict=True)
     ]
     click.echo(columns(["JOB", "SESSION", "PEER", "STATE", "WORKER", "ATTEMPT", "SEEN"], table))
