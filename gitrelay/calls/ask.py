@@ -57,10 +57,12 @@ def ask(folder: Path, order: Order) -> tuple[Ledger, Asked]:
     is started; an exchange that gitrelay had to end itself does not hold its key. Raises UsageError, Busy,
     CannotRecord, Interrupted; if one is raised before the request was recorded, nothing was.
     """
-    with _launched(folder, order) as waiting:
+    asked: list[Asked] = []
+    with _cancelled_unless_returned(folder, asked), _launched(folder, order) as waiting:
         ledger = open_ledger(folder)
         (wanted,) = plan.make(ledger.repo, order)
-        return ledger, _ask(ledger, wanted, waiting)
+        asked.append(_ask(ledger, wanted, waiting))
+    return ledger, asked[0]
 
 
 def ask_each(folder: Path, order: Order) -> tuple[Ledger, list[Asked]]:
@@ -71,15 +73,27 @@ def ask_each(folder: Path, order: Order) -> tuple[Ledger, list[Asked]]:
     """
     ledger = open_ledger(folder)
     asked: list[Asked] = []
-    try:
+    with _cancelled_unless_returned(folder, asked):
         for wanted in plan.make(ledger.repo, order):
             with _launched(folder, order) as waiting:
                 asked.append(_ask(ledger, wanted, waiting))
-    except BaseException:
-        for one in asked:
-            inflight.cancel(ledger, one.address, "a call of the same request that could not be made")
-        raise
     return ledger, asked
+
+
+@contextlib.contextmanager
+def _cancelled_unless_returned(folder: Path, asked: list[Asked]) -> Iterator[None]:
+    """Cancel the calls of `asked` if the block fails: their caller will never know of them."""
+    try:
+        yield
+    except BaseException as e:
+        for one in asked:
+            if not one.replayed:
+                interrupted = isinstance(e, KeyboardInterrupt)
+                why = "Ctrl-C" if interrupted else "a call of the same request that could not be made"
+                inflight.cancel(open_ledger(folder), one.address, why)
+        if asked and isinstance(e, KeyboardInterrupt):
+            raise Interrupted("interrupted", hint=f"git relay show {asked[0].address}") from None
+        raise
 
 
 def _launched(folder: Path, order: Order) -> contextlib.AbstractContextManager[Launched | None]:

@@ -12,6 +12,7 @@ from gitrelay import environment
 from gitrelay.cli import answers, output
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
+from gitrelay.protocol.names import Address
 from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import Trailer
 
@@ -38,11 +39,13 @@ def _next_turn(ledger: Ledger, found: Exchange, text: str) -> Exchange:
     from gitrelay.cli.waiting import cancelled_by_ctrl_c
     from gitrelay.cli.waiting import until_answered as wait
 
-    asked = answering.answer(Path.cwd(), ledger, found.address, text=text)
-    output.note(asked.notes)
-    output.say(str(asked.address))
-    with cancelled_by_ctrl_c(ledger, [asked.address]):
-        (answered,) = wait(ledger, [asked.address], None)
+    addresses: list[Address] = []
+    with cancelled_by_ctrl_c(addresses):
+        asked = answering.answer(Path.cwd(), ledger, found.address, text=text)
+        addresses.append(asked.address)
+        output.note(asked.notes)
+        output.say(str(asked.address))
+        (answered,) = wait(ledger, addresses, None)
     return answered
 
 

@@ -6,13 +6,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from gitrelay.calls import inflight
 from gitrelay.cli import faraway
 from gitrelay.cli.output import say
 from gitrelay.errors import Interrupted
 from gitrelay.history.exchange import Exchange
-from gitrelay.ledger.ledger import Ledger
+from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.protocol.names import Address
 
 
@@ -38,13 +39,16 @@ def until_answered(
 
 
 @contextlib.contextmanager
-def cancelled_by_ctrl_c(ledger: Ledger, addresses: Sequence[Address]) -> Iterator[None]:
-    """Ctrl-C in this block cancels the calls and is reported as Interrupted."""
+def cancelled_by_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
+    """Ctrl-C in this block cancels the calls and is reported as Interrupted; `addresses` may grow in it."""
     try:
         yield
     except KeyboardInterrupt:
+        if not addresses:
+            raise
         say("interrupted: cancelling; press Ctrl-C again to leave it running")
         try:
+            ledger = open_ledger(Path.cwd())
             found = [
                 faraway.cancel(ledger, address, "Ctrl-C") or inflight.cancel(ledger, address, "Ctrl-C")
                 for address in addresses

@@ -22,6 +22,7 @@ PARTS = rounds(1, 4)  # tests that share them
 VERBS = {
     "ls": ("ls", "--json"),
     "req": ("req", "--json", "--to", "shell", "--name", "shot", "true"),
+    "long": ("req", "--to", "shell", "--session", "long", "sleep 300"),
     "isolated": ("req", "--json", "--to", "shell", "--isolate", "--name", "shot", "true"),
 }
 
@@ -51,7 +52,7 @@ def quiet(repo: Repo, mark: dict[str, str]) -> Repo:
     return Repo(repo.path, {**repo.env, **mark})
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "long"])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_ctrl_c_at_any_call_is_130(quiet: Repo, tmp_path: Path, verb: str, part: int) -> None:
     total = interrupted(quiet, tmp_path / "log", verb, ":0")[1]["counts"][""]
@@ -68,3 +69,13 @@ def test_what_python_wraps_or_swallows_is_130(quiet: Repo, tmp_path: Path, name:
     count = found["counts"][name]
     for number in (1, count // 2, count):
         check(quiet, tmp_path / "log", verb, f"{name}:{number}")
+
+
+@pytest.mark.parametrize("name", ["close", "note"])
+def test_a_call_that_nobody_was_told_of_is_cancelled(quiet: Repo, tmp_path: Path, name: str) -> None:
+    """The supervisor is let go of by `close`, and its address is printed after `note`."""
+    done, found = interrupted(quiet, tmp_path / "log", "long", f"{name}:1")
+    assert found["where"].endswith(("launch.py:close", "output.py:note"))
+    assert done.code == 130, done.err
+    reason = quiet.git("log", "-1", "--format=%(trailers:key=Relay-Reason,valueonly)", "relay/long")
+    assert reason.strip() == "cancelled"

@@ -39,6 +39,7 @@ def command(words: tuple[str, ...], option: int | None, wait: str | None, detach
     from gitrelay.cli import addressing, answers, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.names import Address
 
     ledger = open_ledger(Path.cwd())
     address, rest = addressing.split(ledger, words)
@@ -47,16 +48,19 @@ def command(words: tuple[str, ...], option: int | None, wait: str | None, detach
     text = read_text(rest, "TEXT") if option is None else None
     at = addressing.question(ledger, address)
     inflight.settle(ledger, at.session)
-    asked = answering.answer(Path.cwd(), ledger, at, text=text, option=option)
-    output.note(asked.notes)
+    addresses: list[Address] = []
+    with cancelled_by_ctrl_c(addresses):
+        asked = answering.answer(Path.cwd(), ledger, at, text=text, option=option)
+        addresses.append(asked.address)
+        output.note(asked.notes)
+        if not detach:
+            output.say(f"{asked.address}: recorded before, as the answer" if asked.replayed else str(asked.address))
+            sys.stderr.flush()
+            (found,) = until_answered(ledger, addresses, limit)
     if detach:
         row = {"address": str(asked.address), "file": None, "replayed": asked.replayed}
         click.echo(output.envelope("answer", 0, row) if as_json else str(asked.address))
         return 0
-    with cancelled_by_ctrl_c(ledger, [asked.address]):
-        output.say(f"{asked.address}: recorded before, as the answer" if asked.replayed else str(asked.address))
-        sys.stderr.flush()
-        (found,) = until_answered(ledger, [asked.address], limit)
     replayed = {asked.address: asked.replayed}
     code = answers.print_exchanges("answer", [found], as_json=as_json, single=True, replayed=replayed, ledger=ledger)
     return code if as_json else asking.until_answered(ledger, found, code)

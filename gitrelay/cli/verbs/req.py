@@ -215,6 +215,7 @@ def command(
     from gitrelay.calls.settings import Given
     from gitrelay.cli import answers, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
+    from gitrelay.protocol.names import Address
 
     if apply and (detach or no_invoke or isolate is False):
         raise click.UsageError("--apply is for an isolated call that is waited for")
@@ -251,16 +252,24 @@ def command(
         from gitrelay.cli import grouping
 
         return grouping.ask(order, wish, limit=limit, detach=detach, apply=apply, as_json=as_json)
-    if on is not None:
-        ledger, one = faraway.ask(order, on)
-        asked = [one]
-    elif len(to) > 1:
-        ledger, asked = ask.ask_each(Path.cwd(), order)
-    else:
-        ledger, one = ask.ask(Path.cwd(), order)
-        asked = [one]
-    for one in asked:
-        output.note(one.notes)
+    addresses: list[Address] = []
+    with cancelled_by_ctrl_c(addresses):
+        if on is not None:
+            ledger, one = faraway.ask(order, on)
+            asked = [one]
+        elif len(to) > 1:
+            ledger, asked = ask.ask_each(Path.cwd(), order)
+        else:
+            ledger, one = ask.ask(Path.cwd(), order)
+            asked = [one]
+        addresses += [one.address for one in asked if not no_invoke]
+        for one in asked:
+            output.note(one.notes)
+        if not no_invoke and not detach:
+            for one in asked:
+                output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
+            sys.stderr.flush()
+            found = until_answered(ledger, addresses, limit)
     if no_invoke or detach:
         if as_json:
             rows = [
@@ -275,12 +284,6 @@ def command(
         else:
             click.echo("\n".join(str(one.file if no_invoke else one.address) for one in asked))
         return 0
-    addresses = [one.address for one in asked]
-    with cancelled_by_ctrl_c(ledger, addresses):
-        for one in asked:
-            output.say(f"{one.address}: recorded before, under this key" if one.replayed else str(one.address))
-        sys.stderr.flush()
-        found = until_answered(ledger, addresses, limit)
     if apply:
         from gitrelay.cli import applying
 

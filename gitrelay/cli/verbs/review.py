@@ -76,6 +76,7 @@ def command(
     from gitrelay.gate import content, notes, record, review, scope, settings, verdict
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.protocol.names import Address
 
     ledger = open_ledger(Path.cwd())
     inflight.settle_all(ledger)
@@ -94,23 +95,26 @@ def command(
     recorded = known.review is not None and (
         known.state == verdict.RUNNING or (not again and known.state in (verdict.PASSED, verdict.FAILED))
     )
-    if recorded and known.review is not None:
-        address = known.review.address
-        output.say(f"{address}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
-    else:
-        asked_for = wanted if again else record.left(reviews, wanted, reviewer)
-        given = Given(timeout=timeout, checks=checks, budget=budget)
-        _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, given=given)
-        output.note(asked.notes)
-        address = asked.address
-        output.say(str(address))
+    addresses: list[Address] = []
+    with cancelled_by_ctrl_c(addresses):
+        if recorded and known.review is not None:
+            addresses.append(known.review.address)
+            output.say(f"{addresses[0]}: {'joined' if known.state == verdict.RUNNING else 'recorded before'}")
+        else:
+            asked_for = wanted if again else record.left(reviews, wanted, reviewer)
+            given = Given(timeout=timeout, checks=checks, budget=budget)
+            _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, given=given)
+            addresses.append(asked.address)
+            output.note(asked.notes)
+            output.say(str(asked.address))
+        sys.stderr.flush()
+        if not detach:
+            (found,) = until_answered(ledger, addresses, limit)
+    (address,) = addresses
     if detach:
         row = {"address": str(address), "file": None, "replayed": recorded}
         click.echo(output.envelope("review", 0, row) if as_json else str(address))
         return 0
-    with cancelled_by_ctrl_c(ledger, [address]):
-        sys.stderr.flush()
-        (found,) = until_answered(ledger, [address], limit)
     if found.response is not None:
         found = exchanges.exchange(ledger, address)
         notes.write(ledger, wanted, remote, reviewer, record.judge(record.Reviews(ledger), wanted, reviewer))
