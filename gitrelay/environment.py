@@ -251,10 +251,10 @@ OF_CHECK: Final = " check"  # ends the mark of a check, which runs for the calle
 ACCESS: Final = "GITRELAY_ACCESS"  # what the call that a process works for may do
 
 
-def handed_down(environ: Mapping[str, str], address: object, access: str) -> dict[str, str]:
-    """What a peer is told about the call it works for."""
+def handed_down(environ: Mapping[str, str], address: object, access: str, depth_there: int = 0) -> dict[str, str]:
+    """What a peer is told about the call it works for; `depth_there` is its depth on the machine that asked."""
     return {
         ACCESS: access,
-        "GITRELAY_DEPTH": str(depth(environ) + 1),
+        "GITRELAY_DEPTH": str(max(depth(environ), depth_there) + 1),
         "GITRELAY_CHAIN": " ".join([*chain(environ), str(address)]),
     }

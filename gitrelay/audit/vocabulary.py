@@ -96,6 +96,8 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.ASKED_MODEL: (_REQ, _ANY),
     Trailer.ASKED_EFFORT: (_REQ, _ANY),
     Trailer.ASKED_LIMITS: (_REQ, _is_limits),
+    Trailer.ASKED_CWD: (_REQ, _ANY),
+    Trailer.DEPTH: (_REQ, _fits(_COUNT)),
     Trailer.ASKED_CHECKS: (_REQ, _ANY),
     Trailer.TOOL: (_BOTH, _ANY),
     Trailer.PROMPT: (_BOTH, _fits(_DIGEST)),

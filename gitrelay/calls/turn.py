@@ -41,7 +41,7 @@ def run_turn(ledger: Ledger, folder: CallFolder, call: Call) -> Outcome:
     """Start the peer of `call`, watch it to its end and judge it."""
     begin = time.monotonic()
     folder.reserve()
-    if environment.depth(os.environ) >= settings.max_depth(ledger.repo):
+    if max(environment.depth(os.environ), call.depth) >= settings.max_depth(ledger.repo):
         chain = " -> ".join([*environment.chain(os.environ), str(call.address)])
         return failed(call.parties, Reason.RECURSION, f"agents calling agents, too deep: {chain}")
     try:
@@ -162,7 +162,8 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
     assert request is not None
     peer = registry.find(repo, call.to)
-    own = settings.peer_environment(repo, call.to) | environment.handed_down(os.environ, call.address, call.access)
+    told = environment.handed_down(os.environ, call.address, call.access, call.depth)
+    own = settings.peer_environment(repo, call.to) | told
     own[environment.CALL] = call.mark
     env = surroundings.of(surroundings.Trees(call.top, call.workspace), environment.for_peer(os.environ, own))
     follows, conversation = False, None

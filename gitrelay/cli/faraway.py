@@ -7,38 +7,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
 from gitrelay.cli.output import say
-from gitrelay.errors import RelayError
+from gitrelay.errors import RelayError, UsageError
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.names import Address
 
 if TYPE_CHECKING:
-    from gitrelay.remote.submitting import Away
+    from gitrelay.state.away import Away
 
 
-def refuse(to: tuple[str, ...], given: Mapping[str, object]) -> None:
-    """Raise UsageError for what does not go with `--on`; `given` is option -> whether it is given."""
+_WHY_NOT: Final = {
+    "--shared": "a worker has its own tree, and not yours",
+    "--keep": "a worker begins with your files each time",
+    "--fresh": "a worker begins with your files each time",
+    "--hand-back": "a worker ends a call that has used up its budget",
+    "--no-invoke": "it is there to be answered",
+    "several attempts": "a group is answered here; ask for each with a --name of its own",
+}
+
+
+def refuse(given: Mapping[str, object]) -> None:
+    """Raise UsageError for what does not go with `--on`; `given` is a key of _WHY_NOT -> whether it is given."""
     for option, value in given.items():
         if value:
-            raise click.UsageError(f"--on and {option} exclude each other: a worker is not told of it")
-    if len(to) > 1:
-        raise click.UsageError("--on takes one peer")
+            raise click.UsageError(f"--on and {option} exclude each other: {_WHY_NOT[option]}")
 
 
-def ask(order: Order, remote: str) -> tuple[Ledger, Asked]:
-    """Record the request and send it to the workers of `remote`. Raises what `submitting.submit` raises."""
+def ask(order: Order, remote: str, expires: str | None) -> tuple[Ledger, list[Asked]]:
+    """Record the requests and send them to the workers of `remote`. Raises what `submitting.submit` raises."""
     from gitrelay.remote import submitting
 
-    ledger, asked, _ = submitting.submit(Path.cwd(), order, remote)
-    return ledger, asked
+    return submitting.submit(Path.cwd(), order, remote, expires=expires)
 
 
 def _away(ledger: Ledger, address: Address) -> Away | None:
@@ -72,10 +79,14 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange | None:
     away = _away(ledger, address)
     if away is None:
         return None
+    from gitrelay.remote import submitting
     from gitrelay.remote.jobs import Unreachable
-    from gitrelay.remote.submitting import Remote
 
-    remote = Remote(ledger, away.remote)
+    try:
+        remote = submitting.Remote(ledger, away.remote)
+    except UsageError as e:
+        say(f"{address}: {e.message}, and is not told")
+        return submitting.end_here(ledger, away, by)
     try:
         return remote.cancel(away, by)
     except Unreachable as e:

@@ -72,6 +72,8 @@ class Trailer:
     EPOCH: Final = "Relay-Epoch"
     REPOSITORY: Final = "Relay-Repository"
     NOT_AFTER: Final = "Relay-Not-After"
+    ASKED_CWD: Final = "Relay-Asked-Cwd"
+    DEPTH: Final = "Relay-Depth"
 
 
 @dataclass(frozen=True)

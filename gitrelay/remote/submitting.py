@@ -6,90 +6,61 @@ What this machine knows of a call that is away is in `.git/relay/away/<session>`
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from gitrelay.calls import ask, inflight, recording
+from gitrelay.calls import ask, inflight, plan, recording
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
-from gitrelay.errors import Busy, Code, Conflict, Reason, UsageError
+from gitrelay.calls.plan import Plan
+from gitrelay.errors import Busy, Code, Conflict, Reason, RelayError, UsageError
 from gitrelay.git.faults import GitError
 from gitrelay.ground.text import quote
-from gitrelay.ground.value import dataclass
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import BRANCHES, CODE, Trailer
-from gitrelay.remote import dispatch, jobs, queueprobe, queuerecord, queuetrust, submittedanswer
+from gitrelay.remote import (
+    answerchecks,
+    dispatch,
+    jobs,
+    queueprobe,
+    queuerecord,
+    queuetrust,
+    submittedanswer,
+    travelling,
+)
 from gitrelay.remote.jobs import Job, Known, Unreachable, Update
-from gitrelay.remote.queuerecord import Published
+from gitrelay.remote.queuerecord import Published, There
 from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, wire_of
-from gitrelay.state.files import is_own_folder, make_folder, write_whole
+from gitrelay.state import away as aways
+from gitrelay.state.away import Away
 
-DEADLINE: Final = 86400.0  # seconds in which a worker may take a job, unless the caller says otherwise
-_VERSION: Final = 1
 _PAUSES: Final = (1.0, 10.0)  # seconds between two looks at the remote
 _TRIES: Final = 5
 
 
-@dataclass(frozen=True)
-class Away:
-    """A call that is away: its remote, its job, and where the session and its files were there before it, '' for none.
-
-    `sent`: the remote has it.
-    """
-
-    remote: str
-    address: Address
-    job: Job
-    sent: bool
-
-
 def of_session(ledger: Ledger, session: str) -> Away | None:
     """The call of `session` that is away, None if there is none."""
-    try:
-        value = json.loads(_path(ledger, session).read_bytes())
-        if value["version"] != _VERSION:
-            return None
-        job = Job(value["job"], value["peer"], int(value["prio"]), session, value["request"])
-        return Away(str(value["remote"]), Address(session, value["id"]), job, bool(value["sent"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return aways.of_session(ledger.state.root, session)
 
 
 def all_away(ledger: Ledger) -> list[Away]:
     """Every call of this clone that is away."""
-    folder = ledger.state.root / "away"
-    try:
-        found = sorted(path.name for path in folder.iterdir() if names.is_session(path.name))
-    except OSError:
-        return []
-    return [away for name in found if (away := of_session(ledger, name)) is not None]
+    return aways.everything(ledger.state.root)
 
 
-def _path(ledger: Ledger, session: str) -> Path:
-    return ledger.state.root / "away" / session
-
-
-def _note(ledger: Ledger, away: Away) -> None:
-    path, job = _path(ledger, away.address.session), away.job
-    value: dict[str, Any] = {"version": _VERSION, "remote": away.remote, "id": away.address.id, "sent": away.sent}
-    value |= {"job": job.id, "peer": job.peer, "prio": job.prio, "request": job.request}
-    make_folder(path.parent)
-    write_whole(path, json.dumps(value).encode())
+def _job(away: Away) -> Job:
+    return Job(away.job, away.peer, away.prio, away.session, away.request)
 
 
 def _forget(ledger: Ledger, away: Away) -> None:
-    path = _path(ledger, away.address.session)
-    if is_own_folder(path.parent):
-        path.unlink(missing_ok=True)
-    inflight.forget_person(ledger, away.address.session)
+    aways.forget(ledger.state.root, away.session)
+    inflight.forget_person(ledger, away.session)
 
 
 class Remote:
@@ -105,8 +76,12 @@ class Remote:
     # -- sending ----------------------------------------------------------------------------------
 
     def send(self, away: Away) -> bool:
-        """Send the request, its files and its job; True once the remote has them. Raises Unreachable, Conflict."""
-        repo, name, job = self.ledger.repo, away.address.session, away.job
+        """Send the request, its files and its job; True once the remote has them. Raises Unreachable, Conflict.
+
+        Raises UsageError if the remote cannot hold a queue.
+        """
+        repo, name, job = self.ledger.repo, away.session, _job(away)
+        queueprobe.require(self.ledger.state, self.wire)
         branch, code = BRANCHES + name, CODE + name
         words = ""
         for _ in range(_TRIES):
@@ -130,50 +105,91 @@ class Remote:
             words = swap.words
         else:
             raise Unreachable(f"{self.name} does not take the request: {words}", hint="its log says why; try again")
-        _note(self.ledger, replace(away, sent=True))
+        aways.note(self.ledger.state.root, replace(away, sent=True))
         return True
 
     # -- waiting ----------------------------------------------------------------------------------
 
-    def look(self, away: Away) -> tuple[Exchange, str]:
+    def look(self, away: Away, *, checks: bool = False) -> tuple[Exchange, str]:
         """(the exchange as it is now, what is known of its job in words). An answer is checked and taken.
 
+        `checks`: whether commands may be run now. An answer that has checks is only taken then, and they are run on it.
         Raises Unreachable. What was not sent yet is sent now.
         """
+        found, words = self._looked(away, checks=checks)
+        if found.response is None:
+            latest = of_session(self.ledger, away.session)
+            if latest is not None and latest.request == away.request:
+                with contextlib.suppress(OSError):
+                    aways.note(self.ledger.state.root, replace(latest, said=words, said_at=time.time()))
+        return found, words
+
+    def _looked(self, away: Away, *, checks: bool) -> tuple[Exchange, str]:
         found = exchanges.exchange(self.ledger, away.address)
         if found.response is not None:
-            self._publish_ours(away)
+            latest = of_session(self.ledger, away.session)
+            if latest is not None and latest.taken:
+                return self._checked(latest, checks=checks)
+            if latest is not None:
+                self._publish_ours(away)
             return found, "answered"
         if not away.sent:
             self.send(away)
-        there = queuerecord.there(self.wire, away.address.session)
-        if there.session == away.job.request:
-            known = self.queue.find(away.job)
-            if _is_over(found) and (known is None or not known.is_held):
-                recording.close_unanswered(self.ledger, found, Reason.EXPIRED, "no worker took it in time", files=False)
-                self._publish_ours(away)
-                return exchanges.exchange(self.ledger, away.address), "expired"
-            return found, self._told(away, known)
+        there = queuerecord.there(self.wire, away.session)
+        if there.session == away.request:
+            return self._waits(away, found)
         repo = self.ledger.repo
-        if not there.session or _is_ancestor(repo.run, there.session, away.job.request):
+        if not there.session or _is_ancestor(repo.run, there.session, away.request):
             self.send(away)  # the remote has forgotten it: it was set up again, or brought back from a backup
             return found, "sent again: the remote had lost it"
-        why = self._unsigned(there.session) or submittedanswer.fault(self.ledger, away.job, found, there)
+        if away.checks and not checks:
+            return found, f"answered; 'git relay wait {away.address}' takes the answer and runs its checks"
+        return self._arrived(away, found, there)
+
+    def _waits(self, away: Away, found: Exchange) -> tuple[Exchange, str]:
+        known = self.queue.find(_job(away))
+        if not _is_over(found) or (known is not None and known.is_held):
+            return found, self._told(away, known)
+        recording.close_unanswered(self.ledger, found, Reason.EXPIRED, "no worker took it in time", files=False)
+        self._publish_ours(away)
+        return exchanges.exchange(self.ledger, away.address), "expired"
+
+    def _arrived(self, away: Away, found: Exchange, there: There) -> tuple[Exchange, str]:
+        """The exchange with the remote's answer, its checks run, or with the reason for which it is refused."""
+        job = _job(away)
+        why = self._unsigned(there.session) or submittedanswer.fault(self.ledger, job, found, there)
         if why:
-            submittedanswer.reject(self.ledger, away.job, there, why)
+            submittedanswer.reject(self.ledger, job, there, why)
             what = f"the answer that {self.name} has was refused: {why}. It is kept below refs/relay/rejected/"
             recording.close_unanswered(self.ledger, found, Reason.BAD_OUTPUT, what, files=False)
-        else:
-            submittedanswer.take(self.ledger, away.job, there)
-        _forget(self.ledger, away)
+            _forget(self.ledger, away)
+            return exchanges.exchange(self.ledger, away.address), "refused"
+        away = replace(away, taken=True)
+        if away.checks:  # noted first: a crash in between leaves no answer unchecked
+            aways.note(self.ledger.state.root, away)
+        submittedanswer.take(self.ledger, job, there)
+        return self._checked(away, checks=True)
+
+    def _checked(self, away: Away, *, checks: bool) -> tuple[Exchange, str]:
+        """The exchange once the checks of its answer are run; pending if this process may not run them, or need not."""
+        lock = self.ledger.state.lock(f".checks-{away.session}")
+        why = "" if checks or not away.checks else f"answered; 'git relay wait {away.address}' runs the checks left"
+        if not why and away.checks and not lock.try_acquire():
+            why = "answered; another command runs its checks"
+        if why:
+            found = exchanges.exchange(self.ledger, away.address)
+            return replace(found, response=None, response_data=b""), why
+        with lock:
+            answerchecks.run(self.ledger, away)
+            _forget(self.ledger, away)
         return exchanges.exchange(self.ledger, away.address), "answered"
 
     def _told(self, away: Away, known: Known | None) -> str:
         """What is known of a job in words; one that the queue has lost is put there again."""
         if known is not None:
             return told(known)
-        if queuerecord.there(self.wire, away.address.session, files=False).session == away.job.request:
-            self.queue.submit(away.job)
+        if queuerecord.there(self.wire, away.session, files=False).session == away.request:
+            self.queue.submit(_job(away))
             return "put into the queue again: it had lost the job"
         return "just answered"
 
@@ -198,7 +214,7 @@ class Remote:
         pause, last = _PAUSES[0], ""
         while True:
             try:
-                found, words = self.look(of_session(self.ledger, away.address.session) or away)
+                found, words = self.look(of_session(self.ledger, away.session) or away, checks=True)
             except Unreachable as e:
                 found, words = exchanges.exchange(self.ledger, away.address), e.message
             if found.response is not None:
@@ -223,15 +239,19 @@ class Remote:
             found, _ = self.look(away)
         except (Unreachable, Conflict):
             found = exchanges.exchange(self.ledger, away.address)
+        latest = of_session(self.ledger, away.session)
+        if latest is not None and latest.taken:
+            answerchecks.lose(self.ledger, latest, f"cancelled by {by}")
+            _forget(self.ledger, latest)
         if found.response is not None:
-            return found
+            return exchanges.exchange(self.ledger, away.address)
         recording.close_unanswered(self.ledger, found, Reason.CANCELLED, f"cancelled by {by}", files=False)
         self._publish_ours(away)
         return exchanges.exchange(self.ledger, away.address)
 
     def _publish_ours(self, away: Away) -> None:
         """Make the answer that this machine has recorded the remote's, so that no worker's counts any more."""
-        ledger, name, job = self.ledger, away.address.session, away.job
+        ledger, name, job = self.ledger, away.session, _job(away)
         if queuerecord.there(self.wire, name).session == job.request or away.sent:
             answer = ledger.repo.ref(BRANCHES + name) or ""
             done = queuerecord.answer_instead(self.wire, job, answer, None, lambda: self.queue.ending(job))
@@ -245,6 +265,14 @@ class Remote:
     def close(self) -> None:
         self.queue.close()
         self.wire.close()
+
+
+def end_here(ledger: Ledger, away: Away, by: str) -> Exchange:
+    """End a call whose remote this clone does not know any more; it cannot be told."""
+    found = exchanges.exchange(ledger, away.address)
+    recording.close_unanswered(ledger, found, Reason.CANCELLED, f"cancelled by {by}", files=False)
+    _forget(ledger, away)
+    return exchanges.exchange(ledger, away.address)
 
 
 def _is_over(found: Exchange) -> bool:
@@ -261,38 +289,65 @@ def told(known: Known) -> str:
     return f"taken by {known.worker}, last seen {ago} s ago, attempt {known.attempt}"
 
 
-def submit(folder: Path, order: Order, remote: str, *, prio: int = jobs.PRIORITY) -> tuple[Ledger, Asked, Away | None]:
-    """Record the request of `order` and send it to the workers of `remote`; None if it was recorded before.
+def submit(folder: Path, order: Order, remote: str, *, expires: str | None = None) -> tuple[Ledger, list[Asked]]:
+    """Record the request of `order` to each of its peers and send it to the workers of `remote`.
 
-    If the remote cannot be reached once the request is recorded, it is sent by the next `wait`. Raises UsageError if
-    the remote cannot hold a queue, Conflict if the session has gone on there, Unreachable if it never answered.
+    `expires`: how long a worker may take to take it, as it was typed. If the remote cannot be reached, what is recorded
+    is sent by the next `wait` or `status`. Raises UsageError if the remote is known to be unable to hold a queue,
+    Conflict if the session has gone on there.
     """
     ledger = open_ledger(folder)
     there = Remote(ledger, remote)
     try:
         ledger.prepare()
-        queueprobe.require(ledger.state, there.wire)
-        _refuse_gone_on(ledger, there, order.session)
-        id_ = jobs.new_id()
-        own: Mapping[str, str] = {
-            Trailer.JOB: id_,
-            Trailer.REPOSITORY: queuetrust.repository_id(ledger.repo),
-            Trailer.NOT_AFTER: str(int(time.time() + DEADLINE)),
-        }
-        ledger, asked = ask.ask(folder, replace(order, invoke=False, binding={**order.binding, **own}))
-        if asked.replayed:
-            return ledger, asked, None
-        (peer,) = order.to
-        request = ledger.repo.ref(BRANCHES + asked.address.session) or ""
-        away = Away(remote, asked.address, Job(id_, peer, prio, asked.address.session, request), False)
-        _note(ledger, away)
+        limits, seconds = travelling.asked_limits(order.given), travelling.expiry(expires)
+        plans = plan.make(ledger.repo, replace(order, invoke=False))
+        with contextlib.suppress(Unreachable):  # it is tried when the request is sent
+            queueprobe.require(ledger.state, there.wire)
+        for one in plans:
+            if one.key is None or exchanges.by_key(ledger, one.key) is None:
+                _refuse_gone_on(ledger, there, one.session)
+        asked: list[Asked] = []
         try:
-            there.send(away)
-        except Unreachable as e:
-            asked = replace(asked, notes=(*asked.notes, f"not sent yet: {e.message}; 'git relay wait' sends it"))
-        return ledger, asked, of_session(ledger, asked.address.session)
+            for one in plans:
+                asked.append(_submitted(folder, there, order, one, limits, seconds))
+        except BaseException:
+            _take_back(there, asked)
+            raise
+        return ledger, asked
     finally:
         there.close()
+
+
+def _submitted(
+    folder: Path, remote: Remote, order: Order, wanted: Plan, limits: dict[str, float], expires: float
+) -> Asked:
+    """One request of a plan, recorded, noted and sent if the remote can be reached."""
+    ledger, id_ = remote.ledger, jobs.new_id()
+    own = travelling.trailers(ledger.repo, wanted, id_, limits, expires)
+    one = replace(order, to=(wanted.to,), invoke=False, key=wanted.key, binding={**order.binding, **own})
+    one = replace(one, session=wanted.session, name=wanted.name if wanted.one_shot else None)
+    _, asked = ask.ask(folder, one)
+    address = asked.address
+    if asked.replayed or exchanges.exchange(ledger, address).response is not None:  # the call it is in may not ask
+        return asked
+    request = ledger.repo.ref(BRANCHES + address.session) or ""
+    away = Away(remote.name, address.session, address.id, id_, wanted.to, jobs.PRIORITY, request)
+    away = replace(away, checks=wanted.checks, check_limit=wanted.check_limit)
+    aways.note(ledger.state.root, away)
+    try:
+        remote.send(away)
+    except Unreachable as e:
+        asked = replace(asked, notes=(*asked.notes, f"not sent yet: {e.message}; 'git relay wait' sends it"))
+    return asked
+
+
+def _take_back(remote: Remote, asked: list[Asked]) -> None:
+    for one in asked:
+        away = of_session(remote.ledger, one.address.session)
+        if away is not None and not one.replayed:
+            with contextlib.suppress(RelayError):
+                remote.cancel(away, "a call of the same request that could not be made")
 
 
 def _refuse_gone_on(ledger: Ledger, remote: Remote, session: str | None) -> None:

@@ -24,7 +24,7 @@ from gitrelay.protocol.budget import Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
 from gitrelay.protocol.words import Recorded
-from gitrelay.remote import queuerecord
+from gitrelay.remote import queuerecord, travelling
 from gitrelay.remote.jobs import Dispatch, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuetrust import Found
@@ -180,6 +180,10 @@ class Run:
         """Run the peer in a workspace that holds the files of the request, and wait for the record."""
         ledger, repo, name = self.ledger, self.ledger.repo, self.job.session
         commit = self.found.commit
+        below = travelling.folder(commit)
+        if below is None:
+            self._fail(Reason.UNAVAILABLE, "the folder that the request names is none of its files")
+            return
         request = self.found.request
         # this machine's own budgets hold too: what is asked for may only be less
         held_by = Held.from_trailer(commit.trailers.get(Trailer.BUDGET, "")).and_by(
@@ -207,7 +211,7 @@ class Run:
                 top=str(repo.top),
                 access=wanted.chosen.access,
                 started=time.time(),
-                limits=wanted.chosen.limits,
+                limits=travelling.limits(commit, wanted.chosen.limits),
                 one_shot=True,  # its worktree goes with it
                 model=wanted.chosen.model,
                 effort=wanted.chosen.effort,
@@ -216,6 +220,8 @@ class Run:
                 workspace=str(here.repo.top),
                 passing=True,
                 home=identity_of(repo.common_dir),
+                below=below,
+                depth=travelling.depth(commit),
                 served=f"{self.job.id} {self.lease.attempt} {self.queue.worker}",
             )
             self.day.begin(self.job, self.address)

@@ -57,6 +57,7 @@ class Call:
     hand_back: bool = False  # at the end of the budget the peer is asked once more, for what is done and what is open
     below: str = ""  # the folder that the peer is started in, relative to the tree's top
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
+    depth: int = 0  # how many calls this one is below a person on the machine that asked, if that is another
     served: str = ""  # for another machine: the job, the attempt and the worker, with a blank between them
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 

@@ -16,12 +16,13 @@ from gitrelay.ground import duration
     "req",
     cls=GroupedCommand,
     groups={
-        "Who asks whom, and where": ("to", "from_", "session", "name", "files", "on"),
+        "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
         "What the peer may do, and how": ("access", "isolate", "cwd", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "apply", "key"),
         "Attempts": ("attempts", "pick", "first", "quorum", "judge"),
+        "Another machine": ("on", "expires"),
         "Waiting": ("wait", "detach", "no_invoke"),
     },
 )
@@ -126,7 +127,11 @@ from gitrelay.ground import duration
 @click.option(
     "--on",
     metavar="REMOTE",
+    shell_complete=candidates.remotes,
     help="Let a worker of this remote answer, on another machine ('git relay worker'); it gets this tree's files.",
+)
+@click.option(
+    "--expires", metavar="D", help="With --on: if no worker has taken it after D, it ends. Default 1d, at most 7d."
 )
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
 @click.option("--no-invoke", is_flag=True, help="Record the request and print its path; start nobody.")
@@ -163,6 +168,7 @@ def command(
     detach: bool,
     no_invoke: bool,
     on: str | None,
+    expires: str | None,
     as_json: bool,
     words: tuple[str, ...],
 ) -> int:
@@ -187,8 +193,9 @@ def command(
     peer, session, access or check it is refused.
 
     With --on REMOTE a worker answers, which somebody has started for that remote on another machine. The request
-    and the files of this tree go there in one push. If the remote cannot be reached later on, 'git relay wait'
-    goes on; 'git relay diff' and 'apply' work as for any call.
+    and the files of this tree go there in one push; without a network 'git relay wait' sends them later. The
+    worker works in a copy; its own limits hold besides yours. Your checks run here, in a copy with the answer's
+    files, once this command or 'git relay wait' takes the answer.
 
     \b
       git relay req codex "Fix the issues and add tests."
@@ -237,15 +244,10 @@ def command(
     if on is not None:
         from gitrelay.cli import faraway
 
-        said: dict[str, object] = {
-            "--isolate or --shared": isolate is not None,
-            "--keep": keep,
-            "--fresh": fresh,
-            "--cwd": cwd,
-        }
-        said |= {"--timeout": timeout, "--idle-timeout": idle_timeout, "--first-output": first_output}
-        said |= {"--check": checks, "--apply": apply, "--hand-back": hand_back, "--no-invoke": no_invoke}
-        faraway.refuse(to, {**said, "several attempts": wish})
+        said = {"--shared": isolate is False, "--keep": keep, "--fresh": fresh, "--hand-back": hand_back}
+        faraway.refuse({**said, "--no-invoke": no_invoke, "several attempts": wish})
+    elif expires is not None:
+        raise click.UsageError("--expires goes with --on: it is how long a worker may take to take the call")
     if wish:
         if no_invoke:
             raise click.UsageError("--no-invoke starts nobody: it goes with no attempts")
@@ -255,8 +257,7 @@ def command(
     addresses: list[Address] = []
     with cancelled_by_ctrl_c(addresses):
         if on is not None:
-            ledger, one = faraway.ask(order, on)
-            asked = [one]
+            ledger, asked = faraway.ask(order, on, expires)
         elif len(to) > 1:
             ledger, asked = ask.ask_each(Path.cwd(), order)
         else:

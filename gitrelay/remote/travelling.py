@@ -1,0 +1,96 @@
+"""What a request to a worker says besides its task: limits, folder, depth and a last moment, as trailers.
+
+They are part of the signed commit. Whoever reads them back takes nothing for granted: a limit only ever makes a
+worker's own one shorter, and a depth that cannot be read is too deep.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import PurePosixPath
+from typing import Final
+
+from gitrelay import environment
+from gitrelay.calls.plan import Plan
+from gitrelay.calls.settings import Given
+from gitrelay.errors import Code, UsageError
+from gitrelay.git.repository import Repository
+from gitrelay.ground import duration
+from gitrelay.ground.text import plain, quote
+from gitrelay.process.values import Limits
+from gitrelay.protocol.record import Commit, Trailer
+from gitrelay.remote import queuetrust
+
+EXPIRES: Final = 86400.0  # seconds in which a worker may take a request, unless the caller says otherwise
+TOO_DEEP: Final = 999
+_NEVER: Final = (".git", ".relay")
+
+
+def expiry(given: str | None) -> float:
+    """Seconds of `--expires`. Raises UsageError."""
+    if given is None:
+        return EXPIRES
+    seconds = duration.parse(given, "--expires")
+    if seconds > queuetrust.LONGEST:
+        raise UsageError(f"--expires {quote(given)} is too long", hint="at most 7d", code=Code.BAD_DURATION)
+    return seconds
+
+
+def asked_limits(given: Given) -> dict[str, float]:
+    """The limits that the command line names, in seconds. Raises UsageError."""
+    words = {
+        "timeout": (given.timeout, "--timeout"),
+        "idle-timeout": (given.idle_timeout, "--idle-timeout"),
+        "first-output": (given.first_output, "--first-output"),
+    }
+    parsed = {key: duration.parse_limit(text, option) for key, (text, option) in words.items() if text is not None}
+    return {key: seconds for key, seconds in parsed.items() if seconds is not None}
+
+
+def trailers(repo: Repository, plan: Plan, job: str, limits: dict[str, float], expires: float) -> dict[str, str]:
+    """What the request of the job says besides what every request says."""
+    return {
+        Trailer.JOB: job,
+        Trailer.REPOSITORY: queuetrust.repository_id(repo),
+        Trailer.NOT_AFTER: str(int(time.time() + expires)),
+        Trailer.ASKED_LIMITS: json.dumps(limits) if limits else "",
+        Trailer.ASKED_CWD: plan.below,
+        Trailer.DEPTH: str(environment.depth(os.environ) or ""),
+    }
+
+
+def limits(commit: Commit, own: Limits) -> Limits:
+    """The worker's `own` limits, made shorter where the request asks for less."""
+    try:
+        said = json.loads(commit.trailers.get(Trailer.ASKED_LIMITS, "{}"))
+    except (ValueError, RecursionError):
+        said = {}
+    said = said if isinstance(said, dict) else {}
+
+    def shorter(limit: float | None, key: str) -> float | None:
+        asked = said.get(key)
+        if isinstance(asked, bool) or not isinstance(asked, int | float) or not math.isfinite(asked) or asked <= 0:
+            return limit
+        return float(asked) if limit is None else min(limit, float(asked))
+
+    return Limits(
+        shorter(own.wall, "timeout"), shorter(own.idle, "idle-timeout"), shorter(own.first_output, "first-output")
+    )
+
+
+def folder(commit: Commit) -> str | None:
+    """The folder that the peer is started in, from the top of the files; None if that is no folder below it."""
+    word = commit.trailers.get(Trailer.ASKED_CWD, "")
+    path = PurePosixPath(word)
+    if word and (path.is_absolute() or plain(word) != word or {"..", *_NEVER} & set(path.parts) or str(path) != word):
+        return None
+    return word
+
+
+def depth(commit: Commit) -> int:
+    """How many calls the request is below a person, on the machine that asked."""
+    word = commit.trailers.get(Trailer.DEPTH, "0")
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 3 else TOO_DEEP

@@ -1,0 +1,146 @@
+"""What goes along with a call that another machine answers, and what its caller sees of it meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.repo import Repo, with_one_commit
+
+WORKER = ("worker", "--remote", "origin", "--peers", "shell,other", "--poll", "0.1s", "--unsigned")
+
+
+@pytest.fixture
+def two(tmp_path: Path, env: dict[str, str]) -> tuple[Repo, Repo]:
+    """A caller's clone and a worker's, with one bare remote."""
+    caller = with_one_commit(tmp_path, env)
+    caller.sh("git clone -q --bare . ../hub.git; git remote add origin ../hub.git; git clone -q ../hub.git ../far")
+    far = Repo(tmp_path / "far", env)
+    far.git("config", "relay.other.command", "cat")
+    far.git("config", "relay.other.plain", "true")
+    return caller, far
+
+
+def _trailers(repo: Repo, kind: str, session: str) -> str:
+    return repo.git("log", "--format=%(trailers)", "-1", f"--grep=^{kind} 01", f"relay/{session}")
+
+
+def test_a_check_runs_here_on_the_files_of_the_answer(two: tuple[Repo, Repo]) -> None:
+    """Who looks only does not run it; who takes the answer does, in a copy, and it decides the exit code."""
+    caller, far = two
+    check = f'test "$(cat made.txt)" = made && pwd > {caller.path.parent}/where'
+    words = ("--to", "shell", "--session", "s", "--check", check, "--check", "false", "echo made > made.txt")
+    asked = caller.relay("req", "--on", "origin", "-d", *words)
+    assert asked.code == 0, asked.err
+    assert far.relay(*WORKER, "--once").code == 0
+    status = caller.relay("status")
+    assert "answered; 'git relay wait s/01' takes the answer and runs its checks" in status.err, status.err
+    assert caller.subjects("s")[-1].startswith("req 01")
+    done = caller.relay("wait", "s/01", "--json")
+    assert done.code == 1, done.err
+    (row,) = done.json["data"]
+    assert [(one["command"], one["result"]) for one in row["checks"]] == [(check, "pass"), ("false", "fail (exit 1)")]
+    place = (caller.path.parent / "where").read_text().strip()
+    assert place != str(caller.path) and not Path(place).exists()
+    assert not (caller.path / "made.txt").exists()
+    assert caller.relay("fsck").code == 0
+    assert caller.relay("wait", "s/01").code == 1, "it is recorded once"
+    assert [subject[:12] for subject in caller.subjects("s")[-2:]] == ["chk 01 pass:", "chk 01 fail "]
+    again = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "echo two")
+    assert (again.code, again.out) == (0, "s/02\n"), again.err
+    assert far.relay(*WORKER, "--once").code == 0
+    assert caller.relay("wait", "s/02").code == 0
+
+
+def test_limits_the_folder_and_the_depth_go_along(two: tuple[Repo, Repo]) -> None:
+    """A worker keeps the shorter of two limits, starts the peer in the folder, and counts calls inside calls."""
+    caller, far = two
+    caller.sh("mkdir sub; echo x > sub/x")
+    far.git("config", "relay.shell.timeout", "1s")
+    ask = ("req", "--on", "origin", "-d", "--to", "shell")
+    for session, task, *words in (
+        ("folder", "pwd; cat x; echo $GITRELAY_DEPTH", "--cwd", "sub", "--timeout", "50m", "--isolate"),
+        ("long", "sleep 100", "--timeout", "50m"),
+        ("gone", "pwd", "--cwd", "sub2"),
+    ):
+        if session == "gone":
+            (caller.path / "sub2").mkdir()  # git records no empty folder
+        done = caller.relay(*ask, "--session", session, *words, task)
+        assert done.code == 0, done.err
+    deep = caller.relay(*ask, "--session", "deep", "echo hi", env={"GITRELAY_DEPTH": "2"})
+    assert deep.code == 0, deep.err
+    assert 'Relay-Asked-Limits: {"timeout": 3000.0}' in _trailers(caller, "req", "folder")
+    assert far.relay(*WORKER, "--once").code == 0
+    done = caller.relay("wait", "folder")
+    assert done.code == 0 and "/sub\nx\n1\n" in done.out, done.out + done.err
+    done = caller.relay("wait", "long")
+    assert done.code == 5 and "reason: timeout" in done.out, done.out + done.err
+    done = caller.relay("wait", "gone")
+    assert done.code == 4 and "'sub2'" in done.out, done.out + done.err
+    done = caller.relay("wait", "deep")
+    assert done.code == 4 and "reason: recursion" in done.out, done.out + done.err
+    far.git("config", "relay.shell.timeout", "10m")
+    assert caller.relay(*ask, "--session", "short", "--timeout", "1s", "sleep 100").code == 0
+    assert far.relay(*WORKER, "--once").code == 0
+    assert caller.relay("wait", "short").code == 5
+
+
+def test_several_peers_get_a_job_each(two: tuple[Repo, Repo]) -> None:
+    """Sessions and keys are named after the peers, as for calls on this machine; a key pays once."""
+    caller, far = two
+    ask = ("req", "--on", "origin", "-d", "--to", "shell", "--to", "other", "--session", "s", "--key", "k", "echo hi")
+    done = caller.relay(*ask)
+    assert (done.code, done.out) == (0, "s-shell/01\ns-other/01\n"), done.err
+    assert caller.relay(*ask).out == done.out
+    assert len(caller.relay("queue", "--json").json["data"]["jobs"]) == 2
+    assert far.relay(*WORKER, "--once").code == 0
+    found = caller.relay("wait", "s-shell", "s-other", "--json")
+    assert found.code == 0 and len(found.json["data"]) == 2, found.err
+    late = caller.relay("req", "--on", "origin", "--to", "shell", "--session", "late", "--expires", "0.1s", "echo hi")
+    assert late.code == 4 and "reason: expired" in late.out, late.out + late.err
+
+
+def test_what_a_worker_cannot_do_is_refused(two: tuple[Repo, Repo]) -> None:
+    caller, _ = two
+    for words, why in (
+        (("--on", "origin", "--shared"), "a worker has its own tree"),
+        (("--on", "origin", "--fresh"), "a worker begins with your files each time"),
+        (("--on", "origin", "--no-invoke"), "it is there to be answered"),
+        (("--on", "origin", "--attempts", "2"), "a group is answered here"),
+        (("--on", "origin", "--expires", "8d"), "--expires '8d' is too long"),
+        (("--on", "origin", "--timeout", "soon"), "--timeout 'soon' is not a duration"),
+        (("--on", "origin", "--cwd", "nowhere"), "--cwd 'nowhere' is no folder"),
+        (("--expires", "1h"), "--expires goes with --on"),
+    ):
+        done = caller.relay("req", *words, "--to", "shell", "echo hi")
+        assert done.code == 2 and why in done.err, (words, done.err)
+    assert caller.relay("ls").out == ""
+
+
+def test_a_remote_that_was_never_reached_gets_the_request_later(two: tuple[Repo, Repo]) -> None:
+    """The first use of a remote need not reach it; a cancelled call is not sent at all afterwards."""
+    caller, far = two
+    hub, away = caller.path.parent / "hub.git", caller.path.parent / "away.git"
+    hub.rename(away)
+    for session in ("a", "b"):
+        done = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", session, "echo hi")
+        assert done.code == 0 and "not sent yet" in done.err, done.err
+    cancelled = caller.relay("cancel", "@last")
+    assert cancelled.code == 0 and "b/01 has ended here" in cancelled.err, cancelled.err
+    away.rename(hub)
+    assert "a/01: no worker has taken it" in caller.relay("status").err
+    assert far.relay(*WORKER, "--once").code == 0
+    done = caller.relay("wait", "a")
+    assert done.code == 0, done.err
+    assert caller.git("ls-remote", "origin", "refs/relay/queue/*") == ""
+
+
+def test_a_call_whose_remote_is_gone_can_be_ended(two: tuple[Repo, Repo]) -> None:
+    caller, _ = two
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", "echo hi").code == 0
+    caller.git("remote", "remove", "origin")
+    assert "there is no remote 'origin'" in caller.relay("status").err
+    done = caller.relay("cancel", "s")
+    assert done.code == 0 and "cancelled" in done.out, done.err
+    assert caller.relay("status").err == "nothing runs\n"
