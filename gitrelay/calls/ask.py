@@ -242,7 +242,9 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     refused = outer is not None and not outer.access.covers(wanted.needs)
     here, made, files = ledger, False, None
     if wanted.isolated and not refused:
-        here, made, files, told = isolation.prepared(ledger, held.name, wanted.keep, wanted.files, wanted.at)
+        here, made, files, told = isolation.prepared(
+            ledger, held.name, wanted.keep, wanted.files, wanted.at, alone=wanted.alone is not None
+        )
         held.notes += told
     if here is not ledger and not below.is_there(here.repo, wanted.below):
         if made:
@@ -277,7 +279,10 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         hand_back=wanted.hand_back,
         workspace=str(here.repo.top) if here is not ledger else "",
         below=wanted.below,
-        passing=here is not ledger and (wanted.one_shot or (made and chosen.access == Access.READ)),
+        passing=here is not ledger
+        and (wanted.alone is not None or wanted.one_shot or (made and chosen.access == Access.READ)),
+        alone=wanted.alone is not None,
+        earlier=wanted.alone.earlier if wanted.alone is not None else "",
     )
     folder = ledger.state.call(held.name)
     folder.create(call)

@@ -79,12 +79,18 @@ def told_once(ledger: Ledger, excess: str) -> list[str]:
 
 
 def prepared(
-    ledger: Ledger, session: str, keep: str | None = None, named: Sequence[str] = (), at: str = ""
+    ledger: Ledger,
+    session: str,
+    keep: str | None = None,
+    named: Sequence[str] = (),
+    at: str = "",
+    *,
+    alone: bool = False,
 ) -> tuple[Ledger, bool, Snapshot | None, list[str]]:
     """(the ledger as a call in the session's workspace sees it, whether that is new, its files, what to tell).
 
     The files `named` in the request are in a new one even if git ignores them. The caller holds the session's lock.
-    With `at` it is always a new one, of that commit.
+    With `at` it is always a new one, of that commit; if it is `alone`, without a past (`workspace.alone`).
 
     A workspace in which nothing was changed is made again from the caller's files as they are now, and so is every one
     with `keep` FRESH. Another one goes on, with what the caller has changed since merged in. Raises CannotRecord,
@@ -99,7 +105,7 @@ def prepared(
         if now is not None and now.tree != note.base:
             told = _brought(ledger, there, note, keep)
             return Ledger(there), False, snapshot.take(there, session), told
-    made = workspace.make(repo, state, session, named, at)
+    made = workspace.make(repo, state, session, named, at, alone=alone)
     seen = workspace.seen_by(repo, state.root, made.note)
     set_up.run(ledger, made.note)
     first = snapshot.take(seen, session)
@@ -176,17 +182,24 @@ def lay_out(ledger: Ledger, call: Call) -> None:
     note = workspace.note_of(ledger.repo, ledger.state, call.session)
     if not call.workspace or note is None or call.request_commit is None:
         return
-    tip: Tip | None = ledger.tips([call.request_commit])[0]
-    entries = tip.entries if tip is not None else ()
-    blobs = ledger.repo.objects([entry.oid for entry in entries])
-    messages = {entry.name: blob.data for entry, blob in zip(entries, blobs, strict=True) if blob is not None}
     place.put_files(note, FOLDER, {".gitignore": b"*\n"})
-    place.put_files(note, f"{FOLDER}/{call.session}", messages)
+    place.put_files(note, f"{FOLDER}/{call.session}", _messages(ledger, call.request_commit))
+    session, _, commit = call.earlier.partition(" ")
+    if commit and names.is_session(session):
+        place.put_files(note, f"{FOLDER}/{session}", _messages(ledger, commit))
     with contextlib.suppress(OSError):  # what a review is of, for a peer that cannot run git
         patch = f"{call.session}.diff"
         fd = os.open(os.path.join(note.top, FOLDER, patch), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as f:
             place.put_files(note, FOLDER, {patch: f.read()})
+
+
+def _messages(ledger: Ledger, commit: str) -> dict[str, bytes]:
+    """The files of a session as of one of its commits, by name."""
+    tip: Tip | None = ledger.tips([commit])[0]
+    entries = tip.entries if tip is not None else ()
+    blobs = ledger.repo.objects([entry.oid for entry in entries])
+    return {entry.name: blob.data for entry, blob in zip(entries, blobs, strict=True) if blob is not None}
 
 
 def settle(ledger: Ledger, call: Call) -> None:

@@ -10,6 +10,27 @@ from gitrelay.ground.value import dataclass
 
 
 @dataclass(frozen=True)
+class Alone:
+    """Run with the files of `tree` in an empty repository (`workspace.alone`), in place of the caller's.
+
+    `session` and `commit`, if it is one of several turns: what was said before, the messages in a commit of a session.
+    """
+
+    tree: str
+    session: str = ""
+    commit: str = ""
+
+    @property
+    def context(self) -> str:
+        """The line of the request that says where the earlier turns are, '' if there are none."""
+        return f"Context: read all .md files in .relay/{self.session}/ in order first\n" if self.commit else ""
+
+    @property
+    def earlier(self) -> str:
+        return f"{self.session} {self.commit}" if self.commit else ""
+
+
+@dataclass(frozen=True)
 class Order:
     """One request to one peer, or the same to several. `plan.make` checks it; nothing else does.
 
@@ -18,6 +39,7 @@ class Order:
     trailers that bind the request to commits (`record.BINDING`) of the branch `bound`; its answer repeats them. If it
     is isolated, the workspace has the files of the commit `at`, if that is given, and not those of the caller. `cwd` is
     the folder that the peer is started in, from the current one; without it that is the top.
+    `alone` is for a request that is asked again.
     """
 
     task: str
@@ -34,3 +56,4 @@ class Order:
     bound: str = ""
     at: str = ""
     cwd: str | None = None
+    alone: Alone | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay.calls import below, budget, isolation, settings, wording
-from gitrelay.calls.order import Order
+from gitrelay.calls.order import Alone, Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
@@ -53,6 +53,7 @@ class Plan:
     files: tuple[str, ...] = ()
     caps: tuple[tuple[str, str, Amount], ...] = ()
     at: str = ""
+    alone: Alone | None = None
     excess: str = ""  # why it is not isolated although the settings say so
     hand_back: bool = False
     form: Form = field(default_factory=Form)
@@ -117,9 +118,10 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             bound=order.bound,
             keep=order.given.keep,
             files=order.files,
-            at=order.at,
+            at=order.alone.tree if order.alone is not None else order.at,
+            alone=order.alone,
             hand_back=order.given.hand_back,
-            form=wording.form(repo, peer),
+            form=_form(repo, peer, order.alone),
             below=folder,
         )
         if order.invoke:
@@ -128,6 +130,13 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             plan = replace(plan, caps=budget.caps(repo, peer, order.given.budget))
         plans.append(plan)
     return plans
+
+
+def _form(repo: Repository, peer: str, alone: Alone | None) -> Form:
+    form = wording.form(repo, peer)
+    if alone is None:
+        return form
+    return replace(form, template=form.template.replace("{context}", alone.context))
 
 
 def _invoking(repo: Repository, plan: Plan, order: Order, several: bool) -> Plan:

@@ -178,6 +178,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
         cwd=Path(call.place),
         place=below.at(call.place, call.below),
         instead_of=Path(call.top) if call.workspace else None,
+        alone=call.alone,
         folder=folder.path,
         access=call.access,
         model=call.model,

@@ -121,6 +121,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "ZDOTDIR": "Where zsh's files are, for 'completion'. Default: your home.",
     "BASH_COMPLETION_USER_DIR": "Where bash-completion looks for scripts of your own, for 'completion'.",
     "XDG_DATA_HOME": "See BASH_COMPLETION_USER_DIR. Default: ~/.local/share.",
+    "XDG_CACHE_HOME": "Where 'replay' lays files out, if relay.workspaces names no folder. Default: ~/.cache.",
     "XDG_CONFIG_HOME": "Where fish's files are, for 'completion'. Default: ~/.config.",
     "GITRELAY_DEPTH": "Set for a peer: how many calls it is below a person. See relay.maxDepth.",
     "GITRELAY_ACCESS": "Set for a peer: the access of its call, which no call that it makes can exceed.",

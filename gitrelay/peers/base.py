@@ -63,6 +63,7 @@ class Invocation:
     unseen: tuple[str, ...] = ()  # with resume: the files of the session that the conversation does not know
     keep: bool = False  # a keeper is between, which keeps the program for the next turn
     place: Path | None = None
+    alone: bool = False  # `cwd` holds files of the past: what was remembered since is not for it
 
     @property
     def start(self) -> Path:

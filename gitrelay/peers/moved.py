@@ -34,9 +34,9 @@ def for_codex(call: Invocation) -> list[str]:
 
 
 def for_claude(call: Invocation) -> list[str]:
-    """The memory folder of the tree that the workspace stands for, if there is one."""
+    """The memory folder of the tree that the workspace stands for, if there is one, and if it is of that time."""
     home = _folder("CLAUDE_CONFIG_DIR", ".claude")
-    if call.instead_of is None or home is None:
+    if call.instead_of is None or call.alone or home is None:
         return []
     memory = home / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(call.instead_of)) / "memory"
     return ["--settings", json.dumps({"autoMemoryDirectory": str(memory)})] if memory.is_dir() else []

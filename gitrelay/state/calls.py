@@ -58,6 +58,8 @@ class Call:
     below: str = ""  # the folder that the peer is started in, relative to the tree's top
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
     depth: int = 0  # how many calls this one is below a person on the machine that asked, if that is another
+    alone: bool = False  # the workspace knows of nothing but its files (`workspace.alone`)
+    earlier: str = ""  # then the earlier turns that it is given: a session and a commit of it, with a blank between
     served: str = ""  # for another machine: the job, the attempt and the worker, with a blank between them
     bound: str = ""  # to commits of this branch, as a review is: what happens to the working files is not its matter
 

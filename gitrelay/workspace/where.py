@@ -1,5 +1,6 @@
 """Where workspaces are: below the caller's tree, or in the folder that `relay.workspaces` names.
 
+What must not be found from the caller's tree, or find it, is in that folder or in the user's cache (`apart`).
 In such a folder every repository has one of its own. A file beside each workspace says whose it is, so that an agent in
 it that calls gitrelay is recorded with the caller; it is believed only if the caller's own note says the same.
 """
@@ -13,6 +14,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from gitrelay import environment
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote_path
@@ -37,6 +39,25 @@ def folder(repo: Repository) -> str:
     return path.rstrip("/")
 
 
+def apart(repo: Repository) -> str:
+    """A folder outside of the caller's tree, made if need be: `relay.workspaces`, else one in the user's cache.
+
+    Raises UsageError if none can be used.
+    """
+    found = folder(repo)
+    if found:
+        return found
+    cache = environment.folder(os.environ, "XDG_CACHE_HOME", environment.home(os.environ) / ".cache")
+    path = os.path.join(os.path.realpath(cache), "gitrelay", "replays")
+    with contextlib.suppress(OSError):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    why = _fault(repo, path)
+    if why:
+        hint = "git config relay.workspaces FOLDER names another, outside of the repository"
+        raise UsageError(f"no files can be laid out in {quote_path(path)}: it {why}", hint=hint, code=Code.BAD_FOLDER)
+    return path
+
+
 def _fault(repo: Repository, path: str) -> str:
     """Why no workspace can be made there, '' if one can."""
     if not path.startswith("/"):
@@ -57,9 +78,10 @@ def _fault(repo: Repository, path: str) -> str:
     return ""
 
 
-def note_for(repo: Repository, session: str) -> Note:
-    """The note of a workspace that is to be made. Raises UsageError for a bad setting."""
-    outside, top, repository = folder(repo), str(repo.top), identity_of(repo.common_dir)
+def note_for(repo: Repository, session: str, outside: str | None = None) -> Note:
+    """The note of a workspace to be made, in `outside` if that is given. Raises UsageError for a bad setting."""
+    outside = folder(repo) if outside is None else outside
+    top, repository = str(repo.top), identity_of(repo.common_dir)
     if not outside:
         return Note(session, top, f"{FOLDER}/{session}", Stage.MAKING, repository=repository)
     common = os.path.realpath(repo.common_dir)

@@ -25,6 +25,7 @@ from gitrelay.ground.value import dataclass
 from gitrelay.state.calls import identity_of
 from gitrelay.state.files import cannot_write, make_folder, write_whole
 from gitrelay.state.folder import State
+from gitrelay.workspace import alone as without_a_past
 from gitrelay.workspace import borrow, committed, copying, included, index, keep, place, where
 from gitrelay.workspace.looking import Facts, look, together
 from gitrelay.workspace.place import FOLDER, Note, Stage
@@ -44,18 +45,21 @@ class Workspace:
         return self.note.path
 
 
-def make(repo: Repository, state: State, session: str, named: Sequence[str] = (), at: str = "") -> Workspace:
+def make(
+    repo: Repository, state: State, session: str, named: Sequence[str] = (), at: str = "", *, alone: bool = False
+) -> Workspace:
     """Make the session's workspace again; one that is there gives way. `named`: ignored files it gets too.
 
     Its files are removed by `sweep`, later: ext4 makes files five times as slowly after it has removed as many.
 
-    With `at` it has the files of that commit, and HEAD there; the caller's changes are not in it.
+    With `at` it has the files of that commit, and HEAD there; the caller's changes are not in it. If it is
+    also `alone`, `at` may be a tree; it is outside of the caller's tree and knows of nothing else (`workspace.alone`).
 
     Raises CannotRecord if the repository is bare, if something else is in the way, or if the disk does not let it.
     """
     if repo.top is None:
         raise CannotRecord("a bare repository has no files to isolate", hint="use a clone", code=Code.BARE_REPOSITORY)
-    note = where.note_for(repo, session)
+    note = where.note_for(repo, session, where.apart(repo) if alone else None)
     state.prepare()
     before = place.read_note(state.root, session)
     remove(repo, state, session, later=True)
@@ -64,16 +68,22 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
         make_folder(place.index_path(state.root, session).parent)
         ignore = repo.top / ".relay/.gitignore"
         note = _folder(state, note)
-        where.point_back(note)
+        if not alone:
+            where.point_back(note)
         if not note.outside and not ignore.exists():
             write_whole(ignore, b"*\n")
         place.write_note(state.root, note)
         filling = _Filling(state.root, session, named)
-        facts, tree = together(lambda: look(repo), lambda: committed.tree_of(repo, at) if at else keep.index_tree(repo))
-        facts = committed.facts_at(facts, at) if at else facts
+        seen = (lambda: without_a_past.NOTHING) if alone else (lambda: look(repo))
+        facts, tree = together(seen, lambda: committed.tree_of(repo, at) if at else keep.index_tree(repo))
+        facts = committed.facts_at(facts, at) if at and not alone else facts
         top, path, line = repo.top, note.path, place.line_of(note)
         together(
-            lambda: filling.fill_at(repo, facts, top, path, at) if at else filling.fill(repo, facts, top, path, b""),
+            lambda: (
+                filling.fill_at(repo, facts, top, path, at, alone=alone)
+                if at
+                else filling.fill(repo, facts, top, path, b"")
+            ),
             lambda: keep.keep(repo, session, line, facts, tree),
         )
         modules = tuple(os.fsdecode(name) for name in filling.indexes[1:])
@@ -82,7 +92,7 @@ def make(repo: Repository, state: State, session: str, named: Sequence[str] = ()
     except OSError as e:
         _give_up(repo, state, session)
         if before is not None and e.errno == errno.ENOSPC:
-            return make(repo, state, session, named, at)  # there is more room now
+            return make(repo, state, session, named, at, alone=alone)  # there is more room now
         raise cannot_write(note.path, e) from e
     except GitError as e:
         _give_up(repo, state, session)
@@ -248,9 +258,14 @@ class _Filling:
                 except RelayError as e:
                     self.left_out[prefix + folder + b"/"] = e.message
 
-    def fill_at(self, repo: Repository, facts: Facts, top: Path, target: Path, commit: str) -> None:
+    def fill_at(
+        self, repo: Repository, facts: Facts, top: Path, target: Path, commit: str, *, alone: bool = False
+    ) -> None:
         """Fill `target` with the files of `commit`, and with the ignored files that are included."""
-        borrow.make(repo, target, facts, under_way=False)
+        if alone:
+            without_a_past.make(repo, target, committed.tree_of(repo, commit))
+        else:
+            borrow.make(repo, target, facts, under_way=False)
         names, left = committed.fill(repo, target, commit)
         more, others = included.chosen(repo, [*names, *facts.paths], self._named)
         below = os.fsencode(target)
