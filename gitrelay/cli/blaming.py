@@ -23,6 +23,12 @@ GAPS: Final = {  # for the column of the address
     Why.NO_FILES: "?",
     Why.SHALLOW: "?",
 }
+SHORT: Final = {  # for the column of the outcome
+    Why.NOT_ADDED: "not recorded",
+    Why.OLDER: "older",
+    Why.NO_FILES: "no files here",
+    Why.SHALLOW: "history cut off",
+}
 REASONS: Final = {
     Why.NOT_ADDED: "no recorded exchange added it",
     Why.OLDER: "it is older than the first exchange",
@@ -44,11 +50,20 @@ def mark(e: Exchange) -> str:
 
 
 def standing(one: Blamed) -> str:
-    """How the exchange ended, and in a word what makes the line less certain; empty if nobody is named."""
+    """How the exchange ended, and in a word what makes the line less certain; or why nobody is named."""
     marks = [word for word, there in (("shared", one.shared), ("reflowed", one.reflowed)) if there]
     if one.kind is Kind.ONE:
         return " ".join([mark(one.exchanges[0]), *marks])
-    return " ".join(["overlap" if one.overlap else "several", *marks]) if one.exchanges else ""
+    return (
+        " ".join(["overlap" if one.overlap else "several", *marks])
+        if one.exchanges
+        else SHORT[one.why or Why.NOT_ADDED]
+    )
+
+
+def reviewed(reviews: Sequence[Exchange]) -> str:
+    """`✓ opus`, or `✗ opus`: the last verdict and who gave it; empty if there is none."""
+    return f"{'✓' if reviews[0].outcome == outcome.PASS else '✗'} {reviews[0].to}" if reviews else ""
 
 
 def day(e: Exchange) -> str:
@@ -73,7 +88,7 @@ def remarks(one: Blamed) -> str:
     return "; ".join(said)
 
 
-def row(one: Blamed, others: Mapping[int, str]) -> dict[str, Any]:
+def row(one: Blamed, others: Mapping[int, str], reviews: Sequence[Exchange]) -> dict[str, Any]:
     """A line as `blame --json` gives it; keys are stable (docs/json.md)."""
     e = one.exchanges[0] if one.kind is Kind.ONE else None
     response = e.response if e is not None else None
@@ -92,6 +107,7 @@ def row(one: Blamed, others: Mapping[int, str]) -> dict[str, Any]:
         "reflowed": one.reflowed,
         "overlap": one.overlap,
         "shared": list(one.shared),
+        "reviews": [{"address": str(r.address), "to": r.to, "outcome": r.outcome} for r in reviews],
         "other": others.get(one.number),
         "commit": commit.oid or None,
         "commit_path": os.fsdecode(one.line.path).encode("utf-8", "replace").decode() if commit.oid else None,

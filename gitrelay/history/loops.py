@@ -95,6 +95,12 @@ def _read(ledger: Ledger, turns: Sequence[Exchange]) -> Loop:
     return Loop(session, first, terms, task, tuple(rounds), kept, closing)
 
 
+def place_of(e: Exchange) -> tuple[str, int, str] | None:
+    """(address of the loop's first request, round, `build` or `review`) if `e` is a call of a loop, else None."""
+    key = _KEY.fullmatch(e.request.key or "")
+    return (key[1], int(key[2]), key[3]) if key is not None else None
+
+
 def _terms(e: Exchange) -> Terms | None:
     text = e.request.trailers.get(Trailer.LOOP, "")
     return Terms.from_json(text) if text else None
@@ -104,10 +110,10 @@ def _placed(first: Address, turns: Sequence[Exchange]) -> dict[str, tuple[int, s
     """address -> (round, kind) of each call of the loop; the answer to a question belongs where it was asked."""
     found: dict[str, tuple[int, str]] = {}
     for e in turns:
-        key = _KEY.fullmatch(e.request.key or "")
+        place = place_of(e)
         answers = _ANSWER.fullmatch(e.request.key or "")
-        if key is not None and key[1] == str(first):
-            found[str(e.address)] = (int(key[2]), key[3])
+        if place is not None and place[0] == str(first):
+            found[str(e.address)] = place[1:]
         elif answers is not None and answers[1] in found:
             found[str(e.address)] = found[answers[1]]
     return found

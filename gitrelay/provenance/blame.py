@@ -69,12 +69,13 @@ class Blamed(NamedTuple):
 class Report:
     """The lines, and how far the record goes: of `total` exchanges `missing` have no files in this clone.
 
-    `damaged` are the sessions that cannot be read.
+    `exchanges` are all that can be read, `damaged` the sessions that cannot.
     """
 
     lines: Sequence[Blamed]
     total: int
     missing: int
+    exchanges: Sequence[Exchange]
     damaged: Mapping[str, RelayError] = field(default_factory=dict)
 
 
@@ -82,11 +83,13 @@ class Report:
 class Record:
     """The exchanges that may have written something, with what each of them added.
 
-    `missing` are the times from which on one without files may have added something.
+    `all` are those that wrote nothing, too. `missing` are the times from which on one without files may have added
+    something.
     """
 
     exchanges: Sequence[Exchange]
     sources: Sequence[Source]
+    all: Sequence[Exchange]
     total: int
     missing: Sequence[int]
     damaged: Mapping[str, RelayError]
@@ -126,7 +129,8 @@ def _report(ledger: Ledger, file: File, looked: Looked, record: Record, texts: T
     stay = elsewhere.staying(ledger.repo, file.rev, around, record.sources, paths)
     found = matching.match(around, record.sources, paths, stay)
     first = min([*(e.request.time for e in record.exchanges), *record.missing], default=None)
-    return Report(list(_blamed(lines, found, record, first)), record.total, len(record.missing), record.damaged)
+    blamed = list(_blamed(lines, found, record, first))
+    return Report(blamed, record.total, len(record.missing), record.all, record.damaged)
 
 
 def read(ledger: Ledger) -> Record:
@@ -148,7 +152,7 @@ def read(ledger: Ledger) -> Record:
             if added[pairs[e.address]].cut:
                 missing.append(e.request.time)
     sources = [_source(e, added[pairs[e.address]], near) for e, near in zip(kept, _near(kept), strict=True)]
-    return Record(kept, sources, len(answered), missing, all_.damaged)
+    return Record(kept, sources, all_.exchanges, len(answered), missing, all_.damaged)
 
 
 def _trees(e: Exchange) -> tuple[str, str] | None:

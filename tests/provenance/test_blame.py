@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.histories import FILE, History, partial_apply, plain
+from support.recorded import Recorder
 from support.repo import Done, Repo, sealed_environment
 from support.terminal import on_terminal
 
@@ -84,6 +85,47 @@ def test_why_shows_the_exchange_and_the_commit(history: tuple[Repo, History]) ->
     with on_terminal(repo, "why", f"{FILE}:{at}", columns=80) as seen:
         assert seen.end() == 0
     assert "do the work of s/02" in seen.raw.decode()
+
+
+def test_a_line_has_its_verdicts_of_a_loop_and_of_its_commit(tmp_path: Path) -> None:
+    """Only verdicts count: no review that gave none, and no exception that a person signed off."""
+    made = History(random.Random(11))
+    made.start()
+    one = made.exchange("s", made.some, trailers={"Relay-Key": "loop s/01 r1 build 1"})
+    made.exchange("s-review", lambda a: None, trailers={"Relay-Key": "loop s/01 r1 review 1"})
+    made.exchange("s-review", lambda a: None, trailers={"Relay-Key": "loop s/99 r1 review 1"})
+    made.commit()
+    repo = Repo(tmp_path / "repo", sealed_environment(tmp_path / "home"))
+    made.write(repo.path, repo.env)
+    found = rows(repo.relay("blame", FILE, "--json"))
+    lines = [at for at, row in enumerate(found) if row["addresses"] == [one]]
+    assert {str(found[at]["reviews"]) for at in lines} == {str([verdict("s-review/01")])}
+    assert not any(row["reviews"] for row in found if not row["addresses"])
+    head, base = repo.git("rev-parse", "HEAD", "HEAD~1").split()
+    gate = Recorder()
+    session = gate.session("gate-main", "claude", at=made.now + 100)
+    for oid, verify, more in (
+        (head, "fail", {}),
+        (head, "skip", {}),
+        ("main", "pass", {}),
+        (head, "pass", {"Relay-Bypass": "the reviewer is down"}),
+    ):
+        bound = {"Relay-Review-Head": oid, "Relay-Review-Base": base} | more
+        session.ask("gitrelay", "codex", "review", trailers=bound).answer("it is so", "done", verify, trailers=bound)
+    gate.write(repo.path, repo.env)
+    found = rows(repo.relay("blame", FILE, "--json"))
+    both = [verdict("gate-main/01", "fail"), verdict("s-review/01")]
+    assert {str(found[at]["reviews"]) for at in lines} == {str(both)}
+    older = next(row for row in found if row["why"] == "older")
+    assert older["reviews"] == [], "its commit is the base of the review"
+    out = repo.relay("blame", FILE).out
+    assert "codex ○ pass" in out and ", reviewed ✗ codex" in out and "\tolder\t" in out
+    assert " review=gate-main/01:fail review=s-review/01:pass\n" in repo.relay("blame", "--porcelain", FILE).out
+    assert "review gate-main/01: codex, fail" in repo.relay("why", f"{FILE}:{lines[0] + 1}").out
+
+
+def verdict(address: str, outcome: str = "pass") -> dict[str, str]:
+    return {"address": address, "to": "codex", "outcome": outcome}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gitrelay.git.repository import Repository
+    from gitrelay.history.exchange import Exchange
     from gitrelay.provenance.blame import Blamed
+    from gitrelay.provenance.reviews import Reviews
 
 
 @click.command("blame")
@@ -44,6 +46,7 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     with files.looking(ledger.repo, opened) as looked:
         from gitrelay.cli import blaming, output  # while git is at work
         from gitrelay.provenance import blame, others
+        from gitrelay.provenance.reviews import Reviews
 
         report = blame.blame(ledger, opened, looked)
     first, last = lines or (1, len(report.lines))
@@ -53,16 +56,17 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     gaps = {o.number: (o.line.commit.oid, os.fsdecode(o.line.path), o.line.number) for o in shown if not o.exchanges}
     said = others.reports(ledger.repo, [where for where in gaps.values() if where[0]])
     other = {number: said[where] for number, where in gaps.items() if where in said}
+    verdicts = Reviews(ledger.repo, report.exchanges)
     code, errors = (INTEGRITY if report.damaged else OK), output.damaged_errors(report.damaged)
     if as_json:
-        rows = [blaming.row(one, other) for one in shown]
+        rows = [blaming.row(one, other, verdicts.of_line(one.exchanges, one.line.commit.oid)) for one in shown]
         data = {"file": opened.path, "rev": opened.rev, "exchanges": report.total, "without_files": report.missing}
         click.echo(output.envelope("blame", code, {**data, "lines": rows}, errors))
         return code
     if porcelain:
-        output.write(b"".join(_porcelain(shown)))
+        output.write(b"".join(_porcelain(shown, verdicts)))
         return code
-    _print(ledger.repo, shown, other)
+    _print(ledger.repo, shown, other, verdicts)
     for line in blaming.summary(shown, report):
         output.say(line)
     for error in errors:
@@ -70,33 +74,44 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     return code
 
 
-def _porcelain(shown: Sequence[Blamed]) -> Iterator[bytes]:
+def _porcelain(shown: Sequence[Blamed], verdicts: Reviews) -> Iterator[bytes]:
     who: dict[int, bytes] = {}  # of a tuple of exchanges, which many lines have
     for one in shown:
         line = one.line
         if id(one.exchanges) not in who:
             who[id(one.exchanges)] = ",".join(str(e.address) for e in one.exchanges).encode() or b"-"
-        marks = b" reflowed" * one.reflowed + b" overlap" * one.overlap
+        marks = b" reflowed" * one.reflowed + b" overlap" * one.overlap + b" shared" * bool(one.shared)
+        for review in verdicts.of_line(one.exchanges, line.commit.oid):
+            marks += f" review={review.address}:{review.verify}".encode()
         facts = (one.number, (one.why or one.kind).encode(), who[id(one.exchanges)], line.commit.oid.encode() or b"-")
         yield b"%d %s %s %s %d%s\n\t%s\n" % (*facts, line.number, marks, line.data)
 
 
-def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str]) -> None:
+def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str], verdicts: Reviews) -> None:
     from gitrelay.cli import blaming, output
+
+    def of_line(one: Blamed) -> Sequence[Exchange]:
+        return verdicts.of_line(one.exchanges, one.line.commit.oid)
 
     if output.is_drawn():
         from gitrelay.cli.screen import blamed, terminal
 
-        terminal.show_table(repo, blamed.COLUMNS, (blamed.of_line(one, other.get(one.number, "")) for one in shown))
+        some = any(map(of_line, shown))
+        cells = (blamed.of_line(one, other.get(one.number, ""), of_line(one) if some else None) for one in shown)
+        terminal.show_table(repo, blamed.COLUMNS if some else blamed.UNREVIEWED, cells)
         return
-    facts: dict[tuple[str, bool], str] = {}  # of an exchange, which has many lines
+    known: dict[tuple[int, object, bool, int], str] = {}  # of an exchange, which has many lines
     rows = []
     for one in shown:
-        who = blaming.addresses(one)
-        if (who, one.reflowed) not in facts or not one.exchanges:
-            facts[who, one.reflowed] = output.safe(_facts(one) or other.get(one.number, ""))
+        said, reviews = other.get(one.number, ""), of_line(one)
+        key = id(one.exchanges), one.why, one.reflowed, id(reviews)
+        if key not in known or said:
+            words = [said or _facts(one), blaming.reviewed(reviews)]
+            known[key] = output.safe(", reviewed ".join(word for word in words if word))
         text = "\t".join(map(output.safe, blaming.text_of(one).split("\t")))  # without tabs it is quick to look at
-        rows.append(f"{one.number}\t{who}\t{facts[who, one.reflowed]}\t{text}\n")
+        rows.append(f"{one.number}\t{blaming.addresses(one)}\t{known[key]}\t{text}\n")
+        if said:
+            del known[key]
     output.write("".join(rows).encode("utf-8", "replace"))
 
 

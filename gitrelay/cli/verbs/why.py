@@ -35,9 +35,10 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
     them is shown; if none did, it says so, and what is known instead.
     """
     from gitrelay.cli import blaming, output
-    from gitrelay.history import batch, exchanges
+    from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.provenance import blame, files, others, reviews
+    from gitrelay.provenance import blame, files, others
+    from gitrelay.provenance.reviews import Reviews
 
     ledger = open_ledger(Path.cwd())
     name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
@@ -45,21 +46,25 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
         raise UsageError(f"{quote(file)} names no single line", hint=f"git relay why {shlex.quote(name)}:12")
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
     with files.looking(ledger.repo, opened) as looked:
-        blamed = blame.blame(ledger, opened, looked).lines
+        report = blame.blame(ledger, opened, looked)
+    blamed = report.lines
     if lines[0] > len(blamed):
         raise blaming.beyond(opened.path, lines[0], len(blamed), name)
     one = blamed[lines[0] - 1]
     found = exchanges.with_bodies(ledger, one.exchanges)
     commit = one.line.commit
-    all_ = batch.read(ledger).exchanges
-    reviewed = [review for e in found for review in reviews.of_loop(e, all_)]
-    reviewed += reviews.of_commit(ledger.repo, commit.oid, all_) if commit.oid else []
+    verdicts = Reviews(ledger.repo, report.exchanges)
+    reviewed = [review for e in found for review in verdicts.of_exchange(e)] if len(found) > 1 else []
+    reviewed += verdicts.of_line(one.exchanges, commit.oid)
     where = (commit.oid, os.fsdecode(one.line.path), one.line.number)
     other = others.reports(ledger.repo, [where]).get(where, "") if commit.oid and not found else ""
     if as_json:
-        data = {**blaming.row(one, {one.number: other} if other else {}), "file": opened.path, "rev": opened.rev}
+        data = {
+            **blaming.row(one, {one.number: other} if other else {}, reviewed),
+            "file": opened.path,
+            "rev": opened.rev,
+        }
         data["exchanges"] = [output.exchange_json(e, request=True) for e in found]
-        data["reviews"] = [{"address": str(e.address), "to": e.to, "outcome": e.outcome} for e in reviewed]
         data["committed"] = _commit(commit)
         click.echo(output.envelope("why", 0, data))
         return 0
