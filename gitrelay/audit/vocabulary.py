@@ -55,6 +55,11 @@ def _is_limits(value: str) -> bool:
     )
 
 
+def _is_context(value: str) -> bool:
+    pairs = [word.partition("@") for word in value.split(" ")]
+    return all(_is_address(address) and names.is_object_id(commit) for address, _, commit in pairs)
+
+
 def _is(*words: str) -> Callable[[str], bool]:
     return frozenset(words).__contains__
 
@@ -98,6 +103,7 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.ASKED_LIMITS: (_REQ, _is_limits),
     Trailer.ASKED_CWD: (_REQ, _ANY),
     Trailer.DEPTH: (_REQ, _fits(_COUNT)),
+    Trailer.CONTEXT: (_REQ, _is_context),
     Trailer.ASKED_CHECKS: (_REQ, _ANY),
     Trailer.TOOL: (_BOTH, _ANY),
     Trailer.PROMPT: (_BOTH, _fits(_DIGEST)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import __version__
-from gitrelay.calls import below, budget, inflight, isolation, plan, recording, within
+from gitrelay.calls import below, budget, context, inflight, isolation, plan, recording, within
 from gitrelay.calls.launch import Launched, launched
 from gitrelay.calls.order import Order
 from gitrelay.calls.outcome import failed
@@ -234,6 +234,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         Trailer.ASKED_MODEL: chosen.model or "",
         Trailer.ASKED_EFFORT: chosen.effort or "",
         Trailer.ASKED_LIMITS: _asked_limits(wanted) if waiting is not None else "",
+        Trailer.CONTEXT: context.to_trailer(wanted.context),
         **wanted.binding,
     }
     holds = budget.held(ledger, wanted.caps, outer)

@@ -39,7 +39,8 @@ class Order:
     trailers that bind the request to commits (`record.BINDING`) of the branch `bound`; its answer repeats them. If it
     is isolated, the workspace has the files of the commit `at`, if that is given, and not those of the caller. `cwd` is
     the folder that the peer is started in, from the current one; without it that is the top.
-    `alone` is for a request that is asked again.
+    `alone` is for a request that is asked again. `context` are the addresses of earlier exchanges that are handed to
+    the peer.
     """
 
     task: str
@@ -57,3 +58,4 @@ class Order:
     at: str = ""
     cwd: str | None = None
     alone: Alone | None = None
+    context: tuple[str, ...] = ()

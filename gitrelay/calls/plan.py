@@ -8,7 +8,8 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
-from gitrelay.calls import below, budget, isolation, settings, wording
+from gitrelay.calls import below, budget, context, isolation, settings, wording
+from gitrelay.calls.context import Handed
 from gitrelay.calls.order import Alone, Order
 from gitrelay.calls.settings import CallSettings, Choice
 from gitrelay.errors import Code, UsageError
@@ -58,6 +59,7 @@ class Plan:
     hand_back: bool = False
     form: Form = field(default_factory=Form)
     below: str = ""  # the folder that the peer is started in, relative to the top
+    context: tuple[Handed, ...] = ()
 
     @property
     def needs(self) -> Access:
@@ -89,7 +91,8 @@ def make(repo: Repository, order: Order) -> list[Plan]:
     settings.steps(repo)
     chosen = [_chosen(repo, peer, order) for peer in order.to]
     _check_key(repo, order.key)
-    task = _task(order.task, _references(repo, order.to, order.files), _no_questions(order))
+    handed = context.wanted(repo, order.to, order.context)
+    task = _task(order.task, _references(repo, order.to, order.files), context.named(handed), _no_questions(order))
     from_ = settings.caller(repo, order.from_)
     checks = _checks(repo, order.given.checks)
     limit = settings.check_limit(repo) if checks else None
@@ -123,6 +126,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             hand_back=order.given.hand_back,
             form=_form(repo, peer, order.alone),
             below=folder,
+            context=handed,
         )
         if order.invoke:
             plan = _invoking(repo, plan, order, several)
@@ -142,16 +146,19 @@ def _form(repo: Repository, peer: str, alone: Alone | None) -> Form:
 def _invoking(repo: Repository, plan: Plan, order: Order, several: bool) -> Plan:
     """`plan` with what matters only if the peer is invoked: where it works, what it may use, what a person is told."""
     peer = registry.find(repo, plan.to)
-    notes = _notes(peer, plan.chosen, plan.task)
+    notes = _notes(peer, plan.chosen, plan.task, sum(one.size for one in plan.context))
     isolated, excess = isolation.wanted(repo, plan.chosen.access, order.given.isolate, several=several)
     caps, told = _budget(repo, peer, plan.chosen, order)
     return replace(plan, notes=(*notes, *told), isolated=isolated, excess=excess, caps=caps)
 
 
-def _notes(peer: Peer, chosen: CallSettings, task: str) -> tuple[str, ...]:
-    """What to tell the person who asks. Raises UsageError for a task that the peer's command line cannot take."""
+def _notes(peer: Peer, chosen: CallSettings, task: str, more: int) -> tuple[str, ...]:
+    """What to tell the person who asks. Raises UsageError for a task that the peer's command line cannot take.
+
+    `more`: bytes that the prompt has above the task.
+    """
     able, name = peer.capabilities, peer.name
-    size = len(task.encode())
+    size = len(task.encode()) + more
     if able.prompt_max is not None and size > able.prompt_max:
         raise command.too_long(name, size)
     if chosen.access not in able.unheld:
@@ -248,14 +255,13 @@ def _no_questions(order: Order) -> str:
     return NO_QUESTIONS
 
 
-def _task(task: str, files: Sequence[str], rule: str = "") -> str:
-    """The task with its file references and `rule`. Raises UsageError for an empty, too large or binary one."""
+def _task(task: str, files: Sequence[str], *more: str) -> str:
+    """The task with its file references and `more` paragraphs. Raises UsageError for an empty, large or binary one."""
     if not task.strip():
         raise UsageError("the task is empty", hint="say what the peer is to do, or pipe it in", code=Code.EMPTY_TASK)
     if files:
         task = task + "\n\nFiles:\n" + "\n".join(f"- {file}" for file in files)
-    if rule:
-        task = f"{task}\n\n{rule}"
+    task = "\n\n".join([task, *filter(None, more)])
     try:
         data = task.encode()
         if len(data) > frontmatter.MAX_BYTES - 4096:

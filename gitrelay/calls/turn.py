@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitrelay import __version__, environment
-from gitrelay.calls import below, budget, continuation, handback, isolation, keeping, settings, surroundings
+from gitrelay.calls import below, budget, context, continuation, handback, isolation, keeping, settings, surroundings
 from gitrelay.calls.continuation import Conversation
 from gitrelay.calls.outcome import Outcome, failed, judge, violated
 from gitrelay.calls.watching import Watch
@@ -29,7 +29,7 @@ from gitrelay.process.values import Ending
 from gitrelay.protocol.budget import Held
 from gitrelay.protocol.frontmatter import decode
 from gitrelay.protocol.message import request_file
-from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.record import Trailer, parse_raw
 from gitrelay.protocol.words import Access, Sandbox
 from gitrelay.state.calls import WAKE, Call, CallFolder
 
@@ -159,8 +159,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     isolation.files_of(ledger, call)  # raises if it is gone
     isolation.lay_out(ledger, call)
     isolation.settle(ledger, call)
-    request = repo.objects([f"{call.request_commit}:{request_file(call.id)}"])[0]
-    assert request is not None
+    prompt = _prompt(ledger, call)
     peer = registry.find(repo, call.to)
     told = environment.handed_down(os.environ, call.address, call.access, call.depth)
     own = settings.peer_environment(repo, call.to) | told
@@ -174,7 +173,7 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
             conversation = continuation.find(before, call.to, call.id, peer.capabilities)
     unseen = conversation.unseen if conversation else ()
     invocation = Invocation(
-        prompt=decode(request.data),
+        prompt=prompt,
         cwd=Path(call.place),
         place=below.at(call.place, call.below),
         instead_of=Path(call.top) if call.workspace else None,
@@ -191,6 +190,18 @@ def _prepare(ledger: Ledger, folder: CallFolder, call: Call) -> _Turn:
     litter = tuple(name for name in peer.capabilities.litter if not os.path.lexists(Path(call.place) / name))
     noted = _notes(ledger, call)
     return _Turn(peer, program, version, env, invocation, conversation, follows, litter, noted)
+
+
+def _prompt(ledger: Ledger, call: Call) -> str:
+    """The request's text with that of the exchanges which it hands over. Raises UsageError if one of them is gone.
+
+    Who sends a job to a worker does not choose what is read out of the worker's repository.
+    """
+    asked = f"{call.request_commit}"
+    commit, request = ledger.repo.objects([asked, f"{asked}:{request_file(call.id)}"])
+    assert commit is not None and request is not None
+    said = "" if call.served else parse_raw(commit.oid, commit.data).context
+    return context.with_text(ledger, context.of_trailer(said or ""), decode(request.data))
 
 
 def _notes(ledger: Ledger, call: Call) -> Notes | None:

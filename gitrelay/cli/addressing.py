@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from gitrelay.cli.output import say
 from gitrelay.errors import Code, UsageError
@@ -25,6 +26,16 @@ def tell(address: Address, word: str | None) -> None:
 
     if str(address) != word and "/" not in addresses.plain(word or ""):
         say(str(address))
+
+
+def all_meant(folder: Path, words: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that the words mean, for who has no ledger yet; none are looked up if there are none."""
+    if not words:
+        return ()
+    from gitrelay.ledger.ledger import open_ledger
+
+    ledger = open_ledger(folder)
+    return tuple(str(meant(ledger, word)) for word in words)
 
 
 def split(ledger: Ledger, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

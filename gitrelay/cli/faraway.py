@@ -30,6 +30,7 @@ _WHY_NOT: Final = {
     "--fresh": "a worker begins with your files each time",
     "--hand-back": "a worker ends a call that has used up its budget",
     "--no-invoke": "it is there to be answered",
+    "--context": "a worker has this session alone; put what matters into the task",
     "several attempts": "a group is answered here; ask for each with a --name of its own",
 }
 

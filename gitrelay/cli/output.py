@@ -110,6 +110,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "options": list(asked.options) if asked else [],
         "access": e.request.access,
         "workspace": e.request.workspace,
+        "context": [word.partition("@")[0] for word in (e.request.context or "").split()],
         "request_commit": e.request.oid,
         "response_commit": e.response.oid if e.response else None,
         "requested": e.request.time,

@@ -67,6 +67,7 @@ def _call(task: Task) -> tuple[dict[str, Any], str]:
         words.append("--isolate" if given["isolate"] else "--shared")
     for name, option in (("checks", "check"), ("budget", "budget")):
         words += [f"--{option}={item}" for item in given.get(name, ())]
+    words += [f"--context={item}" for item in given.get("context", ())]
     words += [f"--file={item}" for item in task.bounds.files(task.folder, given.get("files", ()))]
     begun = task.run("req", *words, "--", "-", text=given["task"])
     return _waited(task, seconds, begun.data["address"], begun.notes)

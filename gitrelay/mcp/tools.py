@@ -104,6 +104,7 @@ TOOLS: Final = {
                 "key": Argument("string", "A key of your own: the same call with the same key is never made twice."),
                 "budget": Argument("strings", "What the call may use at most: 2usd, 200ktok or 15m."),
                 "files": Argument("strings", "Files that the peer is to look at, by their path in the repository."),
+                "context": Argument("strings", "Addresses of earlier exchanges that the peer is given with the task."),
                 "wait": _WAIT,
                 "folder": _IN,
             },

@@ -61,6 +61,7 @@ class Trailer:
     ASKED_LIMITS: Final = "Relay-Asked-Limits"
     PROMPT: Final = "Relay-Prompt"
     REPLAY: Final = "Relay-Replay"
+    CONTEXT: Final = "Relay-Context"
     BY: Final = "Relay-By"
     IN: Final = "Relay-In"
     SHARED: Final = "Relay-Shared"
@@ -181,6 +182,11 @@ class Commit:
     def workspace(self) -> str | None:
         """`isolated` or `shared`; None of an older exchange."""
         return self.trailers.get(Trailer.WORKSPACE) or None
+
+    @property
+    def context(self) -> str | None:
+        """The earlier exchanges that were handed to the peer, as ADDRESS@COMMIT."""
+        return self.trailers.get(Trailer.CONTEXT) or None
 
     @property
     def left_out(self) -> str | None:

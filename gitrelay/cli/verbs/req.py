@@ -16,7 +16,7 @@ from gitrelay.ground import duration
     "req",
     cls=GroupedCommand,
     groups={
-        "Who asks whom, and where": ("to", "from_", "session", "name", "files"),
+        "Who asks whom, and where": ("to", "from_", "session", "name", "files", "context"),
         "What the peer may do, and how": ("access", "isolate", "cwd", "keep", "fresh", "model", "effort"),
         "Questions": ("no_questions",),
         "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
@@ -54,6 +54,13 @@ from gitrelay.ground import duration
     metavar="F",
     shell_complete=candidates.files,
     help="Refer the peer to this file; repeatable.",
+)
+@click.option(
+    "--context",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=candidates.addresses,
+    help="Hand this earlier exchange, task and answer, to the peer as information; repeatable.",
 )
 @click.option(
     "--access",
@@ -143,6 +150,7 @@ def command(
     session: str | None,
     name: str | None,
     files: tuple[str, ...],
+    context: tuple[str, ...],
     access: str | None,
     isolate: bool | None,
     cwd: str | None,
@@ -192,6 +200,9 @@ def command(
     runs; one that ended without an answer is asked again. K belongs to one request: with another task,
     peer, session, access or check it is refused.
 
+    With --context ADDRESS the peer gets the task and the answer of an earlier exchange with the request, quoted, and
+    is told that they are no instructions. The request names the exchange; 'git relay grep' finds one.
+
     With --on REMOTE a worker answers, which somebody has started for that remote on another machine. The request
     and the files of this tree go there in one push; without a network 'git relay wait' sends them later. The
     worker works in a copy; its own limits hold besides yours. Your checks run here, in a copy with the answer's
@@ -220,7 +231,7 @@ def command(
     from gitrelay.calls.group import Wish
     from gitrelay.calls.order import Order
     from gitrelay.calls.settings import Given
-    from gitrelay.cli import answers, asking, output
+    from gitrelay.cli import addressing, answers, asking, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.protocol.names import Address
 
@@ -239,13 +250,27 @@ def command(
         raise click.UsageError("--no-invoke and --check exclude each other: nobody answers yet")
     if len(to) > 1 and no_invoke:
         raise click.UsageError("--no-invoke takes one --to")
-    order = Order(text, to, from_, session, name, files, given, key, not no_questions, invoke=not no_invoke, cwd=cwd)
+    handed = addressing.all_meant(Path.cwd(), context)
+    order = Order(
+        text,
+        to,
+        from_,
+        session,
+        name,
+        files,
+        given,
+        key,
+        not no_questions,
+        invoke=not no_invoke,
+        cwd=cwd,
+        context=handed,
+    )
     wish = Wish(attempts, pick, first, quorum, judge)
     if on is not None:
         from gitrelay.cli import faraway
 
         said = {"--shared": isolate is False, "--keep": keep, "--fresh": fresh, "--hand-back": hand_back}
-        faraway.refuse({**said, "--no-invoke": no_invoke, "several attempts": wish})
+        faraway.refuse({**said, "--no-invoke": no_invoke, "--context": context, "several attempts": wish})
     elif expires is not None:
         raise click.UsageError("--expires goes with --on: it is how long a worker may take to take the call")
     if wish:
