@@ -63,6 +63,8 @@ SETTINGS: Final[dict[str, str]] = {
     "Default: the id of its first commit.",
     "relay.REMOTE.workers": "The absolute path of a file of signers: an answer that comes through that remote counts "
     "only if one of them has signed it. Default: all count.",
+    "relay.REMOTE.queue": "What hands out the jobs of that remote: ci, the runners of its forge (docs/ci). Default: "
+    "its workers look at the remote.",
     "relay.workerRemote": "The remote whose calls 'worker' answers. This one and the next six may also be those of one "
     "remote only: relay.REMOTE.workerPeers.",
     "relay.workerPeers": "The peers that 'worker' offers, as codex,claude.",

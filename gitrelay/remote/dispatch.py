@@ -8,11 +8,12 @@ from typing import Final
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote
-from gitrelay.remote.engines import git
+from gitrelay.remote.engines import ci, git
 from gitrelay.remote.jobs import Dispatch
 from gitrelay.remote.queuewire import Wire
 
 PAUSES: Final = git.PAUSES
+CI: Final = "ci"  # the forge's own runners
 
 
 def setting(repo: Repository, remote: str) -> tuple[str, str] | None:
@@ -40,6 +41,8 @@ def engine(
     if found is None:
         return git.GitQueue(wire, worker=worker, lease=lease or git.LEASE, pauses=pauses, stopped=stopped)
     value, where = found
+    if value == CI:
+        return ci.CiQueue(wire, worker=worker, lease=lease or ci.LEASE, pauses=pauses, stopped=stopped)
     raise UsageError(
         f"relay.{remote}.queue {quote(value)} in {where}",
         hint=f"git config --unset relay.{remote}.queue; the remote itself is the queue then",

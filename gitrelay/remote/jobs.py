@@ -56,6 +56,7 @@ class Lease:
 
     `attempt` is 1 for the first worker that took the job. `token` is the engine's own. `until` is when it ends, in
     this machine's monotonic seconds. `updates` join the push of the answer, so that who lost the lease cannot publish.
+    It is to be renewed every `beat` seconds, None for a third of its length.
     """
 
     job: Job
@@ -63,6 +64,7 @@ class Lease:
     token: str
     until: float
     updates: tuple[Update, ...] = ()
+    beat: float | None = None
 
 
 @dataclass(frozen=True)

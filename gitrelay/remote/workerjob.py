@@ -234,7 +234,7 @@ class Run:
     def _wait(self) -> None:
         """Wait for the record of the call, and renew the lease meanwhile; a call whose job was lost is cancelled."""
         while True:
-            found = inflight.wait(self.ledger, self.address, self.queue.lease / 3, own=True)
+            found = inflight.wait(self.ledger, self.address, self._own.beat or self.queue.lease / 3, own=True)
             if found.response is not None:
                 return
             try:

@@ -48,7 +48,7 @@ def steps(file: str) -> str:
     return "\n".join(lines).replace('"$REVIEWER"', "no-todo")
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "docs/ci").iterdir()))
+@pytest.mark.parametrize("file", ["forgejo.yml", "github.yml", "gitlab.yml"])
 def test_a_workflow_passes_what_is_reviewed_and_nothing_else(gate: Gate, tmp_path: Path, file: str) -> None:
     gate.repo.git("switch", "-q", "-c", "f")
     gate.commit("DO NOT PUSH")

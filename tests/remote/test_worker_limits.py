@@ -157,18 +157,19 @@ def test_sigterm_ends_a_worker_after_its_job_and_ctrl_c_gives_it_back(
     caller, far = two
     seen, go = caller.path.parent / "seen", caller.path.parent / "go"
     ask(caller, "a", "shell", f"touch {seen}; until [ -e {go} ]; do sleep 0.05; done")
-    ask(caller, "b", "shell", "true")
     running = far.start(*UNSIGNED, "--lease", "10s", env=mark)
     try:
         assert eventually(seen.exists, 60)
+        ask(caller, "b", "shell", "true")
         running.send_signal(signal.SIGTERM)
         go.touch()
         _, err = running.communicate(timeout=120)
         assert running.returncode == 0 and "a/01: answered" in err.decode() and "b/01" not in err.decode(), err
         seen.unlink()
         go.unlink()
+        assert far.relay(*UNSIGNED, "--once").code == 0
         ask(caller, "c", "shell", f"touch {seen}; sleep 1000")
-        running = far.start(*UNSIGNED, "--jobs", "2", "--lease", "1h", env=mark)
+        running = far.start(*UNSIGNED, "--lease", "1h", env=mark)
         assert eventually(seen.exists, 60)
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=120)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--unsigned", is_flag=True, help="Answer everybody who can push to the remote.")
 @click.option("--once", is_flag=True, help="Answer what waits now, then end.")
-@click.option("--job", metavar="ID", default="", help="Answer this job only, then end.")
+@click.option("--job", metavar="ID", default="", help="Answer this job only, then end; exit 1 if it is left alone.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="End after N jobs.")
 @click.option("--idle", metavar="D", help="End after so long without a job. Default: relay.workerIdle, else never.")
 @click.option(
@@ -130,12 +130,13 @@ def command(
     for line in workercheck.warned(offer):
         output.say(f"WARNING: {line}")
     done = [{"session": one.session, "job": one.id, "end": end.value} for one, end in made.run()]
+    code = int(bool(job) and job in made.left_alone)
     if as_json:
         said = {**workercheck.described(offer), "worker": made.queue.worker, "jobs": done}
-        click.echo(output.envelope("worker", 0, said | {"left_alone": made.left_alone}))
+        click.echo(output.envelope("worker", code, said | {"left_alone": made.left_alone}))
     else:
         output.say(f"{counted(len(done), 'job')}, {len(made.left_alone)} left alone")
-    return 0
+    return code
 
 
 def _told(found: Report) -> str:
