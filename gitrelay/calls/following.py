@@ -28,6 +28,8 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.question import Question
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Commit, name_of
 from gitrelay.protocol.words import Status, Verify
+from gitrelay.state import away as aways
+from gitrelay.state.away import Away
 from gitrelay.state.calls import Call
 
 _KEPT_LINES: Final = 500  # of each running peer
@@ -43,9 +45,9 @@ Stamp = tuple[int, int, int] | None  # (changed at, in ns; size; inode), None if
 class Event:
     """One line of what happened, at `where`: an address or the name of a session.
 
-    `kind` is question, running, opened, request, event, response, check, apply, archived, restored or removed. `time`
-    is seconds since the epoch: the commit's; of a peer's event when its log was last written to; of a call that runs
-    when its peer last printed something, else when it began.
+    `kind` is question, running, away, opened, request, event, response, check, apply, archived, restored or removed.
+    `time` is seconds since the epoch: the commit's; of a peer's event when its log was last written to; of a call that
+    runs when its peer last printed something, else when it began; of one that is away when its remote was asked.
     """
 
     time: float
@@ -82,6 +84,7 @@ class Following:
         self.session = session
         self.sessions: dict[str, SessionSummary] = {}
         self.running: dict[Address, Running] = {}
+        self.away: dict[Address, Away] = {}  # calls that another machine is to answer
         self.changes = 0  # grows whenever `sessions` may have changed
         self.fault = ""  # one line: what cannot be read
         self._damaged: dict[str, str] = {}  # session -> why its new commits cannot be read
@@ -97,7 +100,7 @@ class Following:
         self._tips = self._read_tips()
         known = (s for s in sessions.sessions(ledger) if names.is_session(s.name) and not s.remote)
         self.sessions = {s.name: s for s in known if session in (None, s.name)}
-        for _ in self._peers(time.time()):
+        for _ in (*self._peers(time.time()), *self._aways(time.time())):
             pass  # what they did before is no news
 
     def look(self) -> list[Event]:
@@ -114,7 +117,7 @@ class Following:
                 recorded = list(self._refs(now))
                 recorded += [_question(e) for e in self.questions() if e.address not in before]
                 self._sign, self._asked = sign, now
-            done = list(self._peers(now))
+            done = [*self._peers(now), *self._aways(now)]
         except (RelayError, OSError, ValueError) as e:
             fault = e.message if isinstance(e, RelayError) else str(e)
         self.fault = fault or next((f"{name}: {why}" for name, why in self._damaged.items()), "")
@@ -214,13 +217,30 @@ class Following:
             del self._followers[address]
         self.running = seen
 
+    def _aways(self, now: float) -> Iterator[Event]:
+        """What is newly noted of calls that another machine is to answer, and `away` as it is now."""
+        before = self.away
+        found = aways.everything(self.ledger.state.root)
+        self.away = {one.address: one for one in found if self.session in (None, one.session)}
+        for address, one in self.away.items():
+            if address not in before or aways.news(before[address].said) != aways.news(one.said):
+                yield _of_away(one, now)
+
+
+def _of_away(a: Away, now: float) -> Event:
+    return Event(a.said_at or now, str(a.address), "away", plain(f"-> {a.peer} at {a.remote}: {a.said}", 300))
+
 
 def as_it_is(following: Following) -> list[Event]:
     """The questions that wait and what runs at this moment, as events: where a plain listing begins."""
-    return [_question(e) for e in following.questions()] + [
-        Event(r.last_output or r.call.started, str(address), "running", f"{r.call.from_} -> {r.call.to}{_last(r)}")
-        for address, r in following.running.items()
-    ]
+    return (
+        [_question(e) for e in following.questions()]
+        + [
+            Event(r.last_output or r.call.started, str(address), "running", f"{r.call.from_} -> {r.call.to}{_last(r)}")
+            for address, r in following.running.items()
+        ]
+        + [_of_away(a, time.time()) for a in following.away.values()]
+    )
 
 
 def _question(e: Exchange) -> Event:

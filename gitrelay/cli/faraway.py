@@ -5,7 +5,7 @@ Nothing of the queue is loaded if this clone has no such call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,8 +58,18 @@ def _away(ledger: Ledger, address: Address) -> Away | None:
     return found if found is not None and found.address == address else None
 
 
-def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange | None:
-    """The exchange once a worker's answer is here, pending after `limit` seconds; None if no worker is to answer."""
+def wait(
+    ledger: Ledger,
+    address: Address,
+    limit: float | None,
+    tell: Callable[[str], None] = say,
+    *,
+    progress: bool = False,
+) -> Exchange | None:
+    """The exchange once a worker's answer is here, pending after `limit` seconds; None if no worker is to answer.
+
+    `tell` takes what is new: whether a worker has it and, with `progress`, what that says of its peer.
+    """
     away = _away(ledger, address)
     if away is None:
         return None
@@ -67,9 +77,15 @@ def wait(ledger: Ledger, address: Address, limit: float | None) -> Exchange | No
 
     remote = Remote(ledger, away.remote)
     try:
-        return remote.wait(away, limit, say)
+        return remote.wait(away, limit, tell, progress=progress)
     finally:
         remote.close()
+
+
+def told(ledger: Ledger, address: Address) -> str | None:
+    """What is known of a call that is away, in words; None if it is not."""
+    away = _away(ledger, address)
+    return next((words for one, words in _seen(ledger, [away])), None) if away is not None else None
 
 
 def cancel(ledger: Ledger, address: Address, by: str) -> Exchange | None:
@@ -101,10 +117,15 @@ def seen(ledger: Ledger) -> list[tuple[Away, str]]:
     """Every call that is away, and what is known of it in words; answers that have come are taken."""
     if not (ledger.state.root / "away").is_dir():
         return []
+    from gitrelay.state import away as aways
+
+    return list(_seen(ledger, aways.everything(ledger.state.root)))
+
+
+def _seen(ledger: Ledger, calls: Sequence[Away]) -> Iterator[tuple[Away, str]]:
     from gitrelay.remote import submitting
 
-    found = []
-    for away in submitting.all_away(ledger):
+    for away in calls:
         try:
             remote = submitting.Remote(ledger, away.remote)
             try:
@@ -112,10 +133,9 @@ def seen(ledger: Ledger) -> list[tuple[Away, str]]:
             finally:
                 remote.close()
         except RelayError as e:
-            found.append((away, e.message))
+            yield away, e.message
             continue
         if exchange.response is None:
-            found.append((away, words))
+            yield away, words
         else:
             say(f"{away.address}: {words}")
-    return found

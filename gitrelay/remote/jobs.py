@@ -57,6 +57,7 @@ class Lease:
     `attempt` is 1 for the first worker that took the job. `token` is the engine's own. `until` is when it ends, in
     this machine's monotonic seconds. `updates` join the push of the answer, so that who lost the lease cannot publish.
     It is to be renewed every `beat` seconds, None for a third of its length.
+    `says` is what the peer did last, in one line that may be read by all; a renewal passes it on if the engine can.
     """
 
     job: Job
@@ -65,6 +66,7 @@ class Lease:
     until: float
     updates: tuple[Update, ...] = ()
     beat: float | None = None
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,15 @@ class Known:
     """What is known of a job that is not over.
 
     `attempt` counts the workers that have taken it. `worker` is the one that holds it, '' for nobody. `seen` is when
-    that was last said, by the clock of the machine that said it, in seconds since the epoch: to be shown, never to be
-    relied on.
+    that was last said, by the clock of the machine that said it, in seconds since the epoch, and `says` what its peer
+    did then, '' if that is not known: to be shown, never to be relied on.
     """
 
     job: Job
     attempt: int
     worker: str
     seen: float
+    says: str = ""
 
     @property
     def is_held(self) -> bool:

@@ -4,7 +4,7 @@ A job is one ref, whose value is the last of a line of commits with the empty tr
 
     open     by the submitter
      - claim     by a worker, with the number of the attempt and the length of its lease
-        - renew     by the same worker, again and again
+        - renew     by the same worker, again and again; it may say what its peer did last
         - release   by the same worker: free for the next
 
 Each has a nonce, so that no two machines ever push the same commit and both believe that they have won.
@@ -12,10 +12,12 @@ Each has a nonce, so that no two machines ever push the same commit and both bel
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from typing import Final
 
+from gitrelay.ground.text import plain
 from gitrelay.ground.value import dataclass
 from gitrelay.protocol.names import SLUG_MAX
 from gitrelay.remote.jobs import ULID, Job
@@ -45,6 +47,8 @@ _OF_A_WORKER: Final = {
     "Relay-Epoch": r"[1-9][0-9]{0,5}",
     "Relay-Lease": r"[0-9]{1,5}(?:\.[0-9]{1,3})?",
 }
+SAYS_MAX: Final = 160  # characters
+_SAYS: Final = {"Relay-Says": r'"[ -~]{1,2000}"'}  # JSON
 _NONCE: Final = {"Relay-Nonce": r"[0-9a-f]{32}"}
 _HEADERS: Final = re.compile(
     rf"tree ({_OID})\n((?:parent {_OID}\n)*)author [^\n]*\ncommitter [^\n]*> ([0-9]{{1,12}}) [+-][0-9]{{4}}\n\n"
@@ -59,8 +63,8 @@ class Strange(ValueError):
 class State:
     """The state of a job. `worker`, `epoch` (the attempt, from 1 on) and `lease` (seconds) are of a claim and later.
 
-    `time` is what the clock of the machine that wrote it said, seconds since the epoch: to be shown, never to be
-    relied on.
+    `says` is what the peer of a renewal did last, in one line, '' if it does not say. `time` is what the clock of the
+    machine that wrote it said, seconds since the epoch. Both are to be shown, never to be relied on.
     """
 
     kind: str
@@ -69,6 +73,7 @@ class State:
     epoch: int = 0
     lease: float = 0.0
     time: int = 0
+    says: str = ""
 
     @property
     def is_held(self) -> bool:
@@ -98,6 +103,9 @@ def render(state: State) -> str:
     if state.kind != OPEN:
         lease = f"{state.lease:.3f}".rstrip("0").rstrip(".")
         lines += [f"Relay-Worker: {state.worker}", f"Relay-Epoch: {state.epoch}", f"Relay-Lease: {lease}"]
+    says = plain(state.says, SAYS_MAX)
+    if state.kind == RENEW and says:
+        lines.append(f"Relay-Says: {json.dumps(says)}")
     lines.append(f"Relay-Nonce: {secrets.token_hex(16)}")
     return f"{_SUBJECT}{state.kind}\n\n" + "\n".join(lines) + "\n"
 
@@ -136,12 +144,20 @@ def parse(ref: str, data: bytes, empty_tree: str) -> State:
         raise Strange("its lease is out of range")
     job = Job(id_, peer, int(prio), found["Relay-Session"], found["Relay-Request"])
     worker, epoch = found.get("Relay-Worker", ""), int(found.get("Relay-Epoch", "0"))
-    return State(kind, job, worker, epoch, lease, int(head[3]))
+    return State(kind, job, worker, epoch, lease, int(head[3]), _says(found.get("Relay-Says", '""')))
+
+
+def _says(value: str) -> str:
+    try:
+        return plain(str(json.loads(value)), SAYS_MAX)
+    except ValueError:
+        raise Strange("its field Relay-Says is malformed") from None
 
 
 def _fields(body: str, kind: str) -> dict[str, str]:
-    forms = {**_OF_ALL, **({} if kind == OPEN else _OF_A_WORKER), **_NONCE}
     lines = body.split("\n")
+    said = kind == RENEW and len(lines) > 2 and lines[-3].startswith("Relay-Says: ")
+    forms = {**_OF_ALL, **({} if kind == OPEN else _OF_A_WORKER), **(_SAYS if said else {}), **_NONCE}
     if len(lines) != len(forms) + 1 or lines[-1]:
         raise Strange("it has other fields")
     found = {}

@@ -18,7 +18,7 @@ from gitrelay.calls.order import Order
 from gitrelay.calls.plan import Plan
 from gitrelay.errors import Busy, Code, Conflict, Reason, RelayError, UsageError
 from gitrelay.git.faults import GitError
-from gitrelay.ground.text import quote
+from gitrelay.ground.text import plain, quote
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger, open_ledger
@@ -42,6 +42,7 @@ from gitrelay.state.away import Away
 
 _PAUSES: Final = (1.0, 10.0)  # seconds between two looks at the remote
 _TRIES: Final = 5
+_SAYS_MAX: Final = 160  # characters of what a worker says
 
 
 def of_session(ledger: Ledger, session: str) -> Away | None:
@@ -105,7 +106,8 @@ class Remote:
             words = swap.words
         else:
             raise Unreachable(f"{self.name} does not take the request: {words}", hint="its log says why; try again")
-        aways.note(self.ledger.state.root, replace(away, sent=True))
+        known = replace(away, sent=True, said="no worker has taken it", said_at=time.time())
+        aways.note(self.ledger.state.root, known)
         return True
 
     # -- waiting ----------------------------------------------------------------------------------
@@ -208,8 +210,11 @@ class Remote:
             )
         return "" if queuetrust.signer_of(repo, answer, path, None) else "no worker of yours has signed it"
 
-    def wait(self, away: Away, limit: float | None, tell: Callable[[str], None]) -> Exchange:
-        """The exchange once it is answered; still pending if `limit` seconds have passed. `tell` takes what is new."""
+    def wait(self, away: Away, limit: float | None, tell: Callable[[str], None], *, progress: bool = False) -> Exchange:
+        """The exchange once it is answered; still pending if `limit` seconds have passed. `tell` takes what is new.
+
+        `progress`: what the worker says of its peer is told too.
+        """
         deadline = None if limit is None else time.monotonic() + limit
         pause, last = _PAUSES[0], ""
         while True:
@@ -219,8 +224,9 @@ class Remote:
                 found, words = exchanges.exchange(self.ledger, away.address), e.message
             if found.response is not None:
                 return found
-            if words.partition(",")[0] != last:
-                last, pause = words.partition(",")[0], _PAUSES[0]
+            news = aways.news(words) if progress else words.partition(",")[0]
+            if news != last:
+                last, pause = news, _PAUSES[0]
                 tell(f"{away.address}: {words}")
             left = pause if deadline is None else deadline - time.monotonic()
             if left <= 0:
@@ -286,7 +292,9 @@ def told(known: Known) -> str:
     if not known.is_held:
         return "no worker has taken it" + (f", {known.attempt} have given it back" if known.attempt else "")
     ago = max(0, int(time.time() - known.seen))
-    return f"taken by {known.worker}, last seen {ago} s ago, attempt {known.attempt}"
+    says = plain(known.says, _SAYS_MAX)
+    words = f"taken by {known.worker}, last seen {ago} s ago, attempt {known.attempt}"
+    return f"{words}; it says: {says}" if says else words
 
 
 def submit(folder: Path, order: Order, remote: str, *, expires: str | None = None) -> tuple[Ledger, list[Asked]]:
@@ -334,6 +342,7 @@ def _submitted(
     request = ledger.repo.ref(BRANCHES + address.session) or ""
     away = Away(remote.name, address.session, address.id, id_, wanted.to, jobs.PRIORITY, request)
     away = replace(away, checks=wanted.checks, check_limit=wanted.check_limit)
+    away = replace(away, said="not sent yet", said_at=time.time())
     aways.note(ledger.state.root, away)
     try:
         remote.send(away)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from gitrelay.calls import answering, budget, inflight, isolation, plan, recording
 from gitrelay.calls.launch import launched
 from gitrelay.calls.order import Order
+from gitrelay.calls.peerlog import Follower
 from gitrelay.calls.settings import Given
 from gitrelay.errors import Busy, Reason, RelayError
 from gitrelay.git.faults import GitError
@@ -35,6 +37,7 @@ from gitrelay.state.calls import Call, identity_of
 ATTEMPTS: Final = 3  # how often a job is begun; then the failure is its answer
 _RETRY: Final = 600.0  # seconds that an answer waits for a remote that does not answer
 _PAUSE: Final = 5.0
+_LINES: Final = 200  # of the peer's last ones, which are redacted together
 
 
 class End(Enum):
@@ -233,12 +236,15 @@ class Run:
 
     def _wait(self) -> None:
         """Wait for the record of the call, and renew the lease meanwhile; a call whose job was lost is cancelled."""
+        follower, says = Follower(self.ledger, self.address, self.job.peer), ""
         while True:
             found = inflight.wait(self.ledger, self.address, self._own.beat or self.queue.lease / 3, own=True)
             if found.response is not None:
                 return
             try:
-                renewed = self.queue.renew(self._own)
+                lines = self.ledger.redactor.redact("\n".join(follower.lines()[-_LINES:])).text.splitlines()
+                says = next((line for line in reversed(lines) if line.strip()), says)
+                renewed = self.queue.renew(replace(self._own, says=says))
             except Unreachable as e:
                 self.tell(f"{self.address}: {e.message}; going on")
                 continue

@@ -8,6 +8,7 @@ from typing import Final
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.question import NEEDS_INPUT
 from gitrelay.report.listing import Entry, Row
+from gitrelay.state import away as aways
 
 REJECTED: Final = "refs/relay/rejected/"  # what came from another clone and was not taken
 QUESTION: Final = "asks a question"
@@ -15,9 +16,10 @@ DEAD: Final = "pending, and nothing on this machine works on it"
 
 
 def running(ledger: Ledger) -> frozenset[str]:
-    """The addresses of the calls that run on this machine."""
+    """The addresses of the calls that run on this machine, or that another one is to answer."""
     alive = (folder.load() for folder in ledger.state.calls() if folder.is_alive())
-    return frozenset(str(call.address) for call in alive if call is not None)
+    away = (str(one.address) for one in aways.everything(ledger.state.root))
+    return frozenset((*(str(call.address) for call in alive if call is not None), *away))
 
 
 def rejected(ledger: Ledger) -> frozenset[str]:

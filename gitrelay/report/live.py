@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from gitrelay.calls.looking import Looker
 from gitrelay.calls.peerlog import Follower
 from gitrelay.errors import UsageError
 from gitrelay.git import refstamp
@@ -71,6 +72,7 @@ class Live:
         self._asking = threading.Lock()
         self._refs = _Refs("", {}, 0.0)
         self._following = threading.Lock()
+        self._looker = Looker(ledger)
         self._followers: dict[Address, tuple[Follower, str]] = {}  # a running call -> (its log, its last event)
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: OrderedDict[str, tuple[str, str, str]] = OrderedDict()  # page -> (of what, version, html)
@@ -213,6 +215,9 @@ class Live:
                 followers[call.address] = (follower, last)
                 found.append({"address": str(call.address), "words": _words(call, folder, last)})
             self._followers = followers
+            for away in self._looker.away():
+                words = one_line(f"{away.peer} at {away.remote}: {away.said}", 300)
+                found.append({"address": str(away.address), "words": words})
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from gitrelay.protocol.names import Address
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
 
 _VERSION: Final = 1
+_SEEN: Final = re.compile(r", last seen \d+ s ago")
 _SAID_MAX: Final = 300  # characters
 
 
@@ -42,6 +44,11 @@ class Away:
     @property
     def address(self) -> Address:
         return Address(self.session, self.id)
+
+
+def news(said: str) -> str:
+    """What is said without how long ago the worker was seen, to tell whether it is another thing than before."""
+    return _SEEN.sub("", said)
 
 
 def of_session(root: Path, session: str) -> Away | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.repo import Repo, with_one_commit
+from support.waiting import eventually
 
 WORKER = ("worker", "--remote", "origin", "--peers", "shell,other", "--poll", "0.1s", "--unsigned")
 
@@ -144,3 +145,31 @@ def test_a_call_whose_remote_is_gone_can_be_ended(two: tuple[Repo, Repo]) -> Non
     done = caller.relay("cancel", "s")
     assert done.code == 0 and "cancelled" in done.out, done.err
     assert caller.relay("status").err == "nothing runs\n"
+
+
+def test_what_a_worker_says_is_shown_and_marked_as_its_word(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """With each renewal one line, without a push of its own; it is redacted, and no more than a line."""
+    caller, far = two
+    go = caller.path.parent / "go"
+    secret = "ghp_" + "a1B2" * 9
+    task = f"printf 'step one \\033[2J {secret}\\n'; until [ -e {go} ]; do sleep 0.05; done; echo end"
+    assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", task).code == 0
+    (row,) = caller.relay("watch", "--timeout", "0.1s").out.splitlines()
+    assert row.endswith("s/01  away  -> shell at origin: no worker has taken it"), row
+    running = far.start(*WORKER, "--jobs", "1", "--lease", "1.5s", env=mark)
+    try:
+        assert eventually(lambda: "it says: step one" in caller.relay("status").err, 60)
+        said = caller.relay("status", "--json").json["data"][0]["said"]
+        assert "taken by " in said and " last seen " in said, said
+        assert secret not in said and "\x1b" not in said, said
+        caller.git("fetch", "-q", "origin", "+refs/relay/queue/*:refs/seen/*")
+        log = caller.git("log", "--glob=refs/seen")
+        assert secret not in log and "step one" in log
+        tail = caller.relay("tail", "s/01", "--timeout", "1s")
+        assert tail.code == 8 and "it says: step one" in tail.out, tail.err
+        assert "it says: step one" in caller.relay("watch", "s", "--timeout", "0.1s").out
+    finally:
+        go.touch()
+        _, err = running.communicate(timeout=120)
+    assert caller.relay("wait", "s").code == 0, err
+    assert caller.relay("watch", "s", "--timeout", "0.1s").out == ""

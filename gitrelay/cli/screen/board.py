@@ -16,6 +16,7 @@ from gitrelay.ground.duration import render
 from gitrelay.history.exchange import Exchange
 from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
+from gitrelay.state.away import Away
 
 _RUNNING: Final = (
     Column("RUNNING", least=16, tail="/"),
@@ -140,7 +141,8 @@ class Board:
                 others = [_last(s.name, s.turns) for s in latest if s.turns]
             self._known = self.following.changes, others
         others = self._known[1]
-        first = [*(e.address for e in self.following.questions()), *running]
+        first = [*(e.address for e in self.following.questions()), *running, *self.following.away]
+        first = list(dict.fromkeys(first))
         return [*first, *(a for a in others if a not in first)] if first else others
 
     def _index(self, items: Sequence[Address]) -> int:
@@ -159,11 +161,12 @@ class Board:
         self._top = min(max(self._top, at - room + 1), at, max(0, len(items) - room))
         window = items[self._top : self._top + room]
         asked = [a for a in window if a in questions]
-        running = [a for a in window if a in self.following.running and a not in questions]
+        away = self.following.away
+        running = [a for a in window if (a in self.following.running or a in away) and a not in questions]
         others = [a for a in window if a not in asked and a not in running]
         tables: list[tuple[Sequence[Column], list[list[Cell]], list[Address]]] = [
             (_QUESTIONS, [_of_question(questions[a], now) for a in asked], asked),
-            (_RUNNING, [_of_running(self.following.running[a], now) for a in running], running),
+            (_RUNNING, [self._at_work(a, now) for a in running], running),
             (*self._others(others, now), others),
         ]
         found: list[str] = []
@@ -171,6 +174,11 @@ class Board:
             if addresses:
                 found += [*([""] if found else []), *self._table(columns, cells, addresses, items[at], width)]
         return found
+
+    def _at_work(self, address: Address, now: float) -> list[Cell]:
+        """The row of a call that runs here, or that another machine is to answer."""
+        running = self.following.running.get(address)
+        return _of_away(self.following.away[address]) if running is None else _of_running(running, now)
 
     def _others(self, addresses: Sequence[Address], now: float) -> tuple[Sequence[Column], list[list[Cell]]]:
         if self.following.session is not None:
@@ -243,6 +251,11 @@ def _of_running(r: Running, now: float) -> list[Cell]:
         left(r.idle_left(now)),
         (r.lines[-1] if r.lines else "", ""),
     ]
+
+
+def _of_away(a: Away) -> list[Cell]:
+    blank = ("-", "faint")
+    return [(str(a.address), "name"), (f"{a.peer} at {a.remote}", ""), blank, blank, blank, (a.said, "")]
 
 
 def _limits(r: Running, now: float) -> str:

@@ -48,6 +48,7 @@ def command(everything: bool, as_json: bool) -> int:
                 "wall_left_s": round(limits.wall - age, 1) if limits.wall else None,
                 "idle_left_s": round(limits.idle - quiet, 1) if limits.idle else None,
                 "pid": running.peer_pid,
+                "said": None,
             }
         )
     for away, words in faraway.seen(ledger):
@@ -64,6 +65,7 @@ def command(everything: bool, as_json: bool) -> int:
                 "wall_left_s": None,
                 "idle_left_s": None,
                 "pid": None,
+                "said": words,
             }
         )
     if everything:
@@ -81,6 +83,7 @@ def command(everything: bool, as_json: bool) -> int:
                         "wall_left_s": None,
                         "idle_left_s": None,
                         "pid": None,
+                        "said": None,
                     }
                 )
     if as_json:

@@ -20,7 +20,8 @@ def command(address: str | None, timeout: str | None, no_follow: bool, as_json: 
     """Follow a peer's events as readable lines.
 
     Tools, files, messages, retries, as they come, until the call ends; what was printed before is marked
-    [earlier]. Of an ended call the log is shown while it is kept. With --json the lines so far, without following.
+    [earlier]. Of an ended call the log is shown while it is kept. Of a call that another machine answers it is
+    what its worker says, a line each time it renews its lease. With --json the lines so far, without following.
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
 
@@ -34,15 +35,19 @@ def command(address: str | None, timeout: str | None, no_follow: bool, as_json: 
     ledger = open_ledger(Path.cwd())
     wanted = addressing.meant(ledger, address)
     exchange = exchanges.exchange(ledger, wanted)
+    away = faraway.told(ledger, wanted) if as_json or no_follow else None
     if as_json:
-        lines = Follower(ledger, wanted, exchange.to).lines()
+        lines = Follower(ledger, wanted, exchange.to).lines() if away is None else [away]
         click.echo(output.envelope("tail", 0, {"address": str(wanted), "status": exchange.status, "lines": lines}))
         return 0
     look = progress.watching(ledger, [wanted], lambda line: click.echo(output.safe(line)))
     look()
+    if no_follow and away is not None:
+        click.echo(output.safe(f"{wanted}: {away}"))
     if no_follow or exchange.response is not None:
         return 0
-    found = faraway.wait(ledger, wanted, limit) or inflight.wait(ledger, wanted, limit, meanwhile=look)
+    found = faraway.wait(ledger, wanted, limit, lambda line: click.echo(output.safe(line)), progress=True)
+    found = found or inflight.wait(ledger, wanted, limit, meanwhile=look)
     look()
     if found.response is not None:
         output.say(f"{found.address}: {found.reason or f'{found.status}, verify {found.verify}'}")

@@ -16,6 +16,7 @@ from gitrelay.ground import duration
 
 if TYPE_CHECKING:
     from gitrelay.calls.following import Event, Following
+    from gitrelay.calls.looking import Looker
 
 _PAUSE: Final = 1.0  # seconds between two looks
 
@@ -30,8 +31,9 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
 
     Questions that wait for an answer come first. On a terminal a list that keys move through: Enter opens an
     exchange, Escape goes back, q quits. On a pipe, and with --plain, one line an event: time, address, kind,
-    text. The time is the event's own; that of a call that runs is its peer's last output. The kinds are
-    question, running, opened, request, event, response, check, apply, archived, restored and removed. With
+    text. The time is the event's own; that of a call that runs is its peer's last output, that of a call that
+    another machine answers (away) when its remote was last asked, every ten seconds. The kinds are
+    question, running, away, opened, request, event, response, check, apply, archived, restored and removed. With
     --json what runs now, without following. Quitting, or Ctrl-C, cancels nothing.
 
     \b
@@ -61,20 +63,22 @@ def command(session: str | None, plain: bool, timeout: str | None, as_json: bool
         return INTERRUPTED
 
 
-def _look(following: Following) -> list[Event]:
+def _look(following: Following, looker: Looker) -> list[Event]:
     """What is new, once calls that have died are recorded."""
     from gitrelay.calls import inflight
 
     inflight.settle_all(following.ledger)
+    looker.away()
     return following.look()
 
 
 def _plain(following: Following, end: float | None) -> int:
     from gitrelay.calls.following import as_it_is
+    from gitrelay.calls.looking import Looker
     from gitrelay.cli.output import safe, say
 
     events = as_it_is(following)
-    said = ""
+    looker, said = Looker(following.ledger), ""
     while True:
         for e in events:
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(e.time))
@@ -88,10 +92,11 @@ def _plain(following: Following, end: float | None) -> int:
         if left <= 0:
             return 0
         time.sleep(left)
-        events = _look(following)
+        events = _look(following, looker)
 
 
 def _board(following: Following, end: float | None) -> int:
+    from gitrelay.calls.looking import Looker
     from gitrelay.cli.screen import keys
     from gitrelay.cli.screen.board import Board
     from gitrelay.cli.screen.terminal import has_colours
@@ -100,7 +105,7 @@ def _board(following: Following, end: float | None) -> int:
     what = f"session {following.session}" if following.session else repo.place.name
     colours = has_colours(os.environ, repo.users_setting("color.ui"))
     board = Board(following, f"git relay watch: {what}", colours=colours)
-    looked = time.monotonic()
+    looked, looker = time.monotonic(), Looker(following.ledger)
     try:
         with keys.opened() as screen:
             while end is None or time.monotonic() < end:
@@ -112,7 +117,7 @@ def _board(following: Following, end: float | None) -> int:
                     elif not board.press(key):
                         return 0
                 if time.monotonic() >= looked + _PAUSE:
-                    _look(following)
+                    _look(following, looker)
                     looked = time.monotonic()
     except keys.Ended as e:
         return 128 + e.number

@@ -38,7 +38,7 @@ class Entry:
     @property
     def known(self) -> Known:
         worker = self.state.worker if self.state.is_held else ""
-        return Known(self.state.job, self.state.epoch, worker, float(self.state.time))
+        return Known(self.state.job, self.state.epoch, worker, float(self.state.time), self.state.says)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class GitQueue:
     def renew(self, lease: Lease) -> Lease | None:
         """As `Dispatch.renew`, also after the lease is over if nobody has taken the job: the ref decides."""
         sent = time.monotonic()
-        state = State(RENEW, lease.job, self.worker, lease.attempt, self.lease)
+        state = State(RENEW, lease.job, self.worker, lease.attempt, self.lease, says=lease.says)
         new = self._write(state, [lease.token])
         ref = queuetext.ref_of(lease.job)
         swap = self.wire.swap([Update(ref, lease.token, new)])
