@@ -7,6 +7,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
+from support import httpgit, sshserver  # noqa: E402
 from support.gate import Gate, made  # noqa: E402
 from support.newgit import require as require_newgit  # noqa: E402
 from support.queues import Hub  # noqa: E402
@@ -132,6 +134,27 @@ def hub(tmp_path: Path, sealed: None) -> Hub:
     path = tmp_path / "hub.git"
     subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
     return Hub(path, str(path), tmp_path)
+
+
+@pytest.fixture(scope="session")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshserver.Server]:
+    with sshserver.serving(tmp_path_factory.mktemp("ssh") / "d") as found:
+        yield found
+
+
+@pytest.fixture
+def far(request: pytest.FixtureRequest, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The same over the transport that the test is parametrised with."""
+    if request.param == "http":
+        hub.git("config", "http.receivepack", "true")
+        with httpgit.serving(hub.path.parent) as server:
+            yield replace(hub, url=f"{server.url}/hub.git")
+        return
+    if request.param == "ssh":
+        server = request.getfixturevalue("ssh")
+        monkeypatch.setenv("GIT_SSH_COMMAND", server.command)
+        hub = replace(hub, url=server.url(hub.path))
+    yield hub
 
 
 @pytest.fixture

@@ -103,6 +103,9 @@ def judge(repo: Repository, terms: Terms, job: Job, there: There) -> Found:
     until = trailers.get(Trailer.NOT_AFTER, "")
     if not until.isascii() or not until.isdecimal() or len(until) > 12 or int(until) > time.time() + LONGEST:
         raise NotForUs("its time limit is missing or too far ahead")
+    if commit.time < int(until) - LONGEST:
+        # git holds a key that is good until a date to the date of the commit, which is its signer's to choose
+        raise NotForUs("its date is too long before its time limit")
     if there.session != job.request:
         if not there.session or not _is_ancestor(repo, job.request, there.session):
             raise NotForUs("its session is at another commit on the remote")

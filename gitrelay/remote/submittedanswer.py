@@ -19,6 +19,7 @@ from gitrelay.ledger.session import locked
 from gitrelay.protocol.frontmatter import MAX_BYTES, BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.record import BRANCHES, CODE, Commit, Trailer, parse_raw, trailers_of
+from gitrelay.remote import known
 from gitrelay.remote.jobs import Job
 from gitrelay.remote.queuerecord import There
 from gitrelay.remote.queuetext import is_worker
@@ -101,14 +102,19 @@ def _parents(data: bytes) -> list[str]:
     return [line[7:].decode("ascii", "replace") for line in lines if line.startswith(b"parent ")]
 
 
-def take(ledger: Ledger, job: Job, there: There) -> None:
-    """Make the answer this clone's record: the session's branch and its files, in one step or not at all."""
+def take(ledger: Ledger, remote: str, job: Job, there: There) -> None:
+    """Make the answer this clone's record: the session's branch and its files, in one step or not at all.
+
+    That `remote` has shown it is remembered, so that a remote which goes back on it is noticed.
+    """
     repo, name = ledger.repo, job.session
     with locked(ledger, name) as held:
         code = repo.ref(CODE + name) or ""
         moves = [(BRANCHES + name, there.session, job.request)]
         if there.code and there.code != code:
             moves.append((CODE + name, there.code, code or repo.no_object))
+        code_shown = {name: there.code} if there.code else {}
+        moves += known.moves(repo, remote, known.read(repo, remote), {name: there.session}, code_shown)
         repo.move_refs(moves, f"answer of job {job.id}")
         tip = held.tip()
         if tip is not None and held.worktree.is_sound():

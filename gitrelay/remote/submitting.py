@@ -25,18 +25,22 @@ from gitrelay.ledger.ledger import Ledger, open_ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.record import BRANCHES, CODE, Trailer
 from gitrelay.remote import (
+    address,
     answerchecks,
     dispatch,
     jobs,
+    known,
     queueprobe,
     queuerecord,
     queuetrust,
+    share_push,
     submittedanswer,
     travelling,
 )
 from gitrelay.remote.jobs import Job, Known, Unreachable, Update
 from gitrelay.remote.queuerecord import Published, There
 from gitrelay.remote.queuewire import FILES_LIMIT, Outcome, wire_of
+from gitrelay.remote.share_compare import Compared, State
 from gitrelay.state import away as aways
 from gitrelay.state.away import Away
 
@@ -169,7 +173,7 @@ class Remote:
         away = replace(away, taken=True)
         if away.checks:  # noted first: a crash in between leaves no answer unchecked
             aways.note(self.ledger.state.root, away)
-        submittedanswer.take(self.ledger, job, there)
+        submittedanswer.take(self.ledger, self.name, job, there)
         return self._checked(away, checks=True)
 
     def _checked(self, away: Away, *, checks: bool) -> tuple[Exchange, str]:
@@ -369,7 +373,13 @@ def _refuse_gone_on(ledger: Ledger, remote: Remote, session: str | None) -> None
         there = queuerecord.there(remote.wire, session, files=False)
     except Unreachable:
         return  # it is told when it is sent
-    here = ledger.repo.ref(BRANCHES + session)
+    here, shown = ledger.repo.ref(BRANCHES + session), known.read(ledger.repo, remote.name).heads.get(session)
+    if there.session and shown and not _is_ancestor(ledger.repo.run, shown, there.session):
+        is_older = _is_ancestor(ledger.repo.run, there.session, shown)
+        state = State.MOVED_BACK if is_older else State.REWRITTEN
+        raise share_push.lost(
+            address.remote(ledger.repo, remote.name), Compared(session, state, here, there.session, shown)
+        )
     if there.session and (here is None or not _is_ancestor(ledger.repo.run, there.session, here)):
         raise Conflict(
             f"session {session} has gone on at {remote.name}: it is at {there.session[:12]} there",

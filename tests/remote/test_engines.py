@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,30 +19,9 @@ from gitrelay.remote import queuetext
 from gitrelay.remote.jobs import Job, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuewire import Outcome
-from support import httpgit, sshserver
+from support import httpgit
 from support.queues import LONG, SHORT, Hub, Machine
 from support.waiting import eventually, patient
-
-
-@pytest.fixture(scope="module")
-def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshserver.Server]:
-    with sshserver.serving(tmp_path_factory.mktemp("ssh") / "d") as found:
-        yield found
-
-
-@pytest.fixture
-def far(request: pytest.FixtureRequest, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The same over the transport that the test is parametrised with."""
-    if request.param == "http":
-        hub.git("config", "http.receivepack", "true")
-        with httpgit.serving(hub.path.parent) as server:
-            yield replace(hub, url=f"{server.url}/hub.git")
-        return
-    if request.param == "ssh":
-        server = request.getfixturevalue("ssh")
-        monkeypatch.setenv("GIT_SSH_COMMAND", server.command)
-        hub = replace(hub, url=server.url(hub.path))
-    yield hub
 
 
 def taken(machine: Machine, wait: float = 0.0, peers: tuple[str, ...] = ("codex",)) -> Lease:
@@ -74,7 +53,7 @@ def test_a_job_goes_to_one_worker_and_ends_with_its_answer(far: Hub) -> None:
     assert far.refs() == [BRANCHES + "s"]
 
 
-@pytest.mark.parametrize("far", ["folder", "http"], indirect=True)
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
 def test_a_silent_worker_is_followed_by_another(far: Hub) -> None:
     """Cases 4, 5 and 6: the one that comes back is refused everything."""
     uma, a, b = far.machine("uma"), far.machine("a", SHORT), far.machine("b")
@@ -105,9 +84,10 @@ def test_renewals_keep_a_job_however_late_they_are(hub: Hub) -> None:
     assert a.publish(lease) == Published.OURS
 
 
-def test_order_offers_and_giving_back(hub: Hub) -> None:
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
+def test_order_offers_and_giving_back(far: Hub) -> None:
     """Cases 8, 9, 10, 11, 31 and 33."""
-    uma, a, b = hub.machine("uma"), hub.machine("a"), hub.machine("b")
+    uma, a, b = far.machine("uma"), far.machine("a"), far.machine("b")
     late, early = uma.request("late", prio=7), uma.request("early", prio=2)
     other = uma.request("other", peer="claude")
     first = taken(a)
@@ -132,11 +112,12 @@ def test_only_what_is_wanted_is_taken(hub: Hub) -> None:
     assert lease is not None and lease.job == signed
 
 
-def test_the_submitters_own_answer_ends_a_running_job(hub: Hub) -> None:
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
+def test_the_submitters_own_answer_ends_a_running_job(far: Hub) -> None:
     """Case 12: cancelled, or expired, while a worker holds it."""
     from gitrelay.remote import queuerecord
 
-    uma, a = hub.machine("uma"), hub.machine("a")
+    uma, a = far.machine("uma"), far.machine("a")
     job = uma.request("s")
     lease = taken(a)
 
@@ -146,17 +127,18 @@ def test_the_submitters_own_answer_ends_a_running_job(hub: Hub) -> None:
     assert a.queue.renew(lease) is None
     assert a.publish(lease) == Published.ANSWERED
     a.queue.settle(lease)
-    assert hub.answers("s") == ["req 01 s", "res 01 cancelled"]
+    assert far.answers("s") == ["req 01 s", "res 01 cancelled"]
 
 
-def test_an_outage_longer_than_the_lease_takes_nobodys_job(hub: Hub) -> None:
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
+def test_an_outage_longer_than_the_lease_takes_nobodys_job(far: Hub) -> None:
     """Cases 14, 15, 16 and 21: unknown is not no, and the clocks of a watcher begin again."""
-    uma, a, b = hub.machine("uma"), hub.machine("a", SHORT), hub.machine("b")
+    uma, a, b = far.machine("uma"), far.machine("a", SHORT), far.machine("b")
     uma.request("s")
     lease = taken(a)
     assert b.queue.take(["codex"], 0) is None
-    away = hub.path.with_name("away.git")
-    hub.path.rename(away)
+    away = far.path.with_name("away.git")
+    far.path.rename(away)
     waiting = Job("0" * 26, "codex", 5, "s2", lease.job.request)
     end = time.monotonic() + 2 * SHORT
     unknown: list[Callable[[], object]] = [
@@ -174,7 +156,7 @@ def test_an_outage_longer_than_the_lease_takes_nobodys_job(hub: Hub) -> None:
     while time.monotonic() < end:
         with pytest.raises(Unreachable):
             b.queue.take(["codex"], 0)
-    away.rename(hub.path)
+    away.rename(far.path)
     assert b.queue.take(["codex"], 0) is None
     renewed = a.queue.renew(lease)
     assert renewed is not None
@@ -182,7 +164,7 @@ def test_an_outage_longer_than_the_lease_takes_nobodys_job(hub: Hub) -> None:
     assert uma.queue.submit(waiting)
 
 
-@pytest.mark.parametrize("far", ["folder", "http"], indirect=True)
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
 def test_a_process_that_was_stopped_beyond_its_lease_is_refused(far: Hub) -> None:
     """Cases 5 and 18."""
     uma, b = far.machine("uma"), far.machine("b")
@@ -241,15 +223,16 @@ def test_an_answer_of_the_server_that_is_lost_changes_nothing(hub: Hub) -> None:
     assert hub.answers("s") == ["req 01 s", "res 01 by a, attempt 1"]
 
 
-def test_a_server_that_refuses_two_pushes_of_three_delays(hub: Hub) -> None:
+@pytest.mark.parametrize("far", ["folder", "http", "ssh"], indirect=True)
+def test_a_server_that_refuses_two_pushes_of_three_delays(far: Hub) -> None:
     """Case 20, and worse: a hook that refuses without a reason is no answer about the job."""
-    uma, a = hub.machine("uma"), hub.machine("a")
+    uma, a = far.machine("uma"), far.machine("a")
     job = uma.request("s", submit=False)
-    hub.hook("pre-receive", 'cd "$GIT_DIR"; echo >> pushes; n=$(wc -l < pushes); [ $((n % 3)) = 0 ]')
+    far.hook("pre-receive", 'cd "$GIT_DIR"; echo >> pushes; n=$(wc -l < pushes); [ $((n % 3)) = 0 ]')
     assert uma.queue.submit(job)
     lease = taken(a, patient(60))
     assert a.publish(lease) == Published.OURS
-    assert hub.answers("s") == ["req 01 s", "res 01 by a, attempt 1"]
+    assert far.answers("s") == ["req 01 s", "res 01 by a, attempt 1"]
 
 
 def test_races_have_one_winner_each(hub: Hub) -> None:

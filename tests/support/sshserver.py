@@ -11,12 +11,16 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+
+_QUIET: Final[Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ def require() -> str:
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """An sshd that lets in who runs this, with the key made in `folder`; it ends with the block."""
+    """An sshd that lets in who runs this, with the key made in `folder`; it ends with the block.
+
+    All commands share one connection, whose keys are exchanged once: that is most of what a push over ssh takes here.
+    """
     program = require()
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
@@ -55,7 +62,7 @@ def serving(folder: Path) -> Iterator[Server]:
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n"
-        "PermitRootLogin prohibit-password\nPidFile none\n"
+        "PermitRootLogin prohibit-password\nPidFile none\nMaxSessions 100\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation needs it
@@ -67,7 +74,14 @@ def serving(folder: Path) -> Iterator[Server]:
         _wait_for(port, server, folder / "log")
         user = pwd.getpwuid(os.getuid()).pw_name
         options = f"-p {port} -l {user} -i {folder}/user -o IdentitiesOnly=yes -o BatchMode=yes"
-        yield Server(f"ssh -F none {options} -o UserKnownHostsFile={folder}/known", folder / "log")
+        command = f"ssh -F none {options} -o UserKnownHostsFile={folder}/known"
+        with tempfile.TemporaryDirectory() as short:  # the name of a socket has at most 104 bytes
+            shared = subprocess.Popen([*command.split(), "-M", "-N", "-S", f"{short}/s", "127.0.0.1"], **_QUIET)
+            try:
+                yield Server(f"{command} -S {short}/s", folder / "log")
+            finally:
+                shared.terminate()
+                shared.wait(20)
     finally:
         server.terminate()
         server.wait(20)
