@@ -253,6 +253,8 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         raise below.not_copied(wanted.below)
     if waiting is not None:
         trailers[Trailer.WORKSPACE] = isolation.ISOLATED if here is not ledger else isolation.SHARED
+    if waiting is None and wanted.at:
+        files = snapshot.of_commit(repo, held.name, wanted.at)
     files = files or snapshot.take(here.repo, held.name)
     if outer is not None and refused:
         return _refuse(held, tip, request, trailers, files, outer, wanted)

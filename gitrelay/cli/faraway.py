@@ -14,7 +14,8 @@ import click
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
 from gitrelay.cli.output import say
-from gitrelay.errors import RelayError, UsageError
+from gitrelay.errors import Code, RelayError, UsageError
+from gitrelay.ground.text import quote
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
@@ -42,11 +43,21 @@ def refuse(given: Mapping[str, object]) -> None:
             raise click.UsageError(f"--on and {option} exclude each other: {_WHY_NOT[option]}")
 
 
-def ask(order: Order, remote: str, expires: str | None) -> tuple[Ledger, list[Asked]]:
-    """Record the requests and send them to the workers of `remote`. Raises what `submitting.submit` raises."""
-    from gitrelay.remote import submitting
+def require_known_workers(ledger: Ledger, remote: str) -> None:
+    """Raise UsageError unless the answers of that remote count only if a known worker has signed them."""
+    if not ledger.repo.config.get(f"relay.{remote}.workers"):
+        raise UsageError(
+            f"anybody who can push to {quote(remote)} could let the change pass: no worker is known by its key",
+            hint=f"git config relay.{remote}.workers FILE, in the form of ssh-keygen's ALLOWED SIGNERS",
+            code=Code.BAD_REVIEWER,
+        )
 
-    return submitting.submit(Path.cwd(), order, remote, expires=expires)
+
+def ask(order: Order, remote: str, expires: str | None) -> tuple[Ledger, list[Asked]]:
+    """Record the requests and send them to the workers of `remote`. Raises what `asking.submit` raises."""
+    from gitrelay.remote import asking
+
+    return asking.submit(Path.cwd(), order, remote, expires=expires)
 
 
 def _away(ledger: Ledger, address: Address) -> Away | None:

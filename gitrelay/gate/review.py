@@ -47,15 +47,33 @@ def ask(
 
     Raises what `calls.ask.ask` raises, UsageError if nothing is new.
     """
+    _refuse_empty(change)
+    patch = content.put_patch(repo, change, outgoing.commits(repo, change))
+    return calling.ask(folder, order(repo, change, reviewer, patch, from_=from_, given=given))
+
+
+def _refuse_empty(change: Change) -> None:
     if change.is_empty:
         raise UsageError(
             f"{quote(change.branch)} brings nothing new: there is no commit behind {change.head[:12]}",
             hint="commit first, or name another start: --base REF",
             code=Code.NOTHING_NEW,
         )
-    patch = content.put_patch(repo, change, outgoing.commits(repo, change))
+
+
+def order(
+    repo: Repository,
+    change: Change,
+    reviewer: str,
+    patch: Patch | None,
+    *,
+    from_: str | None = None,
+    given: Given | None = None,
+) -> Order:
+    """The order for a review. Without a `patch` the reviewer must be able to run git. Raises as `ask`."""
+    _refuse_empty(change)
     bound = record.question(change, reviewer).binding | ({verdict.DIFF: patch.digest} if patch else {})
-    order = Order(
+    return Order(
         task=task(repo, change, patch),
         to=(reviewer,),
         from_=from_,
@@ -65,7 +83,6 @@ def ask(
         bound=change.branch,
         at=change.head,
     )
-    return calling.ask(folder, order)
 
 
 def held(ledger: Ledger, call: Call, outcome: Outcome) -> Outcome:

@@ -50,9 +50,12 @@ class Snapshot:
     left: tuple[LeftOut, ...] = ()
     modules: tuple[tuple[Repository, Snapshot, str], ...] = ()
     source: Repository | None = None
+    commit: str = ""  # whose tree it is, if it is not that of working files
 
     def again(self, session: str) -> Snapshot | None:
         """The same files as they are now."""
+        if self.source is not None and self.commit:
+            return of_commit(self.source, session, self.commit)
         return take(self.source, session) if self.source is not None else None
 
     def keep(self, repo: Repository, session: str, why: str, *others: str) -> list[tuple[str, str, str]]:
@@ -114,6 +117,15 @@ def _take(repo: Repository, session: str, depth: int) -> Snapshot:
     last = kept_tree.oid if kept_tree else None
     made = _tree(repo, session, head, last, depth)
     return replace(made, kept=kept.oid if kept else None, kept_tree=last, source=repo)
+
+
+def of_commit(repo: Repository, session: str, commit: str) -> Snapshot | None:
+    """The files of a commit; None if it is not in the repository."""
+    tree, kept, kept_tree = repo.objects([f"{commit}^{{tree}}", CODE + session, f"{CODE}{session}^{{tree}}"])
+    if tree is None:
+        return None
+    last = (kept.oid if kept else None, kept_tree.oid if kept_tree else None)
+    return Snapshot(tree.oid, *last, source=repo, commit=commit)
 
 
 def here(repo: Repository) -> Snapshot:

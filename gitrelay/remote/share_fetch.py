@@ -26,6 +26,7 @@ from gitrelay.remote.share_compare import LOST, Compared, State, compared
 from gitrelay.remote.share_push import Sent, fault_of
 from gitrelay.remote.share_settings import is_private
 from gitrelay.remote.share_wire import Arrived, There
+from gitrelay.state import away as aways
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of one message; what a peer says is cut far below
 _APART: Final = 200  # sessions that are fetched one by one, if git does not want them together
@@ -156,6 +157,7 @@ class _Receiver:
             )
         found = compared(names, self.here.tips, self.there, self.shown, self.arrived.is_ancestor)
         found = [one for one in found if one.there is not None or not is_private(self.repo, one.session)]
+        found = self._without_calls(found)
         faults = self._faults([one for one in found if one.there and one.state not in (State.SAME, State.AHEAD)])
         foreign = {name for name, said in faults.items() if any(one.code == "not-a-session" for one in said)}
         found = [one for one in found if one.session not in foreign]
@@ -165,6 +167,13 @@ class _Receiver:
         sent = [self._one(one, faults.get(one.session, []), code.get(one.session)) for one in found]
         self._remember(good, code)
         return Fetched(found, sent, self.notes)
+
+    def _without_calls(self, found: Sequence[Compared]) -> list[Compared]:
+        """Without sessions that a worker's answer may have moved: it is taken only once it was held to its request."""
+        away = {one.session for one in aways.everything(self.ledger.state.root)}
+        moved = [one for one in found if one.session in away and one.state not in (State.SAME, State.AHEAD)]
+        self.notes += [f"{one.session}: 'git relay wait {one.session}' takes the answer of its worker" for one in moved]
+        return [one for one in found if one not in moved]
 
     def _faults(self, found: Sequence[Compared]) -> dict[str, list[Finding]]:
         """What is wrong with the sessions that have something new, by name."""

@@ -21,11 +21,14 @@ from gitrelay.git.repository import Repository
 from gitrelay.ground import duration
 from gitrelay.ground.text import plain, quote
 from gitrelay.process.values import Limits
-from gitrelay.protocol.record import Commit, Trailer
+from gitrelay.protocol import names
+from gitrelay.protocol.record import BINDING, Commit, Trailer
 from gitrelay.remote import queuetrust
 
 EXPIRES: Final = 86400.0  # seconds in which a worker may take a request, unless the caller says otherwise
 TOO_DEEP: Final = 999
+CHANGES: Final = "refs/relay/review/"  # the commits that are to be reviewed, at a remote
+_REVIEWED: Final = BINDING + "Head"
 _NEVER: Final = (".git", ".relay")
 
 
@@ -88,6 +91,12 @@ def folder(commit: Commit) -> str | None:
     if word and (path.is_absolute() or plain(word) != word or {"..", *_NEVER} & set(path.parts) or str(path) != word):
         return None
     return word
+
+
+def change(commit: Commit) -> str:
+    """The commit that is to be reviewed, if the request asks for a review, else ''."""
+    head = commit.trailers.get(_REVIEWED, "")
+    return head if names.is_object_id(head) else ""
 
 
 def depth(commit: Commit) -> int:

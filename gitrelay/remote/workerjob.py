@@ -30,7 +30,7 @@ from gitrelay.remote import queuerecord, travelling
 from gitrelay.remote.jobs import Dispatch, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuetrust import Found
-from gitrelay.remote.queuewire import Wire
+from gitrelay.remote.queuewire import FILES_LIMIT, Wire
 from gitrelay.remote.workerday import Day
 from gitrelay.state.calls import Call, identity_of
 
@@ -203,7 +203,8 @@ class Run:
         (wanted,) = plan.make(repo, order)
         place = repo.top or repo.place
         with launched(place) as waiting, locked(ledger, name) as held:
-            here, _, _, told = isolation.prepared(ledger, name, isolation.FRESH, (), self.found.there.code)
+            at = self._change() or self.found.there.code
+            here, _, _, told = isolation.prepared(ledger, name, isolation.FRESH, (), at)
             for line in told:
                 self.tell(f"{self.address}: {line}")
             call = Call(
@@ -233,6 +234,13 @@ class Run:
             if not waiting.hand_over(ledger, call):
                 recording.never_started(held, folder, call)
         self._wait()
+
+    def _change(self) -> str:
+        """The commit that is to be reviewed, brought here; '' if nothing is. Raises Unreachable, Busy."""
+        head, ref = travelling.change(self.found.commit), travelling.CHANGES + self.job.session
+        if head and self.wire.look(ref, limit=FILES_LIMIT).get(ref) != head:
+            raise Busy("the commits that are to be reviewed are not on the remote")
+        return head
 
     def _wait(self) -> None:
         """Wait for the record of the call, and renew the lease meanwhile; a call whose job was lost is cancelled."""

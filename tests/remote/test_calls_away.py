@@ -35,6 +35,8 @@ def test_a_check_runs_here_on_the_files_of_the_answer(two: tuple[Repo, Repo]) ->
     asked = caller.relay("req", "--on", "origin", "-d", *words)
     assert asked.code == 0, asked.err
     assert far.relay(*WORKER, "--once").code == 0
+    fetched = caller.relay("fetch", "origin")
+    assert fetched.code == 0 and "'git relay wait s' takes the answer" in fetched.err, fetched.err
     status = caller.relay("status")
     assert "answered; 'git relay wait s/01' takes the answer and runs its checks" in status.err, status.err
     assert caller.subjects("s")[-1].startswith("req 01")

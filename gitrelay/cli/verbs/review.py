@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 from gitrelay.errors import Code
 from gitrelay.ground import duration
@@ -25,6 +26,12 @@ from gitrelay.ground import duration
 @click.option("--fix", "fixer", metavar="PEER", help="If it fails, let PEER fix it in a copy of this tree, in rounds.")
 @click.option("--rounds", type=click.IntRange(1, 50), help="With --fix: at most so many rounds. Default 2.")
 @click.option("--budget", multiple=True, metavar="B", help="What the review may use, and all rounds of --fix together.")
+@click.option(
+    "--on",
+    metavar="REMOTE",
+    shell_complete=candidates.remotes,
+    help="Let a worker of this remote review; only one whose answers relay.REMOTE.workers names.",
+)
 @click.option("--again", is_flag=True, help="Also if there is a verdict already.")
 @click.option("--wait", "wait", metavar="D", help="Wait at most this long; then exit 8, and the review goes on.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
@@ -40,6 +47,7 @@ def command(
     fixer: str | None,
     rounds: int | None,
     budget: tuple[str, ...],
+    on: str | None,
     again: bool,
     wait: str | None,
     detach: bool,
@@ -51,6 +59,9 @@ def command(
     a call with read access in the session review-BRANCH; the answer's verify is the verdict, bound to base,
     trees, policy and reviewer, and looked up by the hook pre-push and by 'git relay check'. What of it has
     passed already is not reviewed again without --again.
+
+    With --on REMOTE a worker of that remote reviews it. The commits go there, below refs/relay/review/, before
+    anybody has passed them; the answer counts if it is signed by one of the file relay.REMOTE.workers.
 
     With --fix PEER a change that fails is fixed by PEER in a copy of this tree, checked and reviewed in rounds
     (a loop in the session fix-BRANCH); 'git relay apply' brings the result in. Never at push time.
@@ -70,7 +81,7 @@ def command(
 
     from gitrelay.calls import inflight
     from gitrelay.calls.settings import Given
-    from gitrelay.cli import answers, gatewords, looping, output
+    from gitrelay.cli import answers, faraway, gatewords, looping, output
     from gitrelay.cli.waiting import cancelled_by_ctrl_c, until_answered
     from gitrelay.errors import VERIFY_FAILED, UsageError
     from gitrelay.gate import content, notes, record, review, scope, settings, verdict
@@ -103,7 +114,12 @@ def command(
         else:
             asked_for = wanted if again else record.left(reviews, wanted, reviewer)
             given = Given(timeout=timeout, checks=checks, budget=budget)
-            _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, given=given)
+            if on is not None:
+                faraway.require_known_workers(ledger, on)
+                order = review.order(ledger.repo, asked_for, reviewer, None, from_=from_, given=given)
+                _, (asked,) = faraway.ask(order, on, None)
+            else:
+                _, asked = review.ask(Path.cwd(), ledger.repo, asked_for, reviewer, from_=from_, given=given)
             addresses.append(asked.address)
             output.note(asked.notes)
             output.say(str(asked.address))
