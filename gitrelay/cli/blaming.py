@@ -11,8 +11,8 @@ from gitrelay.errors import UsageError
 from gitrelay.ground.text import quote_path
 from gitrelay.history import outcome
 from gitrelay.history.exchange import Exchange
-from gitrelay.protocol.record import CODE
-from gitrelay.provenance.blame import Blamed, Kind, Report, Why
+from gitrelay.provenance import saying
+from gitrelay.provenance.blame import Blamed, Kind, Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,12 +28,6 @@ SHORT: Final = {  # for the column of the outcome
     Why.OLDER: "older",
     Why.NO_FILES: "no files here",
     Why.SHALLOW: "history cut off",
-}
-REASONS: Final = {
-    Why.NOT_ADDED: "no recorded exchange added it",
-    Why.OLDER: "it is older than the first exchange",
-    Why.NO_FILES: "it cannot be known here: an exchange of that time has no files in this clone",
-    Why.SHALLOW: "it cannot be known here: the history of this clone ends before it",
 }
 
 
@@ -70,24 +64,6 @@ def day(e: Exchange) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(e.response.time if e.response else e.request.time))
 
 
-def text_of(one: Blamed) -> str:
-    return one.line.data.decode("utf-8", "replace")
-
-
-def remarks(one: Blamed) -> str:
-    """What makes it less certain, in words; empty for most lines."""
-    said = []
-    if one.overlap:
-        said.append("they ran at the same time in one tree; the first was answered first")
-    elif one.kind is Kind.SEVERAL:
-        said.append("each of them added this text")
-    if one.shared:
-        said.append(f"{', '.join(one.shared)} could write in the same tree meanwhile")
-    if one.reflowed:
-        said.append("the line was split or joined since")
-    return "; ".join(said)
-
-
 def row(one: Blamed, others: Mapping[int, str], reviews: Sequence[Exchange]) -> dict[str, Any]:
     """A line as `blame --json` gives it; keys are stable (docs/json.md)."""
     e = one.exchanges[0] if one.kind is Kind.ONE else None
@@ -95,7 +71,7 @@ def row(one: Blamed, others: Mapping[int, str], reviews: Sequence[Exchange]) -> 
     commit = one.line.commit
     return {
         "line": one.number,
-        "text": text_of(one),
+        "text": saying.text_of(one),
         "kind": one.kind,
         "why": one.why,
         "addresses": [str(found.address) for found in one.exchanges],
@@ -115,33 +91,9 @@ def row(one: Blamed, others: Mapping[int, str], reviews: Sequence[Exchange]) -> 
     }
 
 
-def summary(lines: Sequence[Blamed], report: Report) -> list[str]:
-    """What there is to say below the lines, for the person."""
-    count = {kind: sum(1 for one in lines if one.kind is kind) for kind in Kind}
-    writers = {e.address for one in lines if one.kind is Kind.ONE for e in one.exchanges}
-    parts = [f"{count[Kind.ONE]} by {_count(len(writers), 'exchange')}"] if writers else []
-    if count[Kind.SEVERAL]:
-        parts.append(f"{count[Kind.SEVERAL]} by one of several")
-    if count[Kind.NONE]:
-        parts.append(f"{count[Kind.NONE]} by no recorded exchange (-), which does not say by whom")
-    if count[Kind.UNKNOWN]:
-        parts.append(f"{count[Kind.UNKNOWN]} cannot be known here (?)")
-    said = [f"{_count(len(lines), 'line')}: {', '.join(parts) or 'nothing to tell'}"]
-    if report.missing:
-        said.append(
-            f"{report.missing} of {_count(report.total, 'exchange')} have no files here: "
-            f"git fetch REMOTE '{CODE}*:{CODE}*'"
-        )
-    return said
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 def beyond(path: str, last: int, have: int, name: str) -> UsageError:
     """The error for a line that the file does not have; `name` is the word that the file was named by."""
     return UsageError(
-        f"{quote_path(path)} has {_count(have, 'line')}, and no line {last}",
+        f"{quote_path(path)} has {saying.count(have, 'line')}, and no line {last}",
         hint=f"git relay blame {shlex.quote(name)}",
     )

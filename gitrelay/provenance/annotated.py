@@ -40,15 +40,15 @@ class Annotated(NamedTuple):
     number: int
 
 
-def annotated(repo: Repository, path: str, rev: str | None) -> list[Annotated]:
+def annotated(repo: Repository, path: str, rev: str | None, limit: float | None = None) -> list[Annotated]:
     """The lines of `path` (below the top) at the commit `rev`, or of the working file if it is None.
 
-    Raises GitError if git knows no such file there.
+    Raises GitError if git knows no such file there, Hangs if it takes more than `limit` seconds.
     """
     words = ["blame", "-w", "--no-textconv", "--porcelain"]
     off = ["-c", "blame.ignoreRevsFile="]
     place = ["--", path] if rev is None else [rev, "--", path]
-    out = repo.run(*off, *words, *place, users=rev is None)
+    out = repo.run(*off, *words, *place, users=rev is None, limit=limit)
     return list(_lines(out, bool(boundary(repo))))
 
 

@@ -43,21 +43,21 @@ class File:
     def name(self) -> bytes:
         return os.fsencode(self.path)
 
-    def look(self, repo: Repository) -> Looked:
-        """The lines as git annotates them, which takes a while. Raises GitError."""
+    def look(self, repo: Repository, limit: float | None = None) -> Looked:
+        """The lines as git annotates them, which takes a while, at most `limit` seconds. Raises GitError, Hangs."""
         if self.new:
             return Looked(annotated.uncommitted(self.data, self.path))
         if not self.same:
-            return Looked(annotated.annotated(repo, self.path, self.rev))
+            return Looked(annotated.annotated(repo, self.path, self.rev, limit))
         place = kept.place(State(repo.common_dir).root, self.same, self.path, annotated.boundary(repo))
-        return kept.read(place, self.data) or Looked(annotated.annotated(repo, self.path, self.same), place)
+        return kept.read(place, self.data) or Looked(annotated.annotated(repo, self.path, self.same, limit), place)
 
 
 @contextlib.contextmanager
-def looking(repo: Repository, file: File) -> Iterator[Callable[[], Looked]]:
+def looking(repo: Repository, file: File, limit: float | None = None) -> Iterator[Callable[[], Looked]]:
     """git looks for the lines of `file` from now on; the function waits for it, and raises what `File.look` does."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(file.look, repo).result
+        yield pool.submit(file.look, repo, limit).result
 
 
 def split(word: str, folder: Path) -> tuple[str, tuple[int, int] | None]:
@@ -89,7 +89,7 @@ def opened(repo: Repository, folder: Path, word: str, rev: str | None) -> File:
 
     Raises UsageError if there is none, or if it is not text.
     """
-    path = _below(repo, folder, word)
+    path = below(repo, folder, word)
     if rev is None and repo.top is None:
         raise repo.has_no_tree("a bare repository has no working files", hint=f"git relay blame --rev HEAD {path}")
     if rev is None:
@@ -130,15 +130,21 @@ def _working(repo: Repository, path: str) -> File:
     return File(path, None, data, (repo.ref("HEAD") or "") if is_same else "")
 
 
-def _below(repo: Repository, folder: Path, word: str) -> str:
-    """The path below the top. Raises UsageError for one that is not."""
+def below(repo: Repository, folder: Path, word: str, *, top: bool = False) -> str:
+    """The path below the top; with `top` also the top itself, as `.`. Raises UsageError for one that is not."""
     if repo.top is None:
         path = os.path.normpath(word)
     else:
         place = os.path.join(os.path.realpath(folder), word)
         where, name = os.path.split(os.path.normpath(place))
         path = os.path.relpath(os.path.join(where, name), os.path.realpath(repo.top))
-    if not word or "\0" in word or path.startswith("../") or path in ("..", ".") or ".git" in path.split("/"):
+    if (
+        not word
+        or "\0" in word
+        or path.startswith("../")
+        or path in ("..", "" if top else ".")
+        or ".git" in path.split("/")
+    ):
         raise UsageError(
             f"{quote_path(word)} is no file below {quote_path(repo.place)}", hint="git ls-files", code=Code.NO_FILE
         )

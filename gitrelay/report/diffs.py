@@ -22,6 +22,7 @@ from gitrelay.report import colours, edits
 from gitrelay.report.changes import Changes, File
 from gitrelay.report.colours import Span
 from gitrelay.report.hunks import Row
+from gitrelay.report.words import plain
 
 COLOURED_MAX: Final = 128 * 1024  # characters of a turn; a line that is in both files counts once
 
@@ -43,6 +44,14 @@ def drawn(changes: Changes, anchor: str = "", named: Mapping[int, AbstractSet[in
             room -= size
         found.append(Markup("".join(_file(file, language, f"{anchor}-f{number}", named.get(number, frozenset())))))
     return found
+
+
+def coloured(lines: Sequence[str], path: str) -> list[Markup]:
+    """The lines of a whole file with their colours; without, if it has more than COLOURED_MAX characters."""
+    texts = [plain(line).replace("\n", " ") for line in lines]
+    language = colours.language_of(path) if sum(map(len, texts)) <= COLOURED_MAX else ""
+    spans = colours.spans(texts, language) if language else [[] for _ in texts]
+    return [Markup(_coloured(text, 0, len(text), some)) for text, some in zip(texts, spans, strict=True)]
 
 
 def _file(file: File, language: str, anchor: str, named: AbstractSet[int]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import Final
 from gitrelay.errors import Code, UsageError
 from gitrelay.ground.text import quote_path
 from gitrelay.protocol import names
+from gitrelay.report.files import FOLDER as FILES
 from gitrelay.report.pages import GENERATOR
 from gitrelay.state.files import cannot_write
 
@@ -95,9 +96,10 @@ class Folder:
         folder = cls(path, earlier or frozenset())
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if (path / PAGES).is_symlink():
-                raise UsageError(f"{quote_path(path / PAGES)} is a symbolic link", hint="remove it", code=Code.EXISTS)
-            (path / PAGES).mkdir(exist_ok=True)
+            for inner in dict.fromkeys([path / PAGES, *((path / name).parent for name in files)]):
+                if inner.is_symlink():
+                    raise UsageError(f"{quote_path(inner)} is a symbolic link", hint="remove it", code=Code.EXISTS)
+                inner.mkdir(exist_ok=True)
         except OSError as e:
             raise cannot_write(path, e) from e
         folder._mark({*folder.earlier, *files}, complete=False)
@@ -125,7 +127,7 @@ class Folder:
     def _halves(self) -> list[Path]:
         """The temporary files of `write` that an export left which was killed."""
         found = []
-        for path in [*self.path.glob(".*.tmp"), *(self.path / PAGES).glob(".*.tmp")]:
+        for path in [p for name in ("", PAGES, FILES) for p in (self.path / name).glob(".*.tmp")]:
             whole = re.fullmatch(r"\.(.+)\.[0-9]+\.tmp", path.name)
             if whole and (whole[1] == MARKER or _is_ours(str(path.relative_to(self.path).with_name(whole[1])))):
                 found.append(path)
@@ -160,6 +162,8 @@ def _earlier(path: Path) -> frozenset[str] | None:
 
 def _is_ours(name: str) -> bool:
     """Whether an export writes a file of that name: whatever a marker says, nothing else is taken away."""
+    if re.fullmatch(rf"{FILES}/[^/]+-[0-9a-f]{{16}}\.html", name):
+        return True
     page = re.fullmatch(rf"{PAGES}/([^/]+)\.html", name)
     return name in ("index.html", "figures.html") or (page is not None and names.is_session(page[1]))
 

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from gitrelay.calls.looking import Looker
 from gitrelay.calls.peerlog import Follower
-from gitrelay.errors import UsageError
+from gitrelay.errors import Busy, UsageError
 from gitrelay.git import refstamp
 from gitrelay.git.refstamp import Stamp
 from gitrelay.ground import duration
@@ -28,6 +28,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, STEPS, name_of
 from gitrelay.report import attention, commits, listing, turns
+from gitrelay.report.files import Views
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages
 from gitrelay.report.site import title_of
@@ -37,6 +38,8 @@ from gitrelay.state.calls import Call, CallFolder
 _T = TypeVar("_T")
 
 _PAGES_MAX: Final = 64  # session pages that are kept; one has some 100 kB
+_FILES_MAX: Final = 8  # pages of files that are kept; one has some MB
+_FILE_WAIT: Final = 10.0  # seconds that one who asks for a file waits for another one
 _PAUSE: Final = 0.05  # seconds between two looks at the times of the refs' files while somebody waits for news
 _COARSE: Final = 2.0  # seconds that a file system may take for one moment: so long after a change git is asked again
 _AGAIN: Final = 0.25  # seconds between two of these questions
@@ -60,13 +63,16 @@ class _Refs:
 class Live:
     """One repository's sessions, page by page. Safe to ask from several threads.
 
-    `answers` is the page that takes answers to questions, empty if the site has none. Raises UsageError if
-    `relay.commitUrl` is bad.
+    `answers` is the page that takes answers to questions, empty if the site has none; without `views` no file has a
+    page. Raises UsageError if `relay.commitUrl` is bad.
     """
 
-    def __init__(self, ledger: Ledger, answers: str = "") -> None:
+    def __init__(self, ledger: Ledger, answers: str = "", views: Views | None = None) -> None:
         self._ledger = ledger
         self._answers = answers
+        self._views = views
+        self._viewing = threading.Lock()
+        self._viewed: OrderedDict[str, tuple[str, str]] = OrderedDict()  # page of a file -> (of what, html)
         self._site = title_of(ledger.repo)
         self._commits = commits.template(ledger.repo)
         self._asking = threading.Lock()
@@ -130,9 +136,36 @@ class Live:
                 return None
             # attempts and the reviews of a loop are drawn on the page too
             tips = [tip for other, tip in refs.tips.items() if other == name or other.startswith(f"{name}-")]
-            return self._page(f"session {name}", " ".join(tips), made)
+            head = self._views.commit() if self._views is not None else ""
+            return self._page(f"session {name}", " ".join([*tips, head]), made)
 
         return self._ask(answer)
+
+    def file(self, page: str) -> str | None:
+        """The page of a file of HEAD, None if there is none of that name. One at a time is worked out.
+
+        Raises Busy if another one takes long, and what `Views.view` raises.
+        """
+        if self._views is None:
+            return None
+        refs = self._ask(lambda refs: refs)
+        if not self._viewing.acquire(timeout=_FILE_WAIT):
+            raise Busy("another file is being looked at", hint="try again in a moment")
+        try:
+            path = next((path for path, one in self._views.pages().items() if one == page), None)
+            if path is None:
+                return None
+            of = f"{self._views.commit()} {refs.version}"
+            known = self._viewed.pop(page, None)
+            if known is None or known[0] != of:
+                pages = Pages(self._site, there=refs.tips.keys(), commits=self._commits)
+                known = of, pages.file(self._views.view(path))
+            self._viewed[page] = known
+            while len(self._viewed) > _FILES_MAX:
+                self._viewed.popitem(last=False)
+            return known[1]
+        finally:
+            self._viewing.release()
 
     def _ask(self, answer: Callable[[_Refs], _T]) -> _T:
         """The answer by the refs as they are; once more if a session has gone since they were read."""
@@ -187,7 +220,8 @@ class Live:
         version = self._refs.version
         known = self._kept.pop(page, None)
         if known is None or known[0] != of:
-            html, whole = make(Pages(self._site, version, self._answers, self._refs.tips.keys(), self._commits))
+            files = self._views.pages() if self._views is not None else {}
+            html, whole = make(Pages(self._site, version, self._answers, self._refs.tips.keys(), self._commits, files))
             if not whole:
                 return html
         else:

@@ -11,8 +11,8 @@ import functools
 import hashlib
 import time
 import zlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,8 @@ from gitrelay.history.outcome import shown
 from gitrelay.protocol import names, usage
 from gitrelay.protocol.record import Trailer
 from gitrelay.report import attention, commits, listing
-from gitrelay.report.diffs import drawn
+from gitrelay.report.diffs import coloured, drawn
+from gitrelay.report.files import View
 from gitrelay.report.links import Links
 from gitrelay.report.listing import Entry
 from gitrelay.report.markdown import inline, render
@@ -63,10 +64,11 @@ class State:
 
 
 def state_of(turn: Turn | Side) -> State:
-    e = turn.exchange
-    words = one_line(shown(e.outcome, e.checked), 60)
-    if turn.contradicted:
-        words += ", claimed pass"
+    return state_of_exchange(turn.exchange, ", claimed pass" if turn.contradicted else "")
+
+
+def state_of_exchange(e: Exchange, more: str = "") -> State:
+    words = one_line(shown(e.outcome, e.checked), 60) + more
     tone, sign = _STATES.get(e.outcome, ("bad", "!"))
     if e.outcome == outcome.PASS and not e.checked:
         tone, sign = CLAIMED
@@ -78,7 +80,8 @@ class Pages:
     """The pages of one site. `site` is its title; `version` is what a live site is at, empty for a static one.
 
     `answers` is the page that takes answers to questions, empty if the site has none. `there` are the sessions that
-    have a page. `commits` is the template of where a commit can be looked at, see commits.py.
+    have a page, `files` the page of each file that has one, by path. `commits` is the template of where a commit can be
+    looked at, see commits.py.
     """
 
     site: str
@@ -86,6 +89,7 @@ class Pages:
     answers: str = ""
     there: Collection[str] = ()
     commits: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def index(self, entries: Sequence[Entry], running: Collection[str] = (), rejected: Collection[str] = ()) -> str:
         """The page of all sessions, the latest first.
@@ -125,6 +129,11 @@ class Pages:
             models=figures.grouped(exchanges, "model"),
         )
 
+    def file(self, view: View) -> str:
+        """The page of a file: who wrote each line."""
+        lines = coloured([line for one in view.stretches for line in one.lines], view.path)
+        return self._page("file.html", root="../", view=view, coloured=lines, shown_path=plain(view.path))
+
     def together(self, conversations: Sequence[Conversation]) -> str:
         """One page that holds some sessions and leads nowhere else."""
         return self._conversations(conversations, root="", alone=True)
@@ -150,6 +159,7 @@ class Pages:
                 commits=self.commits,
                 generator=GENERATOR,
                 there=self.there,
+                files=self.files,
                 home=home or ("./" if live else "index.html"),
                 version=self.version,
                 policy=policy_of(template, live=live),
@@ -181,9 +191,8 @@ def _script(template: str, *, live: bool) -> str:
 
 @functools.cache
 def _style(template: str) -> str:
-    return "".join(
-        map(asset, ("style.css", "index.css", *(("rounds.css", "diffs.css") if template == "session.html" else ())))
-    )
+    more = {"session.html": ("rounds.css", "diffs.css"), "file.html": ("diffs.css", "file.css")}.get(template, ())
+    return "".join(map(asset, ("style.css", "index.css", *more)))
 
 
 def policy(styles: Sequence[str], scripts: Sequence[str], *, live: bool) -> str:
@@ -234,6 +243,7 @@ def _environment() -> Environment:
         "seconds": _seconds,
         "short_id": short_id,
         "state": state_of,
+        "outcome": state_of_exchange,
         "steps": folded,
         "time": _time,
         "version": _version,

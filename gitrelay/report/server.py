@@ -28,7 +28,7 @@ from urllib.parse import parse_qs
 
 from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.protocol import names
-from gitrelay.report import pages
+from gitrelay.report import files, pages
 from gitrelay.report.answering import BODY_MAX, PAGE, Desk
 from gitrelay.report.live import Live
 
@@ -59,8 +59,8 @@ class _Answer:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
-def _html(text: str, template: str) -> _Answer:
-    return _Answer(HTTPStatus.OK, text, "text/html; charset=utf-8", pages.policy_of(template, live=True))
+def _html(text: str, template: str, *, live: bool = True) -> _Answer:
+    return _Answer(HTTPStatus.OK, text, "text/html; charset=utf-8", pages.policy_of(template, live=live))
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -234,6 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
             found = live.session(name)
             if found is not None:
                 return _html(found, "session.html")
+        if folder == files.FOLDER and (found := live.file(page)) is not None:
+            return _html(found, "file.html", live=False)
         return _Answer(HTTPStatus.NOT_FOUND, "there is no such page\n")
 
     def _after(self) -> str:

@@ -23,6 +23,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.process import pool
 from gitrelay.report import attention, commits, earlier, folder, listing, sides, turns
 from gitrelay.report.earlier import Note
+from gitrelay.report.files import Views, page_of
 from gitrelay.report.folder import Folder
 from gitrelay.report.listing import Entry
 from gitrelay.report.pages import Pages, load
@@ -55,15 +56,29 @@ def title_of(repo: Repository) -> str:
     return common.parent.name if common.name == ".git" else common.name.removesuffix(".git")
 
 
-def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool = False) -> Exported:
-    """Write these sessions, or all, to the folder `place`. Raises UsageError, CannotRecord; see folder.py."""
+def export(
+    ledger: Ledger,
+    sessions: Sequence[str],
+    place: Path,
+    *,
+    force: bool = False,
+    views: Views | None = None,
+    paths: Sequence[str] = (),
+) -> Exported:
+    """Write these sessions, or all, to the folder `place`, and with `views` the pages of the files `paths`.
+
+    Raises UsageError, CannotRecord; see folder.py.
+    """
     refs = earlier.refs_of(ledger.repo)  # first: what moves from now on is written again by the next export
     found = batch.read(ledger, sessions)
     wanted = [*found.sessions, *found.damaged]
-    pages = Pages(title_of(ledger.repo), there=frozenset(wanted), commits=commits.template(ledger.repo))
-    files = ["index.html", "figures.html", *map(folder.page_of, wanted)]
+    own = {path: page_of(path) for path in paths}
+    where = commits.template(ledger.repo)
+    pages = Pages(title_of(ledger.repo), there=frozenset(wanted), commits=where, files=own)
+    files = ["index.html", "figures.html", *map(folder.page_of, wanted), *own.values()]
     target = Folder.begin(place, files, force=force)
-    made, before = earlier.made_with(ledger.repo, f"{pages.site}\0{pages.commits}"), earlier.read(ledger.state, place)
+    says = "\0".join([pages.site, pages.commits, *own])
+    made, before = earlier.made_with(ledger.repo, says), earlier.read(ledger.state, place)
     notes = before.valid(place, made, refs, found.sessions)
     there = [e for name in notes for e in found.sessions[name]]
     for name in without_messages(ledger, there):
@@ -80,6 +95,9 @@ def export(ledger: Ledger, sessions: Sequence[str], place: Path, *, force: bool 
                 unnoted[one.entry.name] = one.page
             else:
                 notes[one.entry.name] = Note(earlier.depends_on(refs, one.about), one.page, one.entry)
+    if views is not None:
+        for path, page in own.items():
+            folder.write(place / page, pages.file(views.view(path)))
     folder.write(place / "figures.html", pages.figures_page(found.exchanges))
     entries = listing.latest_first(entries)
     folder.write(place / "index.html", pages.index(entries, attention.running(ledger), attention.rejected(ledger)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelay.report.files import page_of
 from support.histories import FILE, History, partial_apply, plain
 from support.recorded import Recorder
 from support.repo import Done, Repo, sealed_environment
@@ -76,7 +77,7 @@ def test_why_shows_the_exchange_and_the_commit(history: tuple[Repo, History]) ->
     repo, made = history
     at = next(i for i, (text, owner) in enumerate(made.files[FILE], 1) if owner == "s/02" and len(text) > 20)
     said = repo.relay("why", f"{FILE}:{at}").out
-    for words in ("do the work of s/02", "it is done", "check pass: pytest -q", "commit "):
+    for words in ("do the work of s/02", "it is done", "check pass: pytest -q", "commit ", f"{page_of(FILE)}#L{at} of"):
         assert words in said
     data = repo.relay("why", f"{FILE}:{at}", "--json").json["data"]
     assert [e["address"] for e in data["exchanges"]] == ["s/02"] and data["committed"]["author"] == "uma"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelay.report.files import page_of
 from support import axe, drawn
 from support.browser import PHONE, Browser, require, started
 from support.repo import Repo, sealed_environment
@@ -22,8 +23,12 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     folder = tmp_path_factory.mktemp("axe")
     env = sealed_environment(folder / "home")
     repo = Repo(folder / "repo", env)
-    drawn.written().write(repo.path, env)
-    assert repo.relay("export", "-o", "../out").code == 0
+    history = drawn.written()
+    files = {"a.py": b"def a():\n    return 2\n\n# by hand\n", "c.txt": b"new\n"}
+    history.add("refs/heads/main", "uma", drawn.AT + 900, "all of it\n", files, anew=True)
+    history.write(repo.path, env)
+    repo.git("symbolic-ref", "HEAD", "refs/heads/main")
+    assert repo.relay("export", "-o", "../out", "--file", ".").code == 0
     return repo
 
 
@@ -47,6 +52,7 @@ def test_the_rules_are_kept(repo: Repo, browser: Browser) -> None:
         "index.html#q=built",
         "figures.html",
         *(f"sessions/{name}.html" for name in marks),
+        page_of("a.py"),
     ]
     address = site.as_uri()
     with served(repo, "--answer") as live:
@@ -67,5 +73,9 @@ def test_the_rules_are_kept(repo: Repo, browser: Browser) -> None:
     browser.press("?")
     browser.size(PHONE)
     found["phone"] = axe.violations(browser, script)
+    browser.open(f"{address}/{page_of('a.py')}")
+    assert browser.texts(".stretch.one") and browser.texts(".stretch.none")
+    found["file on a phone"] = axe.violations(browser, script)
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     wrong = [f"{page}: {one}" for page, all_ in found.items() for one in all_]
     assert not wrong, "\n".join(wrong)

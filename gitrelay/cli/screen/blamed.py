@@ -9,6 +9,7 @@ from gitrelay.cli import blaming
 from gitrelay.cli.screen.style import of_outcome
 from gitrelay.cli.screen.table import Cell, Column
 from gitrelay.history.exchange import Exchange
+from gitrelay.provenance import saying
 from gitrelay.provenance.blame import Blamed
 
 COLUMNS: Final = (
@@ -30,7 +31,7 @@ def of_line(one: Blamed, other: str, reviews: Sequence[Exchange] | None) -> list
     """
     e = one.exchanges[0] if len(one.exchanges) == 1 else None
     doubt = "" if e is not None else "faint" if not one.exchanges else "waiting"
-    text = blaming.text_of(one).replace("\t", "    ")
+    text = saying.text_of(one).replace("\t", "    ")
     return [
         (str(one.number), "faint"),
         (blaming.addresses(one), doubt or "name"),

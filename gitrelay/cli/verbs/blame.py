@@ -45,7 +45,7 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
     with files.looking(ledger.repo, opened) as looked:
         from gitrelay.cli import blaming, output  # while git is at work
-        from gitrelay.provenance import blame, others
+        from gitrelay.provenance import blame, others, saying
         from gitrelay.provenance.reviews import Reviews
 
         report = blame.blame(ledger, opened, looked)
@@ -67,7 +67,7 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
         output.write(b"".join(_porcelain(shown, verdicts)))
         return code
     _print(ledger.repo, shown, other, verdicts)
-    for line in blaming.summary(shown, report):
+    for line in saying.summary(shown, report):
         output.say(line)
     for error in errors:
         output.say(output.one_line(error["message"], error["hint"]))
@@ -89,6 +89,7 @@ def _porcelain(shown: Sequence[Blamed], verdicts: Reviews) -> Iterator[bytes]:
 
 def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str], verdicts: Reviews) -> None:
     from gitrelay.cli import blaming, output
+    from gitrelay.provenance import saying
 
     def of_line(one: Blamed) -> Sequence[Exchange]:
         return verdicts.of_line(one.exchanges, one.line.commit.oid)
@@ -108,7 +109,7 @@ def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str], ver
         if key not in known or said:
             words = [said or _facts(one), blaming.reviewed(reviews)]
             known[key] = output.safe(", reviewed ".join(word for word in words if word))
-        text = "\t".join(map(output.safe, blaming.text_of(one).split("\t")))  # without tabs it is quick to look at
+        text = "\t".join(map(output.safe, saying.text_of(one).split("\t")))  # without tabs it is quick to look at
         rows.append(f"{one.number}\t{blaming.addresses(one)}\t{known[key]}\t{text}\n")
         if said:
             del known[key]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gitrelay.cli import candidates
 from gitrelay.cli.options import json_option
 from gitrelay.ground.text import quote
 from gitrelay.protocol import names
@@ -29,9 +30,19 @@ _FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
     "--format", "form", type=click.Choice(["html", "md", "json"]), help="Default: by the file's name, else html."
 )
 @click.option("--force", is_flag=True, help="Also into a folder, or over a file, that no export wrote.")
+@click.option(
+    "--file",
+    "asked",
+    multiple=True,
+    metavar="PATH",
+    shell_complete=candidates.files,
+    help="Also a page that says who wrote each line of this file of HEAD, or of each in this folder; repeatable.",
+)
 @json_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
-def command(sessions: tuple[str, ...], place: Path | None, form: str | None, force: bool, as_json: bool) -> int:
+def command(
+    sessions: tuple[str, ...], place: Path | None, form: str | None, force: bool, asked: tuple[str, ...], as_json: bool
+) -> int:
     """Write sessions as a site to read in a browser, or as one file.
 
     All sessions, archived ones too, unless some are named. A folder gets an index with search, a page
@@ -55,11 +66,15 @@ def command(sessions: tuple[str, ...], place: Path | None, form: str | None, for
     if as_json and to_stdout:
         raise click.UsageError("--json tells what was written: give a file with -o, or leave it out")
 
+    if asked and (form != "html" or suffix in _FORMATS):
+        raise click.UsageError("--file adds pages to a site: -o DIR")
+
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
+    from gitrelay.provenance.views import Blames
     from gitrelay.report import site, transcript, turns
 
     ledger = open_ledger(Path.cwd())
@@ -67,8 +82,12 @@ def command(sessions: tuple[str, ...], place: Path | None, form: str | None, for
         within.require(ledger, Access.WRITE, "git relay export")
     if form == "html":
         assert place is not None
-        write = site.export_file if suffix in _FORMATS else site.export
-        done = write(ledger, sessions, place, force=force)
+        if suffix in _FORMATS:
+            done = site.export_file(ledger, sessions, place, force=force)
+        else:
+            views = Blames(ledger) if asked else None
+            paths = views.below(Path.cwd(), asked) if views is not None else ()
+            done = site.export(ledger, sessions, place, force=force, views=views, paths=paths)
     else:
         conversations, damaged = turns.read(ledger, sessions)
         text = transcript.markdown(conversations) if form == "md" else _document(conversations)

@@ -36,6 +36,7 @@ def serve(port: int, *, answer: bool, open_: bool, as_json: bool) -> int:
 
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
+    from gitrelay.provenance.views import Blames
     from gitrelay.report.answering import PAGE, Desk
     from gitrelay.report.live import Live
     from gitrelay.report.server import Server
@@ -45,7 +46,7 @@ def serve(port: int, *, answer: bool, open_: bool, as_json: bool) -> int:
         ended = stack.enter_context(_ended_by_signals())
         desk = Desk(ledger_, ledger_.repo.place) if answer else None
         server = stack.enter_context(
-            Server(Live(ledger_, PAGE if answer else ""), secrets.token_urlsafe(24), port, desk)
+            Server(Live(ledger_, PAGE if answer else "", Blames(ledger_)), secrets.token_urlsafe(24), port, desk)
         )
         if as_json:
             click.echo(output.envelope("web", 0, {"url": server.url, "port": server.port}))

@@ -39,6 +39,7 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.provenance import blame, files, others
     from gitrelay.provenance.reviews import Reviews
+    from gitrelay.report.files import page_of
 
     ledger = open_ledger(Path.cwd())
     name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
@@ -68,7 +69,8 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
         data["committed"] = _commit(commit)
         click.echo(output.envelope("why", 0, data))
         return 0
-    _print(ledger, f"{opened.path}:{one.number}", one, found, reviewed, other)
+    page = f"{page_of(opened.path)}#L{one.number}" if commit.oid and rev is None else ""
+    _print(ledger, f"{opened.path}:{one.number}", one, found, reviewed, other, page)
     return 0
 
 
@@ -79,16 +81,23 @@ def _commit(commit: Commit) -> dict[str, Any] | None:
 
 
 def _print(
-    ledger: Ledger, place: str, one: Blamed, found: Sequence[Exchange], reviewed: Sequence[Exchange], other: str
+    ledger: Ledger,
+    place: str,
+    one: Blamed,
+    found: Sequence[Exchange],
+    reviewed: Sequence[Exchange],
+    other: str,
+    page: str,
 ) -> None:
     from gitrelay.cli import blaming, output
     from gitrelay.history.outcome import shown
+    from gitrelay.provenance import saying
     from gitrelay.provenance.blame import Why
 
-    head = [f"{place}  {blaming.text_of(one).strip()}"]
-    head += [f"{blaming.addresses(one)}: {words}" for words in [blaming.remarks(one)] if found and words]
+    head = [f"{place}  {saying.text_of(one).strip()}"]
+    head += [f"{blaming.addresses(one)}: {words}" for words in [saying.remarks(one)] if found and words]
     if not found:
-        head.append(blaming.REASONS[one.why or Why.NOT_ADDED])
+        head.append(saying.REASONS[one.why or Why.NOT_ADDED])
         head += [f"another tool's own report: {other}"] if other else []
     tail = [f"review {e.address}: {e.to}, {shown(e.outcome, e.checked)}" for e in reviewed]
     commit = one.line.commit
@@ -97,6 +106,7 @@ def _print(
         tail.append(f"commit {commit.oid[:12]} ({commit.author}, {date}): {commit.subject}")
     else:
         tail.append("not committed yet")
+    tail += [f"page {page} of 'git relay web'"] if page else []
     if output.is_drawn():
         from gitrelay.cli.screen import conversation, terminal
 
