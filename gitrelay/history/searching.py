@@ -74,12 +74,7 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None) -> tuple[list[Found
 
     A session that cannot be read is passed over. Raises UsageError for a bad pattern or an unknown session.
     """
-    if not 0 < len(wanted.pattern) <= PATTERN_MAX or {"\n", "\0"} & set(wanted.pattern):
-        raise UsageError(
-            f"pattern {quote(wanted.pattern)} is not one line of text",
-            hint="git relay grep -F 'words'",
-            code=Code.BAD_PATTERN,
-        )
+    check_pattern(wanted.pattern)
     tips = _tips(ledger, wanted.session)
     hits, _ = commits.by_halves(list(tips), lambda part: _grep(ledger, {name: tips[name] for name in part}, wanted))
     order = sorted(hits, key=lambda name: (-tips[name][1], name))
@@ -90,7 +85,7 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None) -> tuple[list[Found
         for name, line in batch.read(ledger, part).sessions.items():
             found += [Found(e, tuple(_lines(hits[name][e.address.id]))) for e in line if e.address.id in hits[name]]
         at, size = at + size, size * 2
-        found = [one for one in found if _fits(one.exchange, wanted)]
+        found = [one for one in found if fits(one.exchange, wanted)]
         if at < len(order) and (wanted.since or 0) > tips[order[at]][1]:
             break
         newer = [one for one in found if at >= len(order) or one.exchange.request.time >= tips[order[at]][1]]
@@ -100,12 +95,30 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None) -> tuple[list[Found
     return (found, False) if most is None else (found[:most], len(found) > most)
 
 
+def check_pattern(pattern: str) -> None:
+    """Raise UsageError for what cannot be a pattern; whether it is a good one is git's to say."""
+    if not 0 < len(pattern) <= PATTERN_MAX or {"\n", "\0"} & set(pattern):
+        raise UsageError(
+            f"pattern {quote(pattern)} is not one line of text",
+            hint="git relay grep -F 'words'",
+            code=Code.BAD_PATTERN,
+        )
+
+
+def bad_pattern(e: GitError) -> UsageError | None:
+    """What git's complaint about a pattern is here, None if it complains of something else."""
+    said = _BAD_PATTERN.search(e.stderr)
+    if said is None:
+        return None
+    return UsageError(f"bad pattern {said[1]}", hint="-F takes it as plain words", code=Code.BAD_PATTERN)
+
+
 def _turn(one: Found) -> int:
     id_ = one.exchange.address.id
     return int(id_) if names.is_turn(id_) else 0
 
 
-def _fits(e: Exchange, wanted: Wanted) -> bool:
+def fits(e: Exchange, wanted: Wanted) -> bool:
     return (wanted.to is None or e.to == wanted.to) and (wanted.since is None or e.request.time >= wanted.since)
 
 
@@ -134,10 +147,7 @@ def _grep(ledger: Ledger, tips: Mapping[str, tuple[str, int]], wanted: Wanted) -
         try:
             out = ledger.repo.run("grep", *plain, *words, "-e", wanted.pattern, tree, env=env, ok=(0, 1))
         except GitError as e:
-            if (said := _BAD_PATTERN.search(e.stderr)) is not None:
-                why = f"bad pattern {said[1]}"
-                raise UsageError(why, hint="-F takes it as plain words", code=Code.BAD_PATTERN) from None
-            raise
+            raise (bad_pattern(e) or e) from None
     return _hits(out, tree.encode(), frozenset(wanted.kinds or KINDS))
 
 

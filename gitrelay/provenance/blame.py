@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from gitrelay.errors import RelayError
-from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.value import dataclass
 from gitrelay.history import batch
@@ -20,8 +19,8 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.applied import APPLIED
 from gitrelay.protocol.record import Trailer
-from gitrelay.provenance import annotated, cache, elsewhere, matching
-from gitrelay.provenance.additions import EDGE, Additions, Texts, brief, of_patch, patches
+from gitrelay.provenance import annotated, cache, elsewhere, matching, treediff
+from gitrelay.provenance.additions import EDGE, Additions, Texts, brief, of_patch
 from gitrelay.provenance.annotated import Annotated
 from gitrelay.provenance.evidence import Line, Match, Source
 from gitrelay.provenance.files import File
@@ -212,36 +211,13 @@ def _added(ledger: Ledger, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, 
 
 
 def _diffed(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
-    trees = list(dict.fromkeys(tree for pair in pairs for tree in pair))
-    try:
-        out = repo.run("cat-file", "--batch-check=%(objecttype)", stdin="".join(f"{t}\n" for t in trees).encode())
-    except GitError:
-        return {}
-    there = {tree for tree, said in zip(trees, out.split(b"\n"), strict=False) if said == b"tree"}
-    readable = [pair for pair in pairs if there.issuperset(pair)]
+    readable = treediff.readable(repo, pairs)
     middle = len(readable) // 2 if len(readable) > _FEW else len(readable)
     with ThreadPoolExecutor(2) as pool:  # two git processes: each uses one core
-        first, second = pool.map(lambda part: _halved(repo, part), (readable[:middle], readable[middle:]))
+        first, second = pool.map(
+            lambda part: treediff.read(repo, part, of_patch, around=3), (readable[:middle], readable[middle:])
+        )
     return first | second
-
-
-def _halved(repo: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Additions]:
-    """git stops at an object that is gone: the batch is halved around it."""
-    if not pairs:
-        return {}
-    lines = "".join(f"{before} {after}\n" for before, after in pairs).encode()
-    words = ("-r", "-M", "-p", "-U3", "--no-color", "--no-ext-diff", "--no-textconv")
-    # inside the git folder and without an index no attribute of the tree says what is text
-    env = {"GIT_INDEX_FILE": str(repo.common_dir / "relay" / "no-index")}
-    options = ("-c", "diff.algorithm=histogram")
-    try:
-        out = repo.run(*options, "diff-tree", "--stdin", *words, stdin=lines, env=env, place=repo.common_dir)
-    except GitError:
-        if len(pairs) == 1:
-            return {}
-        half = len(pairs) // 2
-        return _halved(repo, pairs[:half]) | _halved(repo, pairs[half:])
-    return {pair: of_patch(patch) for pair, patch in patches(out, pairs)}
 
 
 def _around(repo: Repository, looked: Looked, sources: Sequence[Source], known: Texts) -> list[Line]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from gitrelay.cli.screen.rows import standing
 from gitrelay.cli.screen.style import paint
 from gitrelay.cli.screen.table import ELLIPSIS, cells_of, clean, cut
 from gitrelay.ground.duration import ago
 from gitrelay.history.searching import Found, Line
+
+SIGNS: Final = {"added": "+", "removed": "-", "same": " "}  # the kinds of lines of files
 
 
 def lines(
@@ -19,8 +22,11 @@ def lines(
         if i:
             yield ""
         yield _head(one, width, colours, now)
-        last = 0
+        last, file = 0, ""
         for line in one.lines:
+            if line.kind in SIGNS and line.file != file:
+                file, last = line.file, 0
+                yield paint("  " + cut(clean(file), width - 2, tail="/"), "name", colours)
             if last and line.hit and line.number != last + 1 and any(not other.hit for other in one.lines):
                 yield paint("  --", "faint", colours)
             last = line.number
@@ -37,7 +43,7 @@ def _head(one: Found, width: int, colours: bool, now: float) -> str:
 
 
 def _line(line: Line, pattern: re.Pattern[str] | None, width: int, colours: bool) -> str:
-    mark = f"  {line.kind:<5} {line.number:>3} "
+    mark = f"  {SIGNS.get(line.kind) or line.kind.ljust(5)} {line.number:>3} "
     text = clean(line.text)
     found = pattern.search(text) if pattern is not None and line.hit else None
     room = max(10, width - cells_of(mark))
