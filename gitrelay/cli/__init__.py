@@ -47,6 +47,7 @@ VERBS: Final[dict[str, str]] = {
     "check-again": "Run the checks of an exchange again, and record the results.",
     "fsck": "Hold the sessions to every rule of the protocol.",
     "attest": "Print what the record says of an exchange as signed statements that other tools verify.",
+    "replay": "Ask recorded requests again, of the same peer and of another, and compare what passes.",
     "scan": "Look for secrets in what is recorded.",
     "review": "Have a change reviewed before it is pushed.",
     "check": "Say whether a change has passed its review, from the record alone.",
