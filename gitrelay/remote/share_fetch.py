@@ -19,7 +19,7 @@ from gitrelay.ground.text import plain, quote
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.record import CODE
-from gitrelay.remote import known, share_plan, share_take, share_wire
+from gitrelay.remote import known, share_plan, share_steps, share_take, share_wire
 from gitrelay.remote.address import Remote
 from gitrelay.remote.finished import Ended
 from gitrelay.remote.share_compare import LOST, Compared, State, compared
@@ -163,8 +163,13 @@ class _Receiver:
         found = [one for one in found if one.session not in foreign]
         good = [one for one in found if one.session not in faults and one.there]
         code = self._code([one for one in good if one.state not in LOST or one.session in self.wanted.take])
-        self.arrived.admit(sorted({*(one.there for one in good if one.there), *code.values()}))
+        follows = [one.session for one in good if one.session not in self.wanted.take]
+        steps, told = share_steps.good(self.ledger, self.there, self.arrived, follows)
+        self.arrived.admit(sorted({*(one.there for one in good if one.there), *code.values(), *steps.values()}))
         sent = [self._one(one, faults.get(one.session, []), code.get(one.session)) for one in found]
+        taken = {one.session for one in sent if one.fault is None}
+        share_steps.take(self.ledger, self.remote.name, {name: tip for name, tip in steps.items() if name in taken})
+        self.notes += told
         self._remember(good, code)
         return Fetched(found, sent, self.notes)
 

@@ -15,7 +15,7 @@ from gitrelay.history import exchanges
 from gitrelay.ledger import roots
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS, name_of
 from gitrelay.remote import known, share_code, share_settings, share_wire
 from gitrelay.remote.address import Remote
 from gitrelay.remote.share_compare import LOST, Compared, IsAncestor, State, compared
@@ -26,12 +26,13 @@ from gitrelay.remote.share_wire import Arrived, Move, There
 class Local:
     """The sessions of this repository that may be meant: the full ref of each and its commit.
 
-    `code` are the commits of all code refs, by session.
+    `code` are the commits of all code refs, by session; `steps` those of the refs that hold what peers say they did.
     """
 
     refs: Mapping[str, str]
     tips: dict[str, str]
     code: Mapping[str, str]
+    steps: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,10 @@ def local(ledger: Ledger, sessions: Sequence[str], *, private: bool = False) -> 
                 code=Code.SHARE,
             )
     wanted = sessions or [name for name in refs if private or not share_settings.is_private(ledger.repo, name)]
-    rows = ledger.repo.each_ref("%(refname)%00%(objectname)", CODE)
-    code = {ref.removeprefix(CODE): oid for ref, oid in rows}
-    return Local({name: refs[name] for name in wanted}, {name: tips[name] for name in wanted}, code)
+    rows = ledger.repo.each_ref("%(refname)%00%(objectname)", CODE, STEPS)
+    code = {ref.removeprefix(CODE): oid for ref, oid in rows if ref.startswith(CODE)}
+    steps = {ref.removeprefix(STEPS): oid for ref, oid in rows if ref.startswith(STEPS)}
+    return Local({name: refs[name] for name in wanted}, {name: tips[name] for name in wanted}, code, steps)
 
 
 def plan(ledger: Ledger, remote: Remote, here: Local, *, again: bool = False, code: bool = True) -> Plan:
@@ -113,6 +115,7 @@ def plan(ledger: Ledger, remote: Remote, here: Local, *, again: bool = False, co
             wanted = _head_moves(here, there, one)
             if code:
                 wanted += _code_moves(repo, here, there, one, arrived, is_ancestor, notes)
+                wanted += _steps_moves(here, there, one, is_ancestor, notes)
             if wanted:
                 moves[one.session] = wanted
     first = [one.session for one in found if one.session in moves and one.there is None]
@@ -126,7 +129,9 @@ def weighed(ledger: Ledger, made: Plan) -> Plan:
     if not made.moves:
         return made
     heads = {one.session: one for one in made.found if one.session in made.moves}
-    new = _new_commits(ledger.repo, list(heads.values()))
+    new = _new_commits(ledger.repo, [(one.here or "", one.there or "") for one in heads.values()])
+    steps = [move for moves in made.moves.values() for move in moves if move.ref.startswith(STEPS)]
+    new |= _new_commits(ledger.repo, [(move.new, move.old) for move in steps])
     secrets = [leak for leak in leaks.find(ledger, sorted(heads)) if leak.commit in new]
     return replace(made, public=_publication(ledger, made), leaks=secrets)
 
@@ -200,10 +205,22 @@ def _code_moves(
     return [Move(ref, old, line)]
 
 
-def _new_commits(repo: Repository, found: Sequence[Compared]) -> set[str]:
-    """The commits of sessions that the remote has not."""
-    lines = [one.here for one in found if one.here]
-    known_there = [f"^{one.there}" for one in found if one.there and repo.objects([one.there])[0] is not None]
+def _steps_moves(here: Local, there: There, one: Compared, is_ancestor: IsAncestor, notes: list[str]) -> list[Move]:
+    """The move of the ref with what the session's peers say they did, which only goes forward."""
+    ref = STEPS + one.session
+    ours, theirs = here.steps.get(one.session), there.refs.get(ref)
+    if ours is None or (theirs is not None and is_ancestor(ours, theirs)):
+        return []
+    if theirs is None or is_ancestor(theirs, ours):
+        return [Move(ref, theirs or "", ours)]
+    notes.append(f"the steps of {one.session} stay here: the remote has others")
+    return []
+
+
+def _new_commits(repo: Repository, found: Sequence[tuple[str, str]]) -> set[str]:
+    """The commits behind what is here and not behind what is there, '' for nothing."""
+    lines = [here for here, _ in found if here]
+    known_there = [f"^{there}" for _, there in found if there and repo.objects([there])[0] is not None]
     words = "".join(f"{rev}\n" for rev in (*lines, *known_there))
     return set(repo.run("rev-list", "--stdin", stdin=words.encode()).decode().split()) if lines else set()
 

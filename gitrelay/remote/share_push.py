@@ -15,7 +15,7 @@ from gitrelay.git.faults import GitError
 from gitrelay.ground.text import counted
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.protocol.record import CODE, Identity
+from gitrelay.protocol.record import CODE, STEPS, Identity
 from gitrelay.remote import known, share_plan, share_wire
 from gitrelay.remote.address import Remote
 from gitrelay.remote.share_compare import LOST, Compared, State, compared
@@ -158,7 +158,7 @@ class _Work:
         return sorted(again.moves)
 
     def _with_code(self, sessions: Sequence[str]) -> bool:
-        return any(move.ref.startswith(CODE) for name in sessions for move in self.moves[name])
+        return any(move.ref.startswith((CODE, STEPS)) for name in sessions for move in self.moves[name])
 
     def _give_up(self, sessions: Sequence[str], fault: RelayError) -> None:
         self.faults |= dict.fromkeys(sessions, fault)

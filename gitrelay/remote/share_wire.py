@@ -22,14 +22,15 @@ from gitrelay.ground.text import plain, quote
 from gitrelay.ground.value import dataclass
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, CODE, STEPS
 from gitrelay.remote import finished
 from gitrelay.remote.address import Remote
 from gitrelay.remote.finished import Ended
 from gitrelay.remote.queuewire import Wire
 from gitrelay.state.files import make_folder
 
-PREFIXES: Final = (BRANCHES, ARCHIVE, CODE)
+_BESIDE: Final = (CODE, STEPS)  # of a session, and not the session itself
+PREFIXES: Final = (BRANCHES, ARCHIVE, *_BESIDE)
 _PROTOCOL: Final = ("-c", "protocol.version=2")  # version 0 lists every ref of the server
 _SAID: Final = 200  # characters of what a server says
 _CHECKED: Final = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true")
@@ -47,7 +48,7 @@ class There:
 
     @property
     def sessions(self) -> set[str]:
-        return {name_in(ref) for ref in self.refs if not ref.startswith(CODE)} | {*self.finished}
+        return {name_in(ref) for ref in self.refs if not ref.startswith(_BESIDE)} | {*self.finished}
 
     def heads(self, session: str) -> list[tuple[str, bool]]:
         """(tip, whether it is archived) of a session's branch, its archived ref and the list of finished ones."""
