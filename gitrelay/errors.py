@@ -26,7 +26,8 @@ EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     OK: ("ok", "done, and verify is pass or skip"),
     VERIFY_FAILED: (
         "verify-failed",
-        "the peer answered, and verify is fail; for fsck and check, a finding; for apply, a conflict",
+        "the peer answered, and verify is fail, or a check did not pass; for fsck and check, a finding; for apply, "
+        "a conflict",
     ),
     USAGE: ("usage", "wrong words, a bad slug, an unknown peer or session, no repository to work in"),
     PEER_ERROR: ("peer-error", "the peer answered status: error"),

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from gitrelay import environment
-from gitrelay.calls import recording
-from gitrelay.calls.outcome import failed
+from gitrelay.calls import isolation, recording
+from gitrelay.calls.outcome import Outcome, failed
 from gitrelay.calls.turn import cancellation, run_turn
 from gitrelay.errors import RelayError
 from gitrelay.ground.value import dataclass
@@ -164,6 +164,9 @@ def supervise(post: _Post) -> None:
             kill.stop_descendants()
             outcome = failed(call.parties, "lost", f"its supervisor failed: {type(e).__name__}: {e}")
     post.look_after()
+    files = isolation.taken(ledger, call) if call.worker_checks else None  # without what a check leaves behind
+    if call.worker_checks:
+        outcome = _checked_for_another(post, outcome)
     if call.bound:
         from gitrelay.gate import review
 
@@ -172,7 +175,7 @@ def supervise(post: _Post) -> None:
         folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
     with post.looked_after():
         with recording.held(ledger, call.session) as session:
-            status = recording.record(session, call, outcome)
+            status = recording.record(session, call, outcome, files)
         if outcome.steps is not None:
             from gitrelay.calls import stepping
 
@@ -185,6 +188,17 @@ def supervise(post: _Post) -> None:
         from gitrelay.gate import notes
 
         notes.refresh(ledger, call.bound)
+
+
+def _checked_for_another(post: _Post, outcome: Outcome) -> Outcome:
+    """The outcome with the checks that another machine asked for; the answer is kept before they run."""
+    from gitrelay.calls import workerchecks
+
+    ledger, folder, call = post.ledger, post.folder, post.call
+    with contextlib.suppress(OSError):
+        folder.keep_answer(outcome.redacted(ledger.redactor).to_json())
+    with post.looked_after():
+        return workerchecks.told(ledger, folder, call, outcome, cancellation(folder))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from gitrelay.ground.text import quote
-from gitrelay.protocol import names
+from gitrelay.protocol import check, names
 from gitrelay.protocol.record import BINDING, Trailer
 
 _WORD = re.compile(r".+")
@@ -41,6 +41,10 @@ def _is_replay(value: str) -> bool:
     """`ADDRESS again 2`: the second run of that exchange with its own peer; `new` is with the other one."""
     found = _REPLAY.fullmatch(value)
     return found is not None and _is_address(found[1])
+
+
+def _is_list(value: str) -> bool:
+    return check.parse_list(value) is not None
 
 
 def _is_limits(value: str) -> bool:
@@ -103,6 +107,8 @@ TRAILERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
     Trailer.ASKED_LIMITS: (_REQ, _is_limits),
     Trailer.ASKED_CWD: (_REQ, _ANY),
     Trailer.DEPTH: (_REQ, _fits(_COUNT)),
+    Trailer.REMOTE_CHECKS: (_REQ, _is_list),
+    Trailer.WORKER_CHECKS: (_RES, _is_list),
     Trailer.CONTEXT: (_REQ, _is_context),
     Trailer.ASKED_CHECKS: (_REQ, _ANY),
     Trailer.TOOL: (_BOTH, _ANY),

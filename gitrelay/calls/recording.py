@@ -23,6 +23,7 @@ from gitrelay.ledger import growth, snapshot
 from gitrelay.ledger.entry import Moved
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import Session, locked
+from gitrelay.ledger.snapshot import Snapshot
 from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, parse_response, response_file
@@ -50,15 +51,15 @@ def held(ledger: Ledger, name: str) -> Iterator[Session]:
         yield session
 
 
-def record(session: Session, call: Call, outcome: Outcome) -> str:
+def record(session: Session, call: Call, outcome: Outcome, files: Snapshot | None = None) -> str:
     """Append the response, whatever was done to the branch or the worktree meanwhile; returns the recorded status.
 
     A request that is answered already keeps its answer; one that comes later is kept aside. The caller holds `alive`
-    and, if it can be had, the session's lock.
+    and, if it can be had, the session's lock. `files` are those of the answer, if they were taken before.
     """
     for left in reversed(range(_TRIES)):
         try:
-            return _record(session, call, outcome)
+            return _record(session, call, outcome, files)
         except Busy as e:
             if not left or not (isinstance(e, Moved) or e.code == Code.GIT_LOCKED):
                 raise
@@ -66,7 +67,7 @@ def record(session: Session, call: Call, outcome: Outcome) -> str:
     raise AssertionError("unreachable")
 
 
-def _record(session: Session, call: Call, outcome: Outcome) -> str:
+def _record(session: Session, call: Call, outcome: Outcome, files: Snapshot | None) -> str:
     assert call.request_commit is not None
     ledger = session.ledger
     before, now, archived = ledger.tips([call.request_commit, session.ref, ARCHIVE + session.name])
@@ -99,7 +100,7 @@ def _record(session: Session, call: Call, outcome: Outcome) -> str:
         },
         data=outcome.data,
         notes=[*notes, *told] if placed else notes,
-        files=isolation.taken(ledger, call),
+        files=files or isolation.taken(ledger, call),
         synchronise=bool(call.checks) or not call.one_shot,
     )
     return outcome.response.status

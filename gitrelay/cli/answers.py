@@ -48,6 +48,8 @@ def print_exchanges(
         for check in e.checks:
             if check.word == "pass":
                 say(f"check pass: {check.command}")
+        for command, word in e.worker_checks:
+            say(f"the worker says: check {word}: {command}")
     for error in errors:
         if error["code"] != "verify-failed":
             click.echo(one_line(error["message"], error["hint"]), err=True)

@@ -23,8 +23,9 @@ def at_once(ledger: Ledger, found: Sequence[Exchange], asked: Collection[Address
     for one in found:
         if one.address not in asked:
             continue
-        if one.outcome != PASS or taken:
-            why = "another one was" if taken else f"it ended with {one.outcome}"
+        if one.outcome != PASS or one.failed_at_worker or taken:
+            ended = "a check at the worker that did not pass" if one.outcome == PASS else one.outcome
+            why = "another one was" if taken else f"it ended with {ended}"
             output.say(f"{one.address}: not applied: {why}")
             continue
         try:

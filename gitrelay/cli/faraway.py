@@ -53,11 +53,11 @@ def require_known_workers(ledger: Ledger, remote: str) -> None:
         )
 
 
-def ask(order: Order, remote: str, expires: str | None) -> tuple[Ledger, list[Asked]]:
+def ask(order: Order, remote: str, expires: str | None, checks: tuple[str, ...] = ()) -> tuple[Ledger, list[Asked]]:
     """Record the requests and send them to the workers of `remote`. Raises what `asking.submit` raises."""
     from gitrelay.remote import asking
 
-    return asking.submit(Path.cwd(), order, remote, expires=expires)
+    return asking.submit(Path.cwd(), order, remote, expires=expires, checks=checks)
 
 
 def _away(ledger: Ledger, address: Address) -> Away | None:

@@ -123,6 +123,7 @@ def exchange_json(e: Exchange, *, request: bool = False) -> dict[str, Any]:
         "usage": _usage((response.usage if response else None) or ""),
         "applies": [{"result": a.word, "onto": a.onto, "commit": a.commit.oid} for a in e.applies],
         "checks": [{"command": c.command, "result": c.word, "commit": c.commit.oid} for c in e.checks],
+        "worker_checks": [{"command": command, "result": word} for command, word in e.worker_checks],
     }
     if request:
         value["request"] = e.request_data.decode("utf-8", "replace")
@@ -150,6 +151,10 @@ def exchange_errors(e: Exchange) -> list[dict[str, str]]:
             {"code": Code.CHECK_FAILED, "message": f"{e.address}: check {c.word}: {c.command}{claim}", "hint": hint}
             for c in e.failed_checks
         ]
+    if e.status == "done" and e.verify != "fail":
+        said = "; ".join(f"check {word}: {command}" for command, word in e.failed_at_worker)
+        hint = f"'git relay check-again {e.address} --check CMD' runs it here"
+        return [{"code": Code.VERIFY_FAILED, "message": f"{e.address}: the worker says: {said}", "hint": hint}]
     if e.status == "done":
         return [{"code": Code.VERIFY_FAILED, "message": f"{e.address}: verify: fail", "hint": ""}]
     asked = e.question

@@ -65,12 +65,13 @@ SETTINGS: Final[dict[str, str]] = {
     "only if one of them has signed it. Default: all count.",
     "relay.REMOTE.queue": "What hands out the jobs of that remote: ci, the runners of its forge (docs/ci). Default: "
     "its workers look at the remote.",
-    "relay.workerRemote": "The remote whose calls 'worker' answers. This one and the next six may also be those of one "
+    "relay.workerRemote": "The remote whose calls 'worker' answers. This and the next seven may also be those of one "
     "remote only: relay.REMOTE.workerPeers.",
     "relay.workerPeers": "The peers that 'worker' offers, as codex,claude.",
     "relay.workerAccess": "The access that 'worker' offers. Default: read,write.",
     "relay.workerBudget": "What the jobs of 'worker' may use in a day, as '20usd 4h'; then it takes none until the "
     "next day.",
+    "relay.workerChecks": "Whether 'worker' runs the commands of 'req --check-remote', as you. Default: false.",
     "relay.workerIdle": "After how long without a job 'worker' ends. Default: never.",
     "relay.workerLease": "How long a silent worker keeps its job. Default: 60s.",
     "relay.workerPoll": "How often 'worker' asks the remote; rarer while idle. Default: 5s.",

@@ -7,12 +7,12 @@ from dataclasses import field
 from gitrelay.errors import OK, PENDING, VERIFY_FAILED, IntegrityError, exit_code_of
 from gitrelay.ground.value import dataclass
 from gitrelay.history.outcome import outcome_of
-from gitrelay.protocol import names, question
+from gitrelay.protocol import check, names, question
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Response, parse_response, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.question import Question
-from gitrelay.protocol.record import Commit
+from gitrelay.protocol.record import Commit, Trailer
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,29 @@ class Exchange:
         if self.response is None:
             return PENDING
         code = exit_code_of(self.status, self.verify or "skip", self.reason, self.recorded or "")
-        return VERIFY_FAILED if code == OK and self.failed_checks else code
+        return VERIFY_FAILED if code == OK and (self.failed_checks or self.failed_at_worker) else code
+
+    @property
+    def worker_checks(self) -> tuple[tuple[str, str], ...]:
+        """(command, how it ended) of the checks that were asked of a worker, as it says: nobody here saw them.
+
+        None of these counts as a check that gitrelay ran.
+        """
+        asked = self.request.trailers.get(Trailer.REMOTE_CHECKS, "")
+        if not asked or self.response is None or self.status != "done":
+            return ()
+        return check.told(asked, self.response.trailers.get(Trailer.WORKER_CHECKS, ""))
+
+    @property
+    def failed_at_worker(self) -> list[tuple[str, str]]:
+        """Those of them of which the worker does not say that they passed."""
+        return [one for one in self.worker_checks if one[1] != "pass"]
 
     @property
     def failed_checks(self) -> list[Check]:
         """The checks whose last run did not pass."""
-        last = {check.command: check for check in self.checks}
-        return [check for check in last.values() if check.word != "pass"]
+        last = {one.command: one for one in self.checks}
+        return [one for one in last.values() if one.word != "pass"]
 
     @property
     def answer(self) -> Response | None:

@@ -75,6 +75,8 @@ class Trailer:
     NOT_AFTER: Final = "Relay-Not-After"
     ASKED_CWD: Final = "Relay-Asked-Cwd"
     DEPTH: Final = "Relay-Depth"
+    REMOTE_CHECKS: Final = "Relay-Remote-Checks"
+    WORKER_CHECKS: Final = "Relay-Worker-Checks"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,22 +21,25 @@ from gitrelay.remote import address, jobs, known, queueprobe, queuerecord, share
 from gitrelay.remote.jobs import Unreachable
 from gitrelay.remote.share_compare import Compared, State
 from gitrelay.remote.submitting import Remote, is_ancestor, of_session
+from gitrelay.remote.travelling import Extra
 from gitrelay.state import away as aways
 from gitrelay.state.away import Away
 
 
-def submit(folder: Path, order: Order, remote: str, *, expires: str | None = None) -> tuple[Ledger, list[Asked]]:
+def submit(
+    folder: Path, order: Order, remote: str, *, expires: str | None = None, checks: Sequence[str] = ()
+) -> tuple[Ledger, list[Asked]]:
     """Record the request of `order` to each of its peers and send it to the workers of `remote`.
 
-    `expires`: how long a worker may take to take it, as it was typed. If the remote cannot be reached, what is recorded
-    is sent by the next `wait` or `status`. Raises UsageError if the remote is known to be unable to hold a queue,
-    Conflict if the session has gone on there.
+    `checks`: commands that the worker is to run. `expires`: how long a worker may take to take it, as it was typed. If
+    the remote cannot be reached, what is recorded is sent by the next `wait` or `status`. Raises UsageError if the
+    remote is known to be unable to hold a queue, Conflict if the session has gone on there.
     """
     ledger = open_ledger(folder)
     there = Remote(ledger, remote)
     try:
         ledger.prepare()
-        limits, seconds = travelling.asked_limits(order.given), travelling.expiry(expires)
+        extra = travelling.extra(ledger, order.given, expires, checks)
         plans = plan.make(ledger.repo, replace(order, invoke=False))
         with contextlib.suppress(Unreachable):  # it is tried when the request is sent
             queueprobe.require(ledger.state, there.wire)
@@ -45,7 +49,7 @@ def submit(folder: Path, order: Order, remote: str, *, expires: str | None = Non
         asked: list[Asked] = []
         try:
             for one in plans:
-                asked.append(_submitted(folder, there, order, one, limits, seconds))
+                asked.append(_submitted(folder, there, order, one, extra))
         except BaseException:
             _take_back(there, asked)
             raise
@@ -54,16 +58,16 @@ def submit(folder: Path, order: Order, remote: str, *, expires: str | None = Non
         there.close()
 
 
-def _submitted(
-    folder: Path, remote: Remote, order: Order, wanted: Plan, limits: dict[str, float], expires: float
-) -> Asked:
+def _submitted(folder: Path, remote: Remote, order: Order, wanted: Plan, extra: Extra) -> Asked:
     """One request of a plan, recorded, noted and sent if the remote can be reached."""
     ledger, id_ = remote.ledger, jobs.new_id()
-    own = travelling.trailers(ledger.repo, wanted, id_, limits, expires)
+    own = travelling.trailers(ledger.repo, wanted, id_, extra)
     one = replace(order, to=(wanted.to,), invoke=False, key=wanted.key, binding={**order.binding, **own})
     one = replace(one, session=wanted.session, name=wanted.name if wanted.one_shot else None)
     _, asked = ask.ask(folder, one)
     address = asked.address
+    if asked.replayed:
+        travelling.same_checks(exchanges.exchange(ledger, address), extra)
     if asked.replayed or exchanges.exchange(ledger, address).response is not None:  # the call it is in may not ask
         return asked
     request = ledger.repo.ref(BRANCHES + address.session) or ""

@@ -16,7 +16,7 @@ from gitrelay.git.faults import GitError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote, quote_path
 from gitrelay.ground.value import dataclass
-from gitrelay.protocol import names
+from gitrelay.protocol import check, names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Request, parse_request, request_file
 from gitrelay.protocol.record import Commit, Trailer, parse_raw, trailers_of
@@ -25,6 +25,7 @@ from gitrelay.remote.jobs import Job
 from gitrelay.remote.queuerecord import There
 
 LONGEST: Final = 7 * 86400  # seconds from now on that a request may be good for
+CHECKS_MAX: Final = 20
 _LARGEST: Final = 65_536  # bytes of a request's commit
 _UNBORN: Final = "unborn"
 
@@ -37,7 +38,8 @@ class NotForUs(Exception):
 class Terms:
     """What a worker answers: which peers, with which access, asked by whom.
 
-    `signers` is git's file of allowed signers, None to answer anybody. `revoked` is a file of withdrawn keys.
+    `signers` is git's file of allowed signers, None to answer anybody. `revoked` is a file of withdrawn keys. `checks`:
+    whether commands that the request names are run after the answer.
     `repository` is what requests must name.
     """
 
@@ -46,6 +48,7 @@ class Terms:
     signers: Path | None
     revoked: Path | None
     repository: str
+    checks: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def judge(repo: Repository, terms: Terms, job: Job, there: There) -> Found:
         raise NotForUs("its request was made for another repository")
     if commit.access not in terms.access:
         raise NotForUs(f"access {quote(commit.access or 'none')} is not offered")
+    _checks(terms, commit)
     until = trailers.get(Trailer.NOT_AFTER, "")
     if not until.isascii() or not until.isdecimal() or len(until) > 12 or int(until) > time.time() + LONGEST:
         raise NotForUs("its time limit is missing or too far ahead")
@@ -135,6 +139,23 @@ def _request(repo: Repository, commit: Commit, job: Job) -> Request:
     if request.to != job.peer or any(commit.trailers.get(key) != value for key, value in said.items()):
         raise NotForUs("its message says something else than its commit")
     return request
+
+
+def checks_of(commit: Commit) -> tuple[str, ...] | None:
+    """The commands that the request wants to be run after the answer; None if they cannot be read."""
+    found = check.parse_list(commit.trailers.get(Trailer.REMOTE_CHECKS, ""))
+    return None if found is None or len(found) > CHECKS_MAX else found
+
+
+def _checks(terms: Terms, commit: Commit) -> None:
+    """Raise NotForUs for checks that this worker does not run: they are shell commands, and no sandbox holds them."""
+    found = checks_of(commit)
+    if found is None:
+        raise NotForUs("its checks cannot be read")
+    if found and not terms.checks:
+        raise NotForUs("it wants checks to be run here, and they are not offered (--run-checks)")
+    if found and commit.access == Access.READ:
+        raise NotForUs("it wants checks to be run here, and has read access only")
 
 
 def _signed(repo: Repository, terms: Terms, job: Job) -> None:

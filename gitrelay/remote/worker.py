@@ -184,6 +184,6 @@ def terms_of(repo: Repository, offer: Offer) -> Terms:
     """What a worker answers. Raises UsageError for a peer that is not there and a file that cannot be read."""
     for fault in missing(repo, offer.peers):
         raise UsageError(fault, hint="git relay peers", code=Code.UNKNOWN_PEER)
-    terms = Terms(offer.peers, offer.access, offer.signers, offer.revoked, queuetrust.repository_id(repo))
+    terms = Terms(offer.peers, offer.access, offer.signers, offer.revoked, queuetrust.repository_id(repo), offer.checks)
     queuetrust.check_files(terms)
     return terms

@@ -78,6 +78,7 @@ def described(offer: Offer) -> dict[str, Any]:
         "idle": offer.idle,
         "lease": offer.lease,
         "poll": offer.poll,
+        "checks": offer.checks,
     }
 
 
@@ -86,6 +87,8 @@ def warned(offer: Offer) -> list[str]:
     found = []
     if offer.signers is None:
         found.append("everybody who can push to this remote can have these peers work on this machine")
+    if offer.checks:
+        found.append("checks: commands that a request names are run as you, without any sandbox")
     if Access.FULL in offer.access:
         found.append("full access: a peer that is asked so works without any sandbox, as you")
     return found

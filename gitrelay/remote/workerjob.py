@@ -26,7 +26,7 @@ from gitrelay.protocol.budget import Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
 from gitrelay.protocol.words import Recorded
-from gitrelay.remote import queuerecord, travelling
+from gitrelay.remote import queuerecord, queuetrust, travelling
 from gitrelay.remote.jobs import Dispatch, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuetrust import Found
@@ -222,6 +222,7 @@ class Run:
                 request_commit=self.job.request,
                 budget=held_by.to_trailer(),
                 workspace=str(here.repo.top),
+                worker_checks=queuetrust.checks_of(commit) or (),
                 passing=True,
                 home=identity_of(repo.common_dir),
                 below=below,

@@ -39,13 +39,15 @@ class Typed:
     idle: str | None = None
     lease: str | None = None
     poll: str | None = None
+    checks: bool = False
 
 
 @dataclass(frozen=True)
 class Offer:
     """What a worker offers at `remote`, and to whom: those in the file `signers`, None for everybody who can push.
 
-    `budget` is for a day; `idle`, `lease` and `poll` are seconds, `lease` None for what the engine says.
+    `budget` is for a day; `idle`, `lease` and `poll` are seconds, `lease` None for what the engine says. `checks`:
+    whether commands that a request names are run after the answer.
     """
 
     remote: str
@@ -57,6 +59,7 @@ class Offer:
     idle: float | None
     lease: float | None
     poll: float
+    checks: bool
 
 
 def chosen(repo: Repository, typed: Typed) -> Offer:
@@ -96,6 +99,7 @@ def chosen(repo: Repository, typed: Typed) -> Offer:
         None if idle is None else duration.parse_limit(idle.value, idle.source),
         _lease(of("workerlease", typed.lease, "--lease")),
         _seconds(of("workerpoll", typed.poll, "--poll") or Choice(_POLL, "default")),
+        typed.checks or _flag(of("workerchecks", None, "")),
     )
 
 
@@ -142,6 +146,14 @@ def _budget(choice: Choice | None, typed: tuple[str, ...]) -> Amount:
     if typed:
         return budget.parse(typed, "--budget-day")
     return Amount() if choice is None else budget.parse(choice.value.split(), choice.source)
+
+
+def _flag(choice: Choice | None) -> bool:
+    if choice is None:
+        return False
+    if choice.value.lower() not in ("true", "false", "yes", "no", "on", "off", "1", "0"):
+        raise UsageError(f"{choice.source} {quote(choice.value)}", hint="it is true or false", code=Code.BAD_CONFIG)
+    return choice.value.lower() in ("true", "yes", "on", "1")
 
 
 def _seconds(choice: Choice) -> float:

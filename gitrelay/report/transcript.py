@@ -40,6 +40,8 @@ def _turn(turn: Turn) -> Iterator[str]:
         yield f"- answered {_time(e.response.time)}{took}, `git show {e.response.oid[:12]}`"
     for run in turn.checks:
         yield f"- check {run.word}: {_code(run.command)}, `git show {run.commit[:12]}`"
+    for command, word in e.worker_checks:
+        yield f"- the worker says, and nobody here saw: check {one_line(word)}: {_code(command)}"
     if turn.changes is not None and turn.changes.count:
         c = turn.changes
         files = f"{c.count} changed file{'' if c.count == 1 else 's'}"

@@ -56,6 +56,7 @@ class Call:
     within: tuple[str, ...] = ()  # the calls that it was made in and whose budget it draws on, the outermost first
     hand_back: bool = False  # at the end of the budget the peer is asked once more, for what is done and what is open
     below: str = ""  # the folder that the peer is started in, relative to the tree's top
+    worker_checks: tuple[str, ...] = ()  # run before the answer is recorded, for who asked on another machine
     passing: bool = False  # the workspace goes with the call: nothing is to be kept in it
     depth: int = 0  # how many calls this one is below a person on the machine that asked, if that is another
     alone: bool = False  # the workspace knows of nothing but its files (`workspace.alone`)
@@ -114,6 +115,7 @@ class Call:
                 cls(**known),
                 limits=Limits(**limits),
                 checks=tuple(known.get("checks", ())),
+                worker_checks=tuple(known.get("worker_checks", ())),
                 within=tuple(known.get("within", ())),
             )
         except TypeError:  # a field is missing, or a limit is one too many

@@ -32,6 +32,8 @@ def lines(e: Exchange, width: int, *, colours: bool, only: str | None = None, no
         yield from [""] if e.checks else []
         for check in e.checks:
             yield from _check(check, e, width, colours)
+        for command, word in e.worker_checks:
+            yield cut(f"the worker says: check {clean(word)}: {clean(command)} (not seen here)", width)
 
 
 def _request(e: Exchange, width: int, colours: bool, now: float) -> Iterator[str]:

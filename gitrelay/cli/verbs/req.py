@@ -22,7 +22,7 @@ from gitrelay.ground import duration
         "Limits": ("budget", "hand_back", "timeout", "idle_timeout", "first_output"),
         "What counts": ("checks", "apply", "key"),
         "Attempts": ("attempts", "pick", "first", "quorum", "judge"),
-        "Another machine": ("on", "expires"),
+        "Another machine": ("on", "check_remote", "expires"),
         "Waiting": ("wait", "detach", "no_invoke"),
     },
 )
@@ -138,6 +138,12 @@ from gitrelay.ground import duration
     help="Let a worker of this remote answer, on another machine ('git relay worker'); it gets this tree's files.",
 )
 @click.option(
+    "--check-remote",
+    multiple=True,
+    metavar="CMD",
+    help="With --on: let the worker run CMD after the answer and say how it ended, which is its word; repeatable.",
+)
+@click.option(
     "--expires", metavar="D", help="With --on: if no worker has taken it after D, it ends. Default 1d, at most 7d."
 )
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the address.")
@@ -176,6 +182,7 @@ def command(
     detach: bool,
     no_invoke: bool,
     on: str | None,
+    check_remote: tuple[str, ...],
     expires: str | None,
     as_json: bool,
     words: tuple[str, ...],
@@ -271,6 +278,8 @@ def command(
 
         said = {"--shared": isolate is False, "--keep": keep, "--fresh": fresh, "--hand-back": hand_back}
         faraway.refuse({**said, "--no-invoke": no_invoke, "--context": context, "several attempts": wish})
+    elif check_remote:
+        raise click.UsageError("--check-remote goes with --on: a worker runs it; --check runs here")
     elif expires is not None:
         raise click.UsageError("--expires goes with --on: it is how long a worker may take to take the call")
     if wish:
@@ -282,7 +291,7 @@ def command(
     addresses: list[Address] = []
     with cancelled_by_ctrl_c(addresses):
         if on is not None:
-            ledger, asked = faraway.ask(order, on, expires)
+            ledger, asked = faraway.ask(order, on, expires, check_remote)
         elif len(to) > 1:
             ledger, asked = ask.ask_each(Path.cwd(), order)
         else:

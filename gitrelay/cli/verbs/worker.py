@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "worker",
     cls=GroupedCommand,
     groups={
-        "What is offered, and to whom": ("remote", "peers", "access", "signers", "revoked", "unsigned"),
+        "What is offered, and to whom": ("remote", "peers", "access", "checks", "signers", "revoked", "unsigned"),
         "When it ends": ("once", "job", "jobs", "idle", "budget"),
         "How it asks": ("lease", "poll"),
     },
@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     help="The peers of this machine that others may ask. Default: relay.workerPeers.",
 )
 @click.option("--access", metavar="A,...", help="What they may ask for. Default: relay.workerAccess, else read,write.")
+@click.option(
+    "--run-checks",
+    "checks",
+    is_flag=True,
+    help="Run the commands of 'req --check-remote' after the answer, as you. Default: relay.workerChecks, else such "
+    "calls are left alone.",
+)
 @click.option(
     "--signers",
     metavar="FILE",
@@ -80,6 +87,7 @@ def command(
     remote: str | None,
     peers: str | None,
     access: str | None,
+    checks: bool,
     signers: str | None,
     revoked: str | None,
     unsigned: bool,
@@ -117,7 +125,7 @@ def command(
     from gitrelay.remote.workerday import Day
 
     ledger = open_ledger(Path.cwd())
-    typed = workersettings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll)
+    typed = workersettings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll, checks)
     offer = workersettings.chosen(ledger.repo, typed)
     if only_check:
         found = workercheck.report(ledger, offer, {"jobs": jobs})
@@ -154,6 +162,7 @@ def _told(found: Report) -> str:
         "remote": offer["remote"] + _of_queue(offer),
         "peers": ", ".join(peers),
         "access": ", ".join(offer["access"]),
+        "checks": "run here" if offer["checks"] else "not run here",
         "answers": by,
         "limits": "; ".join(limits) or "none",
         "used today": " ".join(offer["used_today"]) or "nothing",
