@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.repo import Repo
-from support.waiting import patient
+from support.waiting import eventually, patient
 
 # the model is the highest number that it can make; it notes where it ran, what it was told and what it sees
 PROGRAM = """\
@@ -105,10 +107,8 @@ def test_a_run_sees_the_files_and_the_turns_of_then_and_nothing_of_later(recorde
         objects = [line.split()[0] for line in run[3:] if line.endswith(tuple("0123456789"))]
         assert recorded.git("rev-parse", "HEAD:later.txt") not in objects
         messages = [line for line in run if line.endswith(".md")]
-        assert messages[:-1] == [".relay/s/01.check.md", ".relay/s/01.req.md", ".relay/s/01.res.md"] or set(
-            messages
-        ) >= {".relay/s/01.check.md", ".relay/s/01.req.md", ".relay/s/01.res.md"}
-        assert not any("s/02" in line for line in messages)
+        earlier = {f".relay/s/01.{kind}.md" for kind in ("req", "res", "check")}
+        assert {line for line in messages if line.startswith(".relay/s/")} == earlier
     assert runs[0][1] != runs[1][1], "a new folder each time"
     told = (recorded.path.parent / "log.told").read_text()
     assert "make file n2\n" in told and "Context: read all .md files in .relay/s/ in order first\n" in told
@@ -163,3 +163,50 @@ def test_wrong_words_and_refusals(recorded: Repo) -> None:
     # inside of a call with read access nothing is begun
     inner = recorded.relay("replay", "s/01", "--to", "prog", "--yes", env={"GITRELAY_ACCESS": "read"})
     assert inner.code == 4 and "read access" in inner.err
+
+
+def held(repo: Repo, *words: str) -> subprocess.Popen[bytes]:
+    """A replay whose first run is at work and waits."""
+    (repo.path.parent / "log.hold").touch()
+    process = repo.start("replay", "--session", "s", "--to", "prog", "--yes", *words)
+    assert eventually((repo.path.parent / "log.held").exists)
+    return process
+
+
+def let_go(repo: Repo) -> None:
+    (repo.path.parent / "log.hold").unlink()
+    (repo.path.parent / "log.held").unlink()
+
+
+def test_the_same_command_goes_on_after_a_kill_and_pays_for_nothing_twice(recorded: Repo) -> None:
+    ask(recorded, 1)
+    ask(recorded, 2)
+    before = len(log_of(recorded))
+    process = held(recorded, "--model", "1")
+    process.kill()
+    process.communicate()
+    let_go(recorded)
+    words = ("replay", "--session", "s", "--to", "prog", "--yes", "--model", "1")
+    done = recorded.relay(*words, "--json")
+    assert done.code == 0 and "goes on" in done.err, done.err
+    data = done.json["data"]
+    assert (len(data["runs"]), len(log_of(recorded)) - before) == (4, 4)
+    assert [arms(data)[arm]["passed"] for arm in ("again", "new")] == [2, 1]
+    # what is over is not taken up: a repeat of a recorded run would be none
+    assert recorded.relay(*words, "--dry-run", "--json").json["data"]["runs"] == 4
+
+    # Ctrl-C cancels the run that is at work; it is made again
+    before = len(log_of(recorded))
+    process = held(recorded, "--model", "2")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=patient(60))
+    assert process.returncode == 130 and b"the same command goes on" in err, err
+    let_go(recorded)
+    # a budget that is used up stops it with what is recorded
+    short = recorded.relay(*words[:-1], "2", "--budget", "0.001s", "--json")
+    assert short.code == 4 and not short.json["data"]["over"] and "budget" in short.json["errors"][0]["message"]
+    done = recorded.relay(*words[:-1], "2", "--json")
+    assert done.code == 0, done.err
+    assert done.json["data"]["over"] and len(done.json["data"]["runs"]) == 4
+    assert len(log_of(recorded)) - before <= 6  # one was cancelled, one may have begun before its time was over
+    assert recorded.relay("fsck").code == 0
