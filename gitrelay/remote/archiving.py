@@ -7,7 +7,7 @@ is left alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
@@ -77,7 +77,8 @@ class _Work:
 
     def look(self) -> dict[str, _Session]:
         """The finished sessions of the remote, by name; their objects are here."""
-        refs = self.wire.look(*_SESSIONS, limit=FILES_LIMIT)
+        refs = self.wire.listed(*_SESSIONS)
+        self._bring(sorted({*refs.values()}))
         jobs = {entry.state.job.session for entry in GitQueue(self.wire).poll()}
         before = finished.read(self.wire).sessions
         of: dict[str, dict[str, str]] = {}
@@ -94,6 +95,11 @@ class _Work:
             else:
                 found[name] = _Session(Ended(tip.commit, of[name].get(CODE + name, "")), of[name])
         return found
+
+    def _bring(self, oids: Sequence[str]) -> None:
+        """Have these commits here: they are read, and become parents of a commit that is made here."""
+        here = self.ledger.repo.objects(oids)
+        self.wire.bring([oid for oid, found in zip(oids, here, strict=True) if found is None])
 
     def _head(self, name: str, its: Mapping[str, str]) -> str:
         """The last commit of a session, '' for none; of a branch and an archived ref that which is further."""

@@ -22,6 +22,7 @@ from gitrelay.git.repository import Repository
 from gitrelay.git.run import execute
 from gitrelay.ground.text import plain, quote
 from gitrelay.ground.value import dataclass
+from gitrelay.protocol import names
 from gitrelay.remote import address
 from gitrelay.remote.jobs import Unreachable, Update
 
@@ -37,6 +38,7 @@ _FETCH: Final = (
     "--refmap=",
 )
 _AT_ONCE: Final = 5000  # commits; their ids go on a command line
+_ALL: Final = ("refs/heads/relay/*", "refs/relay/*")
 _MANY: Final = 20  # refs of one push
 _WORDS: Final = 200  # characters of what a remote says that are shown
 _MISSING: Final = re.compile(r"^fatal: couldn't find remote ref (\S+)$", re.MULTILINE)
@@ -118,9 +120,8 @@ class Wire:
         clean, words = self._push(updates, limit)
         if clean:
             return Swap(Outcome.WON, {update.ref: update.new for update in updates})
-        # git names one missing ref at a time, so many are asked for as prefixes, which may be missing
-        many = "*" if len(updates) > _MANY else ""
-        seen = self.look(*(update.ref + many for update in updates))
+        refs = [update.ref for update in updates]
+        seen = self.look(*refs) if len(refs) <= _MANY else self.listed(*_ALL)  # a fetch names one missing ref at a time
         first = updates[0]
         there = seen.get(first.ref, "")
         outcome = Outcome.WON if there == first.new else Outcome.REFUSED if there == first.old else Outcome.LOST
@@ -168,6 +169,14 @@ class Wire:
             for name, oid in rows
             if name in exact or any(name.startswith(start) and start + "*" in exact for start in wanted)
         }
+
+    def listed(self, *patterns: str, limit: float = LIMIT) -> dict[str, str]:
+        """Where the remote's refs are that match `patterns`; no object is fetched. Raises Unreachable."""
+        status, out, err = self._git(limit, "ls-remote", "--refs", *self._upload, "--", self.url, *patterns)
+        if status != 0:
+            raise _no_answer(err)
+        rows = (line.partition("\t") for line in out.decode("utf-8", "replace").splitlines())
+        return {ref: oid for oid, _, ref in rows if names.is_object_id(oid)}
 
     def bring(self, commits: Sequence[str], *, limit: float = FILES_LIMIT) -> None:
         """Have these commits here, and all behind them, which no ref of the remote need name. Raises Unreachable."""

@@ -14,7 +14,10 @@ from pathlib import Path
 
 @dataclass
 class Server:
-    """`lose`: how many answers to pushes are not sent, although the push was applied. `sizes`: bytes up and down."""
+    """`lose`: how many answers to pushes are not sent, although the push was applied.
+
+    `sizes`: for each request what it was, and its bytes up and down, with the lines of its head.
+    """
 
     url: str
     lose: int = 0
@@ -57,7 +60,8 @@ def serving(root: Path) -> Iterator[Server]:
             }
             done = subprocess.run([f"{backend}/git-http-backend"], input=body, env=env, capture_output=True)
             head, _, answer = done.stdout.partition(b"\r\n\r\n")
-            server.sizes.append((f"{self.command} {path}", len(body), len(answer)))
+            up = len(self.requestline) + 2 + len(bytes(self.headers)) + len(body)
+            server.sizes.append((f"{self.command} {path}", up, len(done.stdout)))
             if path.endswith("/git-receive-pack") and server.lose:
                 server.lose -= 1
                 self.close_connection = True
