@@ -15,6 +15,7 @@ from typing import Final
 from gitrelay.calls import inflight, recording
 from gitrelay.errors import Code, Conflict, Reason, UsageError
 from gitrelay.git.faults import GitError
+from gitrelay.ground import duration
 from gitrelay.ground.text import plain, quote
 from gitrelay.history import exchanges
 from gitrelay.history.exchange import Exchange
@@ -36,6 +37,7 @@ from gitrelay.state import away as aways
 from gitrelay.state.away import Away
 
 _PAUSES: Final = (1.0, 10.0)  # seconds between two looks at the remote
+_LONG: Final = 120.0  # seconds that no worker has taken a job, after which that is said
 _TRIES: Final = 5
 _SAYS_MAX: Final = 160  # characters of what a worker says
 
@@ -293,7 +295,9 @@ def _is_over(found: Exchange) -> bool:
 def told(known: Known) -> str:
     """What is known of a job in words."""
     if not known.is_held:
-        return "no worker has taken it" + (f", {known.attempt} have given it back" if known.attempt else "")
+        waited = time.time() - known.seen
+        since = f", asked {duration.ago(waited)}" if waited >= _LONG else ""
+        return "no worker has taken it" + (f", {known.attempt} have given it back" if known.attempt else since)
     ago = max(0, int(time.time() - known.seen))
     says = plain(known.says, _SAYS_MAX)
     words = f"taken by {known.worker}, last seen {ago} s ago, attempt {known.attempt}"

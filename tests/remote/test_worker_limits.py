@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 from gitrelay.ledger.ledger import open_ledger
 from gitrelay.protocol.budget import Amount
 from gitrelay.protocol.names import Address
-from gitrelay.remote.jobs import Job
+from gitrelay.remote.jobs import Job, Known
+from gitrelay.remote.submitting import told
 from gitrelay.remote.workerday import Day
 from support.repo import Repo, with_one_commit
 from support.waiting import eventually
@@ -181,3 +183,46 @@ def test_sigterm_ends_a_worker_after_its_job_and_ctrl_c_gives_it_back(
     rows = caller.relay("queue", "--json").json["data"]["jobs"]
     assert [(row["session"], row["state"], row["attempt"]) for row in rows] == [("c", "waiting", 1)], rows
     assert [row["address"] for row in far.relay("status", "--json").json["data"]] == []
+
+
+def test_a_second_ctrl_c_ends_a_worker_at_once(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """The first one wants to give the job back, and the remote does not let it; the claim is left to its end."""
+    caller, far = two
+    seen, hooked, go = (caller.path.parent / name for name in ("seen", "hooked", "go"))
+    ask(caller, "s", "shell", f"touch {seen}; sleep 1000")
+    running = far.start(*UNSIGNED, "--lease", "1h", env=mark)
+    try:
+        assert eventually(seen.exists, 60)
+        hook = caller.path.parent / "hub.git/hooks/pre-receive"
+        hook.write_text(f"#!/bin/sh\ntouch {hooked}\nuntil [ -e {go} ]; do sleep 0.05; done\nexit 1\n")
+        hook.chmod(0o755)
+        running.send_signal(signal.SIGINT)
+        assert eventually(hooked.exists, 60)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+        assert running.returncode == 130 and b"Traceback" not in err, err
+    finally:
+        go.touch()
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+    rows = caller.relay("queue", "--json").json["data"]["jobs"]
+    assert [(row["session"], row["state"]) for row in rows] == [("s", "taken")]
+
+
+def test_a_variable_that_is_not_set_is_not_every_job(two: tuple[Repo, Repo]) -> None:
+    caller, far = two
+    ask(caller, "s", "shell", "echo hi")
+    for word in ("", "s/01", "0" * 25):
+        done = far.relay(*UNSIGNED, "--job", word)
+        assert done.code == 2 and f"--job '{word}' is no id of a job" in done.err, done.err
+    other = far.relay(*UNSIGNED, "--job", "0" * 26)
+    assert other.code == 0 and "0 jobs, 0 left alone" in other.err, other.err
+
+
+def test_how_long_nobody_took_a_job_is_said() -> None:
+    job = Job("0" * 26, "codex", 5, "s", "1" * 40)
+    now = time.time()
+    assert told(Known(job, 0, "", now)) == "no worker has taken it"
+    assert told(Known(job, 0, "", now - 300)) == "no worker has taken it, asked 5 minutes ago"
+    assert told(Known(job, 2, "", now - 300)) == "no worker has taken it, 2 have given it back"

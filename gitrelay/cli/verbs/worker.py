@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 )
 @click.option("--unsigned", is_flag=True, help="Answer everybody who can push to the remote.")
 @click.option("--once", is_flag=True, help="Answer what waits now, then end.")
-@click.option("--job", metavar="ID", default="", help="Answer this job only, then end; exit 1 if it is left alone.")
+@click.option("--job", metavar="ID", help="Answer this job only, then end; exit 1 if it is left alone.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="End after N jobs.")
 @click.option("--idle", metavar="D", help="End after so long without a job. Default: relay.workerIdle, else never.")
 @click.option(
@@ -80,7 +80,10 @@ if TYPE_CHECKING:
     help="How often the remote is asked; rarer while idle. Default: relay.workerPoll, else 5s.",
 )
 @click.option(
-    "--check", "only_check", is_flag=True, help="Say what would be offered and what is wrong; take no job. Exit 1 then."
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Say what would be offered and what is wrong, then with exit code 1; take no job.",
 )
 @json_option
 def command(
@@ -92,7 +95,7 @@ def command(
     revoked: str | None,
     unsigned: bool,
     once: bool,
-    job: str,
+    job: str | None,
     jobs: int | None,
     idle: str | None,
     budget: tuple[str, ...],
@@ -120,10 +123,14 @@ def command(
       git relay worker --check
     """
     from gitrelay.cli import output
+    from gitrelay.ground.text import quote
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.remote import worker, workercheck, workersettings
+    from gitrelay.remote.jobs import ULID
     from gitrelay.remote.workerday import Day
 
+    if job is not None and ULID.fullmatch(job) is None:  # '' too: a variable of CI that is not set is not every job
+        raise click.UsageError(f"--job {quote(job)} is no id of a job: 'git relay queue' lists them")
     ledger = open_ledger(Path.cwd())
     typed = workersettings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll, checks)
     offer = workersettings.chosen(ledger.repo, typed)
@@ -133,12 +140,12 @@ def command(
         return int(bool(found.problems))
     terms = worker.terms_of(ledger.repo, offer)
     pauses = (offer.poll, 12 * offer.poll)
-    wish = worker.Wish(offer.remote, jobs, once or bool(job), job, offer.idle, offer.lease, pauses)
+    wish = worker.Wish(offer.remote, jobs, once or job is not None, job or "", offer.idle, offer.lease, pauses)
     made = worker.Worker(ledger, wish, terms, Day(ledger, offer.budget), output.say)
     for line in workercheck.warned(offer):
         output.say(f"WARNING: {line}")
     done = [{"session": one.session, "job": one.id, "end": end.value} for one, end in made.run()]
-    code = int(bool(job) and job in made.left_alone)
+    code = int(job in made.left_alone)
     if as_json:
         said = {**workercheck.described(offer), "worker": made.queue.worker, "jobs": done}
         click.echo(output.envelope("worker", code, said | {"left_alone": made.left_alone}))
