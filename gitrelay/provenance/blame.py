@@ -94,13 +94,14 @@ class Record:
     damaged: Mapping[str, RelayError]
 
 
-def blame(ledger: Ledger, file: File, looked: Callable[[], Looked]) -> Report:
+def blame(ledger: Ledger, file: File, looked: Callable[[], Looked], record: Record | None = None) -> Report:
     """Who wrote each line of `file`; `looked` waits for git, as `files.looking` gives it.
 
+    `record` is what `read` gave, for who looks at many files.
     Raises GitError, and what reading the record raises.
     """
     with _uncollected():
-        record = read(ledger)
+        record = read(ledger) if record is None else record
         texts = Texts()
         for line in file.data.split(b"\n"):  # while git is at work
             texts[line.removesuffix(b"\r")]

@@ -94,12 +94,16 @@ def opened(repo: Repository, folder: Path, word: str, rev: str | None) -> File:
         raise repo.has_no_tree("a bare repository has no working files", hint=f"git relay blame --rev HEAD {path}")
     if rev is None:
         return _working(repo, path)
-    commit = _commit(repo, rev)
+    return of_commit(repo, _commit(repo, rev), path, rev)
+
+
+def of_commit(repo: Repository, commit: str, path: str, rev: str = "") -> File:
+    """The file at `path`, below the top, in a commit that the person called `rev`. Raises what `opened` raises."""
     entry = repo.run("ls-tree", "-z", commit, "--", path).split(b"\0")[0]
     mode, _, rest = entry.partition(b" ")
     if not entry or mode not in (b"100644", b"100755"):
         what = {b"120000": "a symbolic link", b"040000": "a folder", b"160000": "a submodule"}.get(mode)
-        raise _no_file(path, f"at {quote(rev)}", what, f"git ls-tree -r --name-only {commit[:12]}")
+        raise _no_file(path, f"at {quote(rev or commit)}", what, f"git ls-tree -r --name-only {commit[:12]}")
     (blob,) = repo.objects([rest.split(b" ")[1].partition(b"\t")[0].decode()])
     _refuse_other(path, blob.data if blob else b"")
     return File(path, commit, blob.data if blob else b"", commit)

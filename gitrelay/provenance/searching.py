@@ -72,18 +72,18 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None, around: int) -> Res
     at, size = 0, _FEW
     while True:  # with nothing to search the pattern is tried all the same
         part = changed[at : at + size]
-        rows = treediff.read(
+        looked = treediff.read(
             ledger.repo,
             list(dict.fromkeys(pairs[e.address] for e in part)),
-            lambda patch: list(_rows(patch)),
+            lambda patch: list(rows(patch)),
             around=around,
             largest=LARGEST,
         )
-        hits = _hits(ledger, rows, wanted)
-        missing += sum(pairs[e.address] not in rows for e in part)
+        hits = _hits(ledger, looked, wanted)
+        missing += sum(pairs[e.address] not in looked for e in part)
         for e in part:
             if places := hits.get(pairs[e.address]):
-                found.append(Found(e, tuple(_lines(ledger, rows[pairs[e.address]], places[:HITS_MAX], around))))
+                found.append(Found(e, tuple(_lines(ledger, looked[pairs[e.address]], places[:HITS_MAX], around))))
                 cut |= {str(e.address): len(places) - HITS_MAX} if len(places) > HITS_MAX else {}
         at, size = at + size, size * 4
         if at >= len(changed) or (most is not None and len(found) > most):
@@ -93,7 +93,7 @@ def search(ledger: Ledger, wanted: Wanted, most: int | None, around: int) -> Res
     return Result(found[:most], len(found) > most, missing, cut)
 
 
-def _rows(patch: bytes) -> Iterator[Row]:
+def rows(patch: bytes) -> Iterator[Row]:
     """The lines of a patch. Its hunks are counted, not searched for an end."""
     lines = patch.split(b"\n")
     at, hunk, old_path, path = 0, 0, b"", b""

@@ -1,4 +1,4 @@
-"""`git relay export`: sessions as a static site, as one page, as markdown or as JSON."""
+"""`git relay export`: sessions as a static site, as one page, as markdown, as JSON or as Agent Trace records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gitrelay.errors import RelayError
     from gitrelay.report.turns import Conversation, Turn
 
-_FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
+_FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".jsonl": "agent-trace"}
 
 
 @click.command("export")
@@ -27,7 +27,14 @@ _FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
     "-o", "--output", "place", type=click.Path(path_type=Path), metavar="DIR|FILE", help="Where to write; - is stdout."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["html", "md", "json"]), help="Default: by the file's name, else html."
+    "--format",
+    "form",
+    type=click.Choice(["html", "md", "json", "agent-trace"]),
+    help="Default: by the file's name, else html.",
+)
+@click.option("--rev", metavar="COMMIT|A..B", help="agent-trace: the commits that have a record. Default: HEAD.")
+@click.option(
+    "--by", type=click.Choice(["commit", "exchange"]), help="agent-trace: a record for each of these. Default: commit."
 )
 @click.option("--force", is_flag=True, help="Also into a folder, or over a file, that no export wrote.")
 @click.option(
@@ -41,7 +48,14 @@ _FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
 @json_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 def command(
-    sessions: tuple[str, ...], place: Path | None, form: str | None, force: bool, asked: tuple[str, ...], as_json: bool
+    sessions: tuple[str, ...],
+    place: Path | None,
+    form: str | None,
+    rev: str | None,
+    by: str | None,
+    force: bool,
+    asked: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Write sessions as a site to read in a browser, or as one file.
 
@@ -49,10 +63,14 @@ def command(
     for each session and the figures; FILE.html is one page that holds it all. Both need no network and
     open from the disk. FILE.md and FILE.json, or --format without -o, are a transcript and the records.
 
+    FILE.jsonl, or --format agent-trace, are Agent Trace records, one a line, for tools that read that format: which
+    lines of a commit which exchange wrote, as 'git relay blame' knows it.
+
     \b
       git relay export -o site
       git relay export auth-refactor -o auth-refactor.html
       git relay export auth-refactor --format md
+      git relay export --format agent-trace --rev v1.0..HEAD
     """
     for session in sessions:
         names.check_session(session)
@@ -69,6 +87,11 @@ def command(
     if asked and (form != "html" or suffix in _FORMATS):
         raise click.UsageError("--file adds pages to a site: -o DIR")
 
+    if (rev or by) and form != "agent-trace":
+        raise click.UsageError("--rev and --by go with --format agent-trace")
+    if rev and by == "exchange":
+        raise click.UsageError("--rev and --by exchange exclude each other: an exchange has a commit of its own")
+
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.errors import INTEGRITY, OK
@@ -80,6 +103,11 @@ def command(
     ledger = open_ledger(Path.cwd())
     if place is not None:
         within.require(ledger, Access.WRITE, "git relay export")
+    if form == "agent-trace":
+        from gitrelay.cli import traces
+
+        where = None if to_stdout else place
+        return traces.export(ledger, sessions, rev, by or traces.COMMIT, where, force=force, as_json=as_json)
     if form == "html":
         assert place is not None
         if suffix in _FORMATS:
