@@ -105,10 +105,14 @@ def _parents(data: bytes) -> list[str]:
 def take(ledger: Ledger, remote: str, job: Job, there: There) -> None:
     """Make the answer this clone's record: the session's branch and its files, in one step or not at all.
 
+    Nothing happens if another command has taken it, or ended the call, meanwhile.
     That `remote` has shown it is remembered, so that a remote which goes back on it is noticed.
     """
     repo, name = ledger.repo, job.session
     with locked(ledger, name) as held:
+        before = held.tip()
+        if before is None or before.commit != job.request:
+            return
         code = repo.ref(CODE + name) or ""
         moves = [(BRANCHES + name, there.session, job.request)]
         if there.code and there.code != code:

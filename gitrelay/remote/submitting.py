@@ -39,6 +39,7 @@ from gitrelay.state.away import Away
 _PAUSES: Final = (1.0, 10.0)  # seconds between two looks at the remote
 _LONG: Final = 120.0  # seconds that no worker has taken a job, after which that is said
 _TRIES: Final = 5
+_LOCKED: Final = 10.0  # seconds; a note is written in milliseconds
 _SAYS_MAX: Final = 160  # characters of what a worker says
 
 
@@ -56,8 +57,19 @@ def _job(away: Away) -> Job:
     return Job(away.job, away.peer, away.prio, away.session, away.request)
 
 
+def _note(ledger: Ledger, away: Away) -> None:
+    """Remember what is new of the call, unless it has ended meanwhile: another command may look at it too."""
+    with ledger.state.lock(f".away-{away.session}") as lock, contextlib.suppress(OSError):
+        lock.acquire(_LOCKED, what=f"what is known of {away.address}")
+        latest = of_session(ledger, away.session)
+        if latest is not None and latest.request == away.request:
+            aways.note(ledger.state.root, away)
+
+
 def _forget(ledger: Ledger, away: Away) -> None:
-    aways.forget(ledger.state.root, away.session)
+    with ledger.state.lock(f".away-{away.session}") as lock:
+        lock.acquire(_LOCKED, what=f"what is known of {away.address}")
+        aways.forget(ledger.state.root, away.session)
     inflight.forget_person(ledger, away.session)
 
 
@@ -105,7 +117,7 @@ class Remote:
         else:
             raise Unreachable(f"{self.name} does not take the request: {words}", hint="its log says why; try again")
         known = replace(away, sent=True, said="no worker has taken it", said_at=time.time())
-        aways.note(self.ledger.state.root, known)
+        _note(self.ledger, known)
         return True
 
     def _reviewed(self, away: Away) -> list[Update]:
@@ -126,9 +138,8 @@ class Remote:
         found, words = self._looked(away, checks=checks)
         if found.response is None:
             latest = of_session(self.ledger, away.session)
-            if latest is not None and latest.request == away.request:
-                with contextlib.suppress(OSError):
-                    aways.note(self.ledger.state.root, replace(latest, said=words, said_at=time.time()))
+            if latest is not None:
+                _note(self.ledger, replace(latest, said=words, said_at=time.time()))
         return found, words
 
     def _looked(self, away: Away, *, checks: bool) -> tuple[Exchange, str]:
@@ -173,7 +184,7 @@ class Remote:
             return exchanges.exchange(self.ledger, away.address), "refused"
         away = replace(away, taken=True)
         if away.checks:  # noted first: a crash in between leaves no answer unchecked
-            aways.note(self.ledger.state.root, away)
+            _note(self.ledger, away)
         submittedanswer.take(self.ledger, self.name, job, there)
         return self._checked(away, checks=True)
 
@@ -263,8 +274,9 @@ class Remote:
     def _publish_ours(self, away: Away) -> None:
         """Make the answer that this machine has recorded the remote's, so that no worker's counts any more."""
         ledger, name, job = self.ledger, away.session, _job(away)
-        if queuerecord.there(self.wire, name).session == job.request or away.sent:
-            answer = ledger.repo.ref(BRANCHES + name) or ""
+        there, answer = queuerecord.there(self.wire, name), ledger.repo.ref(BRANCHES + name) or ""
+        has_ours = there.session not in ("", job.request) and is_ancestor(ledger.repo.run, there.session, answer)
+        if not has_ours and (there.session == job.request or away.sent):
             done = queuerecord.answer_instead(self.wire, job, answer, None, lambda: self.queue.ending(job))
             if done == Published.ANSWERED:
                 there = queuerecord.there(self.wire, name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from support.repo import Repo, with_one_commit
-from support.waiting import eventually
+from support.waiting import eventually, patient
 
 WORKER = ("worker", "--remote", "origin", "--peers", "shell,other", "--poll", "0.1s", "--unsigned")
 
@@ -40,8 +41,12 @@ def test_a_check_runs_here_on_the_files_of_the_answer(two: tuple[Repo, Repo]) ->
     status = caller.relay("status")
     assert "answered; 'git relay wait s/01' takes the answer and runs its checks" in status.err, status.err
     assert caller.subjects("s")[-1].startswith("req 01")
+    others = [caller.start("wait", "s/01") for _ in range(2)]  # all take the answer at once, and one runs the checks
     done = caller.relay("wait", "s/01", "--json")
     assert done.code == 1, done.err
+    for other in others:
+        out, err = other.communicate(timeout=patient(60))
+        assert other.returncode == 1 and b"verify: pass" in out, err
     (row,) = done.json["data"]
     assert [(one["command"], one["result"]) for one in row["checks"]] == [(check, "pass"), ("false", "fail (exit 1)")]
     place = (caller.path.parent / "where").read_text().strip()
@@ -175,3 +180,26 @@ def test_what_a_worker_says_is_shown_and_marked_as_its_word(two: tuple[Repo, Rep
         _, err = running.communicate(timeout=120)
     assert caller.relay("wait", "s").code == 0, err
     assert caller.relay("watch", "s", "--timeout", "0.1s").out == ""
+
+
+def test_ctrl_c_ends_a_call_that_is_waited_for(two: tuple[Repo, Repo]) -> None:
+    """As for a call on this machine; who only waits lets it go on."""
+    caller, far = two
+    asking = caller.start("req", "--on", "origin", "--to", "shell", "--session", "s", "echo hi")
+    try:
+        assert eventually(lambda: caller.git("ls-remote", "origin", "refs/relay/queue/*") != "", 60)
+        waiting = caller.start("wait", "s")
+        assert waiting.stderr is not None
+        while b"no worker has taken it" not in (line := waiting.stderr.readline()):
+            assert line, "it ended"
+        waiting.send_signal(signal.SIGINT)
+        assert b"s/01 still goes on" in waiting.communicate(timeout=patient(60))[1] and waiting.returncode == 130
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=patient(60))
+    finally:
+        if asking.poll() is None:
+            asking.kill()
+            asking.wait()
+    assert asking.returncode == 130 and b"s/01 is recorded as cancelled" in err, err
+    assert caller.git("ls-remote", "origin", "refs/relay/queue/*") == ""
+    assert far.relay(*WORKER, "--once", "--json").json["data"]["jobs"] == []
