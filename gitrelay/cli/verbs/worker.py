@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     "--check",
     "only_check",
     is_flag=True,
-    help="Say what would be offered and what is wrong, then with exit code 1; take no job.",
+    help="Say what would be offered; exit 1, and say why, if something is wrong. Takes no job.",
 )
 @json_option
 def command(
