@@ -271,7 +271,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         access=chosen.access,
         started=time.time(),
         limits=chosen.limits,
-        one_shot=wanted.one_shot,
+        one_shot=wanted.passing,
         model=chosen.model,
         effort=chosen.effort,
         checks=wanted.checks,
@@ -282,8 +282,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
         hand_back=wanted.hand_back,
         workspace=str(here.repo.top) if here is not ledger else "",
         below=wanted.below,
-        passing=here is not ledger
-        and (wanted.alone is not None or wanted.one_shot or (made and chosen.access == Access.READ)),
+        passing=here is not ledger and (wanted.passing or (made and chosen.access == Access.READ)),
         alone=wanted.alone is not None,
         earlier=wanted.alone.earlier if wanted.alone is not None else "",
     )
@@ -291,7 +290,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     folder.create(call)
     try:
         said = [f"The peer is started in {wanted.below}/."] if wanted.below else []
-        tip = held.append_request(tip, request, trailers, notes=said, files=files, synchronise=not wanted.one_shot)
+        tip = held.append_request(tip, request, trailers, notes=said, files=files, synchronise=not wanted.passing)
         call = replace(call, request_commit=tip.commit, home=identity_of(repo.common_dir))
         with contextlib.suppress(OSError):  # if the folder was deleted, the supervisor makes it again
             folder.save(call)

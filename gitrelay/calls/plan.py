@@ -70,6 +70,11 @@ class Plan:
     def one_shot(self) -> bool:
         return self.session is None
 
+    @property
+    def passing(self) -> bool:
+        """Whether nobody comes back to it: its worktree and its workspace go with the call."""
+        return self.one_shot or self.alone is not None
+
 
 def make(repo: Repository, order: Order) -> list[Plan]:
     """One plan for each peer of `order`, in its order, so that none is asked before all can be.

@@ -64,7 +64,7 @@ def find(ledger: Ledger, terms: Terms) -> tuple[str, Plan | None]:
             return session, None
         found = exchanges.exchanges(ledger, session, bodies=True)
         made = replayplan.parse(found[0].request_data) if found else None
-        if made is not None and found[0].response is None:
+        if made is not None and (made.session, made.terms) == (session, terms) and found[0].response is None:
             return session, made
     raise Busy("ten thousand replays of the same", hint="name other exchanges")
 
@@ -216,8 +216,6 @@ class Replay:
                 f"interrupted: {self.done} of {len(list(self.keys))} runs are recorded", hint="the same command goes on"
             ) from None
         self._note_signs(found.address, task)
-        with contextlib.suppress(RelayError, OSError):  # its worktree is for nobody
-            closing.close(self.ledger, [address.session])
         return found
 
     def _left(self, cap: Amount) -> tuple[Amount, str]:

@@ -35,6 +35,7 @@ from gitrelay.provenance.replayreport import AGAIN, NEW
 PEER: Final = "replay"  # whom a plan is addressed to; gitrelay itself answers it, with the report
 PREFIX: Final = "replay-"
 MOST_RUNS: Final = 99
+_STARTED: Final = b"The peer is started in "  # begins a line of a request's commit
 _FENCED: Final = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -235,7 +236,7 @@ def _gaps(ledger: Ledger, e: Exchange) -> list[str]:
     """What cannot be brought back of an exchange, in words that are the same for each kind."""
     asked, answer = e.request, e.response
     assert answer is not None
-    head = ledger.repo.objects([f"{asked.trailers.get(Trailer.HEAD, '')}^{{tree}}"])[0]
+    head, commit = ledger.repo.objects([f"{asked.trailers.get(Trailer.HEAD, '')}^{{tree}}", asked.oid])
     tool, now = asked.trailers.get(Trailer.TOOL, ""), f"gitrelay {__version__}"
     gaps = [
         ("files were not in the recorded tree", (asked.left_out or "0") != "0"),
@@ -247,6 +248,7 @@ def _gaps(ledger: Ledger, e: Exchange) -> list[str]:
             Trailer.ASKED_LIMITS not in asked.trailers,
         ),
         (f"it was asked by another gitrelay than {now}", bool(tool) and tool != now),
+        ("it was started in a folder of the tree", commit is not None and _STARTED in commit.data),
         ("other calls worked in the same files", bool(answer.shared)),
     ]
     return [words for words, holds in gaps if holds]

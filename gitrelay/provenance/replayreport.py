@@ -27,7 +27,7 @@ ALWAYS: Final = (
     "the time: models and services change behind a name",
     "the network, and what is found there",
     "the machine: programs, their versions, settings and services, and what agents remember of the user",
-    "ignored files, but for those that relay.include names, as they are today",
+    "ignored files, but for those that relay.include names, as they are today; the files of submodules",
     "commits, branches and remotes: there is one commit",
 )
 
