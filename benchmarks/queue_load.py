@@ -3,7 +3,7 @@
     python benchmarks/queue_load.py [--over=folder|ssh] [--workers=5] [--jobs=200] [--minutes=8] [--seed=1]
 
 Every worker is `git relay worker` in a clone of its own, with a lease of ten seconds; ssh is a real sshd on 127.0.0.1.
-The caller has the remote as a folder.
+The caller has the remote as a folder, and submits while they work.
 Every few seconds one is killed with SIGKILL, and started again, or stopped for longer than its lease. In the end the
 commits of each session are counted at the remote, and `git relay fsck` reads them all.
 """
@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,43 +102,55 @@ def git(place: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=place, check=True, capture_output=True, text=True).stdout
 
 
-def submitted(caller: Path, jobs: int) -> float:
-    """Submit the jobs; the seconds that it took."""
-    from gitrelay.calls.order import Order
-    from gitrelay.remote import asking
+class Caller(threading.Thread):
+    """Submits the jobs. `done` are those that the remote has."""
 
-    begun = time.monotonic()
-    for n in range(jobs):
-        asking.submit(caller, Order(f"echo answer of {n}", ("shell",), session=f"s{n}"), "origin")
-    return time.monotonic() - begun
+    def __init__(self, clone: Path, jobs: int) -> None:
+        super().__init__(daemon=True)
+        self.clone = clone
+        self.jobs = jobs
+        self.done = 0
+
+    def run(self) -> None:
+        from gitrelay.calls.order import Order
+        from gitrelay.remote import asking
+
+        for n in range(self.jobs):
+            asking.submit(self.clone, Order(f"echo answer of {n}", ("shell",), session=f"s{n}"), "origin")
+            self.done = n + 1
 
 
 def run(place: Path, over: str, workers: int, jobs: int, seconds: float, seed: int) -> bool:
     """Whether all that is promised held."""
     from support.repo import with_one_commit
 
-    caller = with_one_commit(place, dict(os.environ)).path
+    clone = with_one_commit(place, dict(os.environ)).path
     git(place, "clone", "-q", "--bare", "repo", "hub.git")
     with reached(place, over) as url:
-        git(caller, "remote", "add", "origin", str(place / "hub.git"))
+        git(clone, "remote", "add", "origin", str(place / "hub.git"))
         clones = [place / f"w{n}" for n in range(workers)]
-        for clone in clones:
-            git(place, "clone", "-q", url, str(clone))
-        took = submitted(caller, jobs)
-        print(f"{jobs} jobs submitted from a folder in {took:.0f} s", flush=True)
-        fleet, dice, begun = Fleet(clones, place), random.Random(seed), time.monotonic()
-        left, hurt = jobs, begun
+        for one in clones:
+            git(place, "clone", "-q", url, str(one))
+        caller, fleet, dice, begun = Caller(clone, jobs), Fleet(clones, place), random.Random(seed), time.monotonic()
+        caller.start()
+        left, hurt, told = jobs, begun, begun
         while left and time.monotonic() - begun < seconds:
             time.sleep(0.5)
             fleet.wake()
             if time.monotonic() > hurt:
                 fleet.hurt(dice)
                 hurt = time.monotonic() + dice.uniform(*_BETWEEN)
-            left = len(git(place / "hub.git", "for-each-ref", "refs/relay/queue").splitlines())
+            waiting = len(git(place / "hub.git", "for-each-ref", "refs/relay/queue").splitlines())
+            left = jobs - caller.done + waiting
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                print(
+                    f"{told - begun:.0f} s: {caller.done} submitted, {waiting} wait; {dict(fleet.faults)}", flush=True
+                )
         took = time.monotonic() - begun
         fleet.end()
-        print(f"{jobs - left} jobs ended in {took:.0f} s by {workers} workers; {dict(fleet.faults)}; {left} left")
-        return judged(place, caller, jobs, left)
+        print(f"{jobs - left} of {jobs} jobs ended in {took:.0f} s by {workers} workers; {dict(fleet.faults)}")
+        return judged(place, clone, jobs, left)
 
 
 def judged(place: Path, caller: Path, jobs: int, left: int) -> bool:
