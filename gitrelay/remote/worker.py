@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gitrelay.errors import Code, UsageError
@@ -29,6 +30,7 @@ from gitrelay.remote.workerjob import End, Run
 from gitrelay.remote.workersettings import Offer
 
 _STEP: Final = 30.0  # seconds of one wait for a job
+_AGAIN: Final = 10  # leases until a job is taken again that was given back: its session may be in use no more
 _TRY_AGAIN: Final = 15.0  # seconds until a remote that gave no answer is asked again
 
 
@@ -66,6 +68,7 @@ class Worker:
         self.tell = tell
         self.left_alone: dict[str, str] = {}
         self._found: dict[str, Found] = {}
+        self._again: dict[str, float] = {}  # job that was given back -> when it may be taken again, monotonic
         self._stopped = False
         self._paused = ""
         repo = ledger.repo
@@ -89,7 +92,7 @@ class Worker:
         done: list[tuple[Job, End]] = []
         wish, last = self.wish, time.monotonic()
         try:
-            while not self._stopped and (wish.jobs is None or len(done) < wish.jobs):
+            while not self._stopped and (wish.jobs is None or _answered(done) < wish.jobs):
                 left = _STEP if wish.idle is None else last + wish.idle - time.monotonic()
                 if left <= 0:
                     self.tell(f"no job for {duration.render(wish.idle or 0)}: this worker ends")
@@ -125,17 +128,24 @@ class Worker:
             if self.wish.once:
                 raise
             self.tell(e.message)
-            jobs.pause(min(wait, _TRY_AGAIN), lambda: self._stopped)
+            jobs.pause(min(wait, _TRY_AGAIN, self.wish.pauses[1]), lambda: self._stopped)
             return None
         if lease is None:
             return None
         found = self._found.pop(lease.job.id)
         address = Address(lease.job.session, found.request.id)
         self.tell(f"{address}: taken, attempt {lease.attempt}: {found.commit.subject}")
-        end = Run(self.ledger, self.wire, self.queue, lease, found, self.day, self.tell).to_end()
+        try:
+            end = Run(self.ledger, self.wire, self.queue, lease, found, self.day, self.tell).to_end()
+        except Unreachable as e:
+            if self.wish.once:
+                raise
+            self.tell(f"{address}: {e.message}; what was done is kept here, and goes on if the job is still free then")
+            return None
         self.tell(f"{address}: {end.value}")
         if end == End.GIVEN_BACK:
             self.left_alone[lease.job.id] = "it was given back"
+            self._again[lease.job.id] = time.monotonic() + _AGAIN * self.queue.lease
         return lease.job, end
 
     def _is_paused(self) -> bool:
@@ -150,6 +160,9 @@ class Worker:
         """Whether the job is to be taken; its request is read and checked before anything is claimed."""
         if self.wish.job and job.id != self.wish.job:
             return False
+        if time.monotonic() >= self._again.get(job.id, math.inf):
+            self._again.pop(job.id)
+            self.left_alone.pop(job.id, None)
         if job.id in self.left_alone:
             return False
         try:
@@ -164,6 +177,11 @@ class Worker:
             self.tell(f"{job.session} (job {job.id}) is left alone: {e}")
             return False
         return True
+
+
+def _answered(done: Sequence[tuple[Job, End]]) -> int:
+    """How many jobs count for --jobs: one that was given back is still to be answered."""
+    return sum(end != End.GIVEN_BACK for _, end in done)
 
 
 def missing(repo: Repository, peers: tuple[str, ...]) -> list[str]:

@@ -99,7 +99,7 @@ class Day:
             if value["version"] != _VERSION or value["day"] != _today():
                 return []
             return [Begun(str(row["job"]), str(row["address"]), _amount(row["used"])) for row in value["jobs"]]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return []
 
     def _write(self, begun: list[Begun]) -> None:

@@ -35,7 +35,7 @@ from gitrelay.remote.workerday import Day
 from gitrelay.state.calls import Call, identity_of
 
 ATTEMPTS: Final = 3  # how often a job is begun; then the failure is its answer
-_RETRY: Final = 600.0  # seconds that an answer waits for a remote that does not answer
+_RETRY: Final = 10  # leases that an answer waits for a remote that does not answer; then others are taken
 _PAUSE: Final = 5.0
 _LINES: Final = 200  # of the peer's last ones, which are redacted together
 
@@ -299,7 +299,7 @@ class Run:
         """What became of the answer; a remote that does not answer is asked again for a while."""
         if self._lost:
             return Published.LOST
-        deadline = time.monotonic() + _RETRY
+        deadline = time.monotonic() + _RETRY * self.queue.lease
         while True:
             try:
                 if self._own.updates:

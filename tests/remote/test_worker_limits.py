@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from decimal import Decimal
@@ -108,8 +109,10 @@ def test_a_job_counts_once_and_for_its_day(two: tuple[Repo, Repo]) -> None:
     path = ledger.state.root / "worker.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"day": "2001-01-01"}))
     assert again.used() == Amount()
-    path.write_text('{"version": 1, "day": [')
-    assert again.used() == Amount() and day.over() == ""
+    day_of = json.loads(path.read_text())["day"]
+    for text in ('{"version": 1, "day": [', json.dumps({"version": 1, "day": day_of, "jobs": [{"used": 1}]}), "[]"):
+        path.write_text(text)
+        assert again.used() == Amount() and day.over() == ""
 
 
 def test_this_machines_own_budgets_hold_a_job(two: tuple[Repo, Repo]) -> None:
@@ -208,6 +211,63 @@ def test_a_second_ctrl_c_ends_a_worker_at_once(two: tuple[Repo, Repo], mark: dic
             running.wait()
     rows = caller.relay("queue", "--json").json["data"]["jobs"]
     assert [(row["session"], row["state"]) for row in rows] == [("s", "taken")]
+
+
+def until(running: subprocess.Popen[bytes], words: bytes) -> bytes:
+    """What a worker has said up to the line with `words`."""
+    assert running.stderr is not None
+    said = b""
+    while words not in said:
+        line = running.stderr.readline()
+        assert line, said
+        said += line
+    return said
+
+
+def test_an_outage_longer_than_the_lease_ends_no_worker(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """Its answer is kept meanwhile, and published afterwards; the peer is asked once."""
+    caller, far = two
+    hub, away, log = (caller.path.parent / name for name in ("hub.git", "away.git", "log"))
+    ask(caller, "s", "shell", f"mv {hub} {away}; echo run >> {log}")
+    running = far.start(*UNSIGNED, "--jobs", "1", "--lease", "0.3s", env=mark)
+    try:
+        until(running, b"what was done is kept here")
+        away.rename(hub)
+        _, err = running.communicate(timeout=120)
+        assert running.returncode == 0 and b"it is not asked again" in err and b"s/01: answered" in err, err
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+    answered = caller.relay("wait", "s")
+    assert answered.code == 0 and log.read_text() == "run\n", answered.err
+
+
+def test_a_job_that_was_given_back_is_taken_again(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """Once its session is in use no more on the worker's machine."""
+    caller, far = two
+    go = caller.path.parent / "go"
+    caller.relay("req", "--to", "shell", "--session", "s", "true")
+    caller.sh("git push -q origin relay/s refs/relay/code/s")
+    far.sh("git fetch -q origin relay/s:relay/s refs/relay/code/s:refs/relay/code/s")
+    busy = far.relay(
+        "req", "-d", "--to", "shell", "--session", "s", f"until [ -e {go} ]; do sleep 0.05; done", env=mark
+    )
+    assert busy.code == 0, busy.err
+    ask(caller, "s", "shell", "echo hi")
+    running = far.start(*UNSIGNED, "--jobs", "1", "--lease", "1s", env=mark)
+    try:
+        until(running, b"given back")
+        go.touch()
+        assert far.relay("wait", "s/02").code == 0
+        _, err = running.communicate(timeout=120)
+        assert running.returncode == 0 and b"s/02: answered" in err, err
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+    answered = caller.relay("wait", "s")
+    assert answered.code == 0 and "hi" in answered.out, answered.err
 
 
 def test_a_variable_that_is_not_set_is_not_every_job(two: tuple[Repo, Repo]) -> None:
