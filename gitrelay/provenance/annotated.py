@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gitrelay.git.faults import GitError
@@ -102,6 +102,16 @@ def _commit(oid: bytes, facts: dict[bytes, bytes], shallow: bool) -> Commit:
         facts.get(b"summary", b"").decode("utf-8", "replace"),
         shallow and b"boundary" in facts,
     )
+
+
+def log(repo: Repository, rev: str, begin: int, paths: Collection[bytes]) -> list[tuple[int, str]]:
+    """(committer's time, commit) of those that touched one of `paths` from the time `begin` on, the oldest first."""
+    words = ["log", f"--since=@{begin}", "--format=%ct %H", rev, "--", *map(os.fsdecode, sorted(paths))]
+    try:
+        rows = repo.run(*words).split(b"\n")
+    except GitError:  # there is no commit yet
+        return []
+    return sorted((int(time), oid.decode()) for time, _, oid in (row.partition(b" ") for row in rows) if oid)
 
 
 def files_of(repo: Repository, wanted: Sequence[tuple[str, bytes]], size: int) -> dict[tuple[str, bytes], list[bytes]]:

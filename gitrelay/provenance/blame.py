@@ -19,7 +19,7 @@ from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.applied import APPLIED
 from gitrelay.protocol.record import Trailer
-from gitrelay.provenance import annotated, cache, elsewhere, matching, treediff
+from gitrelay.provenance import again, annotated, cache, elsewhere, matching, treediff
 from gitrelay.provenance.additions import EDGE, Additions, Texts, brief, of_patch
 from gitrelay.provenance.annotated import Annotated
 from gitrelay.provenance.evidence import Line, Match, Source
@@ -127,10 +127,25 @@ def _report(ledger: Ledger, file: File, looked: Looked, record: Record, texts: T
     looked.keep()
     paths = frozenset({one.path for one in lines} | {file.name})
     stay = elsewhere.staying(ledger.repo, file.rev, around, record.sources, paths)
-    found = matching.match(around, record.sources, paths, stay)
+    search = matching.searched(around, record.sources, paths, stay)
+    found = _without_pieces(ledger.repo, file, looked, search)
     first = min([*(e.request.time for e in record.exchanges), *record.missing], default=None)
     blamed = list(_blamed(lines, found, record, first))
     return Report(blamed, record.total, len(record.missing), record.all, record.damaged)
+
+
+def _without_pieces(repo: Repository, file: File, looked: Looked, search: matching.Search) -> dict[int, Match]:
+    """What was found, without lines that were gone since and came back without most of what was added with them."""
+    if not search.held:
+        return search.found
+    begin = min(source.begin for source in search.sources)
+    commits = [one.commit.oid for one in looked.lines]
+    log = annotated.log(repo, file.rev or "HEAD", begin, search.paths)
+    earlier = again.to_look_at(search, commits, log)
+    size = sum(len(one.data) + 1 for one in looked.lines)
+    versions = annotated.files_of(repo, list(dict.fromkeys(earlier.values())), size)
+    changed = again.without_pieces(search, commits, earlier, versions)
+    return {i: match for i, one in search.found.items() if (match := changed.get(i, one)) is not None}
 
 
 def read(ledger: Ledger) -> Record:

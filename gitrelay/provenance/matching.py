@@ -9,6 +9,7 @@ A gap, never a guess. The rules, in their order; each one takes away a kind of e
 5. Then lines that occur more than once, the one with most equal neighbours first; each added line is given once.
 6. Of several exchanges with the same text none is picked: all are named. How many that are is the confidence.
 7. A line that a formatter split or joined is found by the text of the whole.
+8. What was gone since and came back is told only of a whole block: see `again`.
 """
 
 from __future__ import annotations
@@ -98,7 +99,14 @@ class Search:
 def match(
     lines: Sequence[Line], sources: Sequence[Source], paths: frozenset[bytes], staying: Mapping[bytes, Set[int]]
 ) -> dict[int, Match]:
-    """The place of a line in `lines` -> who may have written it; lines that no exchange wrote are missing.
+    """The place of a line in `lines` -> who may have written it; lines that no exchange wrote are missing."""
+    return searched(lines, sources, paths, staying).found
+
+
+def searched(
+    lines: Sequence[Line], sources: Sequence[Source], paths: frozenset[bytes], staying: Mapping[bytes, Set[int]]
+) -> Search:
+    """Who may have written each line, and where it was added.
 
     `paths` are the paths that the file has had; `staying`: of other files the keys that they hold now.
     """
@@ -119,7 +127,7 @@ def match(
     _repeated(search, counts)
     _short(search)
     search.found |= reflowed(lines, sources, search.found, search.given, paths)
-    return search.found
+    return search
 
 
 def _places(
@@ -240,9 +248,22 @@ def _next_ones(search: Search, known: int, step: int, *, shifted: bool) -> list[
             continue
         if short and text.key in search.sources[place.source].added.limits:
             continue  # it removed one like it, too: which one is new cannot be told
+        if line.text.words < _WORD and not _goes_on(search, known + step, place, step):
+            continue  # what came there was changed before it was committed: this one may have been brought with that
         if search.is_free(place) and search.has_twin(known + step, place):
             found.append(place)
     return found
+
+
+def _goes_on(search: Search, at: int, place: Place, step: int) -> bool:
+    """Whether behind a line comes what its exchange added there, or what was put there later."""
+    place_behind = _next(search, place, step)
+    if place_behind is None:
+        return True  # it added nothing more there
+    if not 0 <= at + step < len(search.lines):
+        return False
+    behind = search.lines[at + step]
+    return behind.text.key == search.row(place_behind).text.key or _is_newer(behind, search.lines[at])
 
 
 def _is_shifted(search: Search, at: int) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gitrelay.report.files import page_of
-from support.histories import FILE, History, partial_apply, plain
+from support.histories import FILE, History
+from support.kinds import partial_apply, plain
 from support.recorded import Recorder
 from support.repo import Done, Repo, sealed_environment
 from support.terminal import on_terminal

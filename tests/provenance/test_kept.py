@@ -12,7 +12,8 @@ import pytest
 from gitrelay.ledger.ledger import open_ledger
 from gitrelay.provenance import blame, files, kept
 from gitrelay.provenance.blame import Report
-from support.histories import FILE, History, rebase
+from support.histories import FILE, History
+from support.kinds import rebase
 
 
 def told(folder: Path) -> Report:

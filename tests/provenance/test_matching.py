@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gitrelay.provenance import again
 from gitrelay.provenance.additions import EDGE, Additions, brief, of_patch
-from gitrelay.provenance.evidence import Line, Match, Source
-from gitrelay.provenance.matching import match
+from gitrelay.provenance.evidence import Line, Match, Place, Source
+from gitrelay.provenance.matching import match, searched
 
 PATH = b"f.py"
 HEAD = ("def head_of_the_file():", "    first_value = 1")
@@ -23,11 +24,13 @@ def source(what: Additions, at: int, *, applied: int | None = None, aside: bool 
     return Source(at, at, what, applied, aside, frozenset({shared} - {-1}))
 
 
-def told(texts: Sequence[str], sources: Sequence[Source], time: int | None = 100) -> dict[int, Match]:
-    """The lines behind HEAD -> who wrote them; HEAD itself is older."""
+def told(
+    texts: Sequence[str], sources: Sequence[Source], time: int | None = 100, later: Sequence[int] = ()
+) -> dict[int, Match]:
+    """The lines behind HEAD -> who wrote them; HEAD itself is older. Lines `later` came after the others."""
     data = [text.encode() for text in (*HEAD, *texts)]
     keys = [EDGE, *(brief(one).key for one in data), EDGE]
-    times = [1, 1, *([time] * len(texts))]
+    times = [1, 1, *((time or 0) + 1 if i in later else time for i in range(len(texts)))]
     lines = [Line(brief(one), one, times[i], PATH, keys[i], keys[i + 2]) for i, one in enumerate(data)]
     return {i - 2: found for i, found in match(lines, sources, frozenset({PATH}), {}).items()}
 
@@ -95,5 +98,27 @@ def test_a_line_that_was_split_or_joined_is_marked() -> None:
 
 def test_a_changed_line_is_nobodys_and_what_is_around_it_stays() -> None:
     changed = [*BLOCK[:2], "        return compute(value + 1)", *BLOCK[3:]]
-    found = told(changed, [source(added(*BLOCK), 50)])
+    found = told(changed, [source(added(*BLOCK), 50)], later=[2])
     assert 2 not in found and found[0] == found[1] == Match((0,))
+    together = told(changed, [source(added(*BLOCK), 50)])
+    assert together.keys() == {0}, "a short line next to it may have come with the change"
+
+
+def test_what_came_back_is_told_only_if_it_is_a_whole() -> None:
+    """A commit had the block, and the lines are of a later one: they were put in again, or are like it."""
+    what = added(*BLOCK)
+    log, versions = [(60, "first"), (100, "second")], {("first", PATH): [line.encode() for line in (*HEAD, *BLOCK)]}
+    like = ("def of_a_person(value):", *BLOCK[1:2], "        return other(value)", *BLOCK[3:])
+    for texts, count in ((BLOCK, 5), (like, 0)):
+        data = [text.encode() for text in (*HEAD, *texts)]
+        keys = [EDGE, *(brief(one).key for one in data), EDGE]
+        lines = [Line(brief(one), one, 100 if i > 1 else 1, PATH, *keys[i : i + 3 : 2]) for i, one in enumerate(data)]
+        search = searched(lines, [source(what, 50)], frozenset({PATH}), {})
+        search.held.setdefault(5, (Place(0, PATH, 3),))  # as if `}` had been given
+        search.found.setdefault(5, Match((0,)))
+        for commits in (["old", "old", *["second"] * 5], ["old", "old", *["first"] * 5]):
+            earlier = again.to_look_at(search, commits, log)
+            assert bool(earlier) == (commits[-1] == "second")
+            gone = again.without_pieces(search, commits, earlier, versions)
+            kept = [i for i in search.found if gone.get(i, 1) is not None and i > 1]
+            assert len(kept) == (count if earlier else len(search.found)), (texts, commits)

@@ -12,7 +12,8 @@ import pytest
 from gitrelay.ledger.ledger import open_ledger
 from gitrelay.provenance import views
 from gitrelay.report.files import page_of
-from support.histories import FILE, History, squash
+from support.histories import FILE, History
+from support.kinds import squash
 from support.repo import Repo, sealed_environment
 from support.website import served
 

@@ -21,6 +21,7 @@ from gitrelay.protocol.check import CheckResult
 from gitrelay.protocol.message import Request, Response, check_file
 
 Files = Mapping[str, str]
+GITLINK = "gitlink "  # begins what is no file but the commit of a submodule
 USER = "Uma User <uma@example.invalid>"
 
 
@@ -37,10 +38,13 @@ class Recorder:
         made.commit(caller, f"open {name}", {"Relay-Version": "4"}, "", b"")
         return made
 
-    def add(self, ref: str, author: str, at: int, text: str, files: Mapping[str, bytes], *, anew: bool) -> None:
+    def add(
+        self, ref: str, author: str, at: int, text: str, files: Mapping[str, bytes], *, anew: bool, parents: str = ""
+    ) -> None:
+        """A commit; `parents` are lines of fast-import, `from REF` and `merge REF`."""
         data = text.encode()
         head = f"commit {ref}\nauthor {author} <{author}@gitrelay.invalid> {at} +0000\ncommitter {USER} {at} +0000\n"
-        self._pieces.append(head.encode() + b"data %d\n%s\n" % (len(data), data))
+        self._pieces.append(head.encode() + b"data %d\n%s\n" % (len(data), data) + parents.encode())
         if anew:
             self._pieces.append(b"deleteall\n")
         for name, content in files.items():
@@ -48,6 +52,9 @@ class Recorder:
             quoted = "".join(
                 c if c.isalnum() or c in "/._-" else "".join(f"\\{b:03o}" for b in c.encode()) for c in name
             )
+            if content.startswith(GITLINK.encode()):
+                self._pieces.append(b'M 160000 %s "%s"\n' % (content.removeprefix(GITLINK.encode()), quoted.encode()))
+                continue
             self._pieces.append(b'M 100644 inline "%s"\ndata %d\n%s\n' % (quoted.encode(), len(content), content))
 
     def write(self, folder: Path, env: Mapping[str, str]) -> None:
@@ -115,7 +122,7 @@ class Session:
         """A check's result, `seconds` after what it checks."""
         self.checks += 1
         self.at += round(seconds)
-        tree = tree_of({name: text.encode() for name, text in self.files.items()})
+        tree = tree_of({name: encoded(text) for name, text in self.files.items()})
         data = CheckResult(command, word, seconds, output).render(self.id, tree)
         says = {"Relay-Id": self.id, "Relay-Check": f"{word}: {command}", "Relay-Tree": tree}
         self.commit("gitrelay", f"chk {self.id} {word}: {command}", says, check_file(self.id, self.checks), data)
@@ -130,9 +137,14 @@ class Session:
         """Keep the caller's files on the session's code ref, as a snapshot does; their tree."""
         if files is not None:
             self.files = dict(files)
-        content = {name: text.encode() for name, text in self.files.items()}
+        content = {name: encoded(text) for name, text in self.files.items()}
         self.history.add(f"refs/relay/code/{self.name}", "gitrelay", self.at, subject + "\n", content, anew=True)
         return tree_of(content)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a file; a lone surrogate in `text` is a byte that is no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def tree_of(files: Mapping[str, bytes]) -> str:
@@ -144,6 +156,10 @@ def tree_of(files: Mapping[str, bytes]) -> str:
         if slash:
             below.setdefault(first, {})[rest] = content
         else:
+            if content.startswith(GITLINK.encode()):
+                oid = bytes.fromhex(content.decode().removeprefix(GITLINK))
+                entries.append((name.encode(), b"160000 %s\0" % name.encode() + oid))
+                continue
             entries.append((name.encode(), b"100644 %s\0" % name.encode() + _digest("blob", content)))
     for name, inner in below.items():
         entry = b"40000 %s\0" % name.encode() + bytes.fromhex(tree_of(inner))
