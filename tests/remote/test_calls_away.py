@@ -187,11 +187,14 @@ def test_ctrl_c_ends_a_call_that_is_waited_for(two: tuple[Repo, Repo]) -> None:
     caller, far = two
     asking = caller.start("req", "--on", "origin", "--to", "shell", "--session", "s", "echo hi")
     try:
-        assert eventually(lambda: caller.git("ls-remote", "origin", "refs/relay/queue/*") != "", 60)
+        assert eventually(lambda: caller.git("ls-remote", "origin", "refs/relay/queue/shell/*") != "", 60)
         waiting = caller.start("wait", "s")
         assert waiting.stderr is not None
-        while b"no worker has taken it" not in (line := waiting.stderr.readline()):
-            assert line, "it ended"
+        said = b""
+        while b"no worker has taken it" not in said:
+            line = waiting.stderr.readline()
+            assert line, said
+            said += line
         waiting.send_signal(signal.SIGINT)
         assert b"s/01 still goes on" in waiting.communicate(timeout=patient(60))[1] and waiting.returncode == 130
         asking.send_signal(signal.SIGINT)
