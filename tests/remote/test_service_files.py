@@ -1,14 +1,20 @@
-"""The container of docs/remote.md, as far as it can be seen without starting one: its file, and the steps around it."""
+"""The service and the container of docs/remote.md, as far as they can be seen without starting one."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from support.places import ROOT
 from support.repo import Repo, with_one_commit
+from support.waiting import patient
 
 FILE = (ROOT / "docs/container/Containerfile").read_text()
 PAGE = (ROOT / "docs/remote.md").read_text()
@@ -49,3 +55,20 @@ def test_the_steps_around_it_make_a_worker_that_is_ready(tmp_path: Path, env: di
     assert entry[0] == "git-relay"
     done = Repo(hub.path / "work", env).relay(*entry[1:], "--check")
     assert done.code == 0 and "signed by uma" in done.out and "of which 20usd are left" in done.out, done.out + done.err
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, env: dict[str, str]) -> None:
+    (unit,) = re.findall(r"(?ms)^```ini\n(.*?)^```$", PAGE)
+    assert "\nExecStart=%h/.local/bin/git-relay worker\n" in unit and "PASS" not in unit and "KEY" not in unit
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    program = Path(env["HOME"]) / ".local/bin/git-relay"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(shutil.which("true") or "/bin/true")
+    path = tmp_path / "relay-worker.service"
+    path.write_text(unit)
+    own = {"HOME": env["HOME"], "XDG_RUNTIME_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", str(path)], env=own, capture_output=True, text=True, timeout=patient(60)
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
