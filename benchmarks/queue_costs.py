@@ -5,7 +5,8 @@
 Bytes are counted at the server, `git http-backend` behind a small http server on 127.0.0.1: the bodies and the lines
 of the heads of all requests, up and down, without TCP and TLS. A finished job has two refs there, the branch and the
 files. A claim is one take: a poll, and a push. Latency is from the start of the submit, which is a push, until another
-thread, with a clone of its own, has the job; its engine polls every second.
+thread, with a clone of its own, has the job; its engine polls every second. Processor time is that of all processes of
+both sides, the http server too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from helping import helped
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 if TYPE_CHECKING:
+    from gitrelay.remote.jobs import Lease
     from support.queues import Hub
 
 POLL, PER_JOB, CLAIM = 1000, 100, 10_000  # bytes that are aimed at
@@ -65,10 +67,10 @@ def sizes(place: Path, finished: int) -> None:
         a = there.machine("a").wire
         poll, claim = GitQueue(a), GitQueue(a, worker="a")
 
-        def row(what: str, aim: int) -> None:
+        def row(what: str, aim: int | None) -> None:
             up, down = sum(one[1] for one in server.sizes), sum(one[2] for one in server.sizes)
-            met = "met" if down <= aim else "**missed**"
-            print(f"| {what} | {len(server.sizes)} | {up:,} | {down:,} | {aim:,} | {met} |", flush=True)
+            held = " | " if aim is None else f"{aim:,} | {'met' if down <= aim else '**missed**'}"
+            print(f"| {what} | {len(server.sizes)} | {up:,} | {down:,} | {held} |", flush=True)
 
         def polled(open_jobs: int) -> None:
             poll.poll(["codex"])
@@ -76,17 +78,17 @@ def sizes(place: Path, finished: int) -> None:
             assert len(poll.poll(["codex"])) == open_jobs
             row(f"idle poll, {open_jobs} open, {finished:,} finished", POLL + PER_JOB * open_jobs)
 
-        def claimed(session: str, what: str) -> None:
+        def claimed(session: str, what: str, aim: int | None) -> None:
             uma.request(session)
             server.sizes.clear()
             lease = claim.take(["codex"], 0)
             assert lease is not None
-            row(what, CLAIM)
+            row(what, aim)
             claim.settle(lease)
 
         print("| what | requests | bytes up | bytes down | aim, down | |\n|---|--:|--:|--:|--:|---|")
         polled(0)
-        claimed("before", f"claim, {finished:,} finished")
+        claimed("before", f"claim, {finished:,} finished", None)
         first = uma.request("open-0")
         many(hub.path, first.request, 99)
         polled(100)
@@ -96,10 +98,10 @@ def sizes(place: Path, finished: int) -> None:
         polled(100)
         lines = "".join(f"delete {ref}\n" for ref in hub.refs() if "/queue/" in ref)
         subprocess.run(["git", "-C", str(hub.path), "update-ref", "--stdin"], input=lines, text=True, check=True)
-        claimed("after", f"claim, {finished:,} archived")
+        claimed("after", f"claim, {finished:,} archived", CLAIM)
         server.sizes.clear()
         there.machine("new").wire.look("refs/relay/finished/index*")
-        row("the list of the archive, once", 10**9)
+        row("the list of the archive, once", None)
         print(f"\n{len(done.sessions):,} sessions were archived in {took:.1f} s, over a folder.\n")
 
 
@@ -123,6 +125,40 @@ def made(folder: Path) -> Hub:
     folder.mkdir()
     subprocess.run(["git", "init", "-q", "--bare", str(folder / "hub.git")], check=True)
     return Hub(folder / "hub.git", str(folder / "hub.git"), folder)
+
+
+def work(place: Path, times: int = 20) -> None:
+    """Print the rows about processor time."""
+    from support import httpgit
+
+    hub = made(place / "work")
+    hub.git("config", "http.receivepack", "true")
+    with httpgit.serving(hub.path.parent) as server:
+        folder = _worked(hub, "folder", times)
+        http = _worked(replace(hub, url=f"{server.url}/hub.git"), "http", times)
+    print("| processor time of one | folder, ms | http, ms |\n|---|--:|--:|")
+    for what, spent in folder.items():
+        print(f"| {what} | {spent:.0f} | {http[what]:.0f} |")
+    print(flush=True)
+
+
+def _worked(hub: Hub, name: str, times: int) -> dict[str, float]:
+    """Milliseconds of a poll and of what happens to a job, in turn."""
+    from paired import worked
+
+    uma = hub.machine(name)
+    spent = dict.fromkeys(("poll", "submit", "claim", "renewal", "answer"), 0.0)
+    for n in range(times):
+        spent["poll"] += worked(lambda: list(uma.queue.pending())).cpu
+        job = uma.request(f"{name}{n}", submit=False)
+        spent["submit"] += worked(lambda: uma.queue.submit(job)).cpu  # noqa: B023
+        leases: list[Lease | None] = []
+        spent["claim"] += worked(lambda: leases.append(uma.queue.take(["codex"], 0))).cpu  # noqa: B023
+        spent["renewal"] += worked(lambda: leases.append(leases[0] and uma.queue.renew(leases[0]))).cpu  # noqa: B023
+        assert leases[1] is not None
+        uma.bring(job.session)
+        spent["answer"] += worked(lambda: uma.publish(leases[1])).cpu  # type: ignore[arg-type]  # noqa: B023
+    return {what: one * 1000 / times for what, one in spent.items()}
 
 
 def latencies(place: Path, jobs: int) -> None:
@@ -175,6 +211,7 @@ def main() -> None:
         os.environ.clear()
         os.environ.update(env)
         sizes(place, int(option("finished", "10000")))
+        work(place)
         latencies(place, int(option("jobs", "10")))
 
 

@@ -211,8 +211,9 @@ class Wire:
 
 
 def _no_answer(err: str) -> Unreachable:
+    faults = [line for line in err.splitlines() if line.startswith(("fatal: ", "error: ", "ssh: "))]
     return Unreachable(
-        f"the remote gives no answer: {plain(last_line(err), _WORDS)}",
+        f"the remote gives no answer: {plain(faults[0] if faults else last_line(err), _WORDS)}",
         hint="check the network, and 'git ls-remote' for its URL; what was asked of it may have happened",
     )
 

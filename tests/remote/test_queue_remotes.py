@@ -47,7 +47,7 @@ def test_a_server_for_branches_only_is_refused(hub: Hub) -> None:
     uma = hub.machine("uma")
     assert "takes no atomic push" in queueprobe.probe(uma.wire)
     gone = replace(hub, url=str(hub.folder / "nothing.git")).machine("b")
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="does not appear to be a git repository"):
         queueprobe.probe(gone.wire)
 
 
