@@ -11,13 +11,14 @@ from gitrelay import __version__
 from gitrelay.errors import Code, UsageError
 from gitrelay.gate import record, verdict
 from gitrelay.ground.text import quote
-from gitrelay.history import exchanges
+from gitrelay.ground.value import dataclass
+from gitrelay.history import batch, exchanges
 from gitrelay.history.exchange import Exchange
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol.message import check_file, response_file
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import Commit
-from gitrelay.provenance import statements
+from gitrelay.provenance import ranges, statements
 from gitrelay.provenance.statements import Reviewed, Source, Statement
 
 _SCP: Final = re.compile(r"(?:[^/@:]+@)?([A-Za-z0-9.-]+):(?!//)([^:]+)")
@@ -53,6 +54,71 @@ def statements_of(
         else:
             made.append(said)
     return made, untold
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A commit of a range: `checks` and `verdicts` are the addresses of those whose statements are about its files.
+
+    A verdict on a change is about each commit in it, if the reviewer had that commit's files too.
+    """
+
+    commit: str
+    tree: str
+    subject: str
+    checks: tuple[str, ...]
+    verdicts: tuple[str, ...]
+
+    @property
+    def is_bare(self) -> bool:
+        return not self.checks and not self.verdicts
+
+
+def of_range(ledger: Ledger, word: str, *, remote: str = "origin") -> tuple[list[Statement], list[str], list[Covered]]:
+    """(the checks and verdicts about the files of these commits; what could not be stated; each commit, oldest first).
+
+    What peers claimed is left out. Raises UsageError for what is no range.
+    """
+    commits = _trees_of(ledger, ranges.commits(ledger.repo, word))
+    trees = {tree for _, tree, _ in commits}
+    checks: dict[str, list[str]] = {}
+    verdicts: dict[str, list[str]] = {}
+    made, untold = [], []
+    for e in batch.read(ledger).exchanges:
+        if e.response is None:
+            continue
+        ran = {check.commit.tree for check in e.checks} & trees
+        review = record.of_exchange(e)
+        saw = (review.seen | {review.tree}) & trees if review is not None else frozenset()
+        if not ran and not saw:
+            continue
+        found, why = statements_of(ledger, e.address, remote=remote)
+        found = [one for one in found if statements.kind_of(one) != statements.CLAIM]
+        about = [one for one in found if statements.kind_of(one) == statements.SUMMARY or _tree_of(one) in ran]
+        made += about
+        untold += why
+        for tree in ran:
+            checks.setdefault(tree or "", []).append(str(e.address))
+        if any(statements.kind_of(one) == statements.SUMMARY for one in about):
+            for tree in saw:
+                verdicts.setdefault(tree, []).append(str(e.address))
+    listed = [Covered(c, t, s, tuple(checks.get(t, ())), tuple(verdicts.get(t, ()))) for c, t, s in commits]
+    return made, untold, listed
+
+
+def _trees_of(ledger: Ledger, commits: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(commit, its tree, its subject) of each; one git process."""
+    if not commits:
+        return []  # git would take HEAD
+    stdin = "".join(f"{commit}\n" for commit in commits).encode()
+    out = ledger.repo.run("log", "--stdin", "--no-walk=unsorted", "-z", "--format=%H %T %s", stdin=stdin)
+    rows = (line.split(" ", 2) for line in out.decode("utf-8", "replace").split("\0") if line)
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _tree_of(statement: Statement) -> str | None:
+    tree = statement["subject"][0]["digest"].get("gitTree")
+    return tree if isinstance(tree, str) else None
 
 
 def _said(found: Exchange) -> dict[str, str]:

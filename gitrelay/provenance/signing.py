@@ -14,7 +14,7 @@ from gitrelay.errors import Code, RelayError, UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.ground.text import quote, quote_path
 from gitrelay.ground.value import dataclass
-from gitrelay.provenance import dsse, sshagent
+from gitrelay.provenance import dsse, sshagent, sshsig
 from gitrelay.provenance.dsse import Envelope, Signature
 from gitrelay.provenance.sshagent import Agent, Key
 
@@ -22,19 +22,24 @@ _FILE_MAX: Final = 1_000_000  # bytes of a file with keys
 _KINDS: Final = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 
 
-class Signer:
-    """A key in an agent."""
+RAW: Final = "raw"
+SSHSIG: Final = "sshsig"
 
-    def __init__(self, agent: Agent, key: Key) -> None:
-        self._agent, self.key = agent, key
+
+class Signer:
+    """A key in an agent. `form`: RAW, which most tools read, or SSHSIG, which ssh-keygen reads."""
+
+    def __init__(self, agent: Agent, key: Key, form: str = RAW) -> None:
+        self._agent, self.key, self.form = agent, key, form
 
     def envelope(self, payload: bytes) -> Envelope:
-        raw = self._agent.sign(self.key, dsse.pae(payload))
+        data = dsse.pae(payload)
+        raw = sshsig.sign(self._agent, self.key, data) if self.form == SSHSIG else self._agent.sign(self.key, data)
         return Envelope(payload, (Signature(self.key.fingerprint, raw),))
 
 
 @contextlib.contextmanager
-def signer(repo: Repository, wanted: str | None) -> Iterator[Signer]:
+def signer(repo: Repository, wanted: str | None, form: str = RAW) -> Iterator[Signer]:
     """The key `wanted` (a file or SHA256:...), else git's `user.signingKey`, else the only one in the agent.
 
     A private key on the disk that the agent does not have gets an agent of its own, for this once. Raises RelayError.
@@ -50,13 +55,13 @@ def signer(repo: Repository, wanted: str | None) -> Iterator[Signer]:
                 hint="name one: --key FILE or --key SHA256:..., or git config user.signingKey with gpg.format ssh",
                 code=Code.CANNOT_SIGN,
             )
-        yield Signer(agent, here[0])
+        yield Signer(agent, here[0], form)
         return
     path = Path(named).expanduser()
     public = _public(named, path)
     for key in here:
         if agent is not None and (key.fingerprint == named or (public is not None and key.blob == public.blob)):
-            yield Signer(agent, key)
+            yield Signer(agent, key, form)
             return
     private = path.with_suffix("") if path.suffix == ".pub" else path
     if not private.is_file():
@@ -66,7 +71,7 @@ def signer(repo: Repository, wanted: str | None) -> Iterator[Signer]:
             code=Code.CANNOT_SIGN,
         )
     with sshagent.of_file(private) as own:
-        yield Signer(own, own.keys()[0])
+        yield Signer(own, own.keys()[0], form)
 
 
 def _public(named: str, path: Path) -> Key | None:
@@ -112,12 +117,27 @@ def who_signed(envelope: Envelope, keys: Sequence[Believed]) -> Believed | None:
     """The first of `keys` that has made one of the signatures. Raises RelayError if the library is not installed."""
     data = dsse.pae(envelope.payload)
     for one in keys:
-        if any(_is_good(one.key, signature.raw, data) for signature in envelope.signatures):
+        if any(_has_made(one.key, signature.raw, data) for signature in envelope.signatures):
             return one
     return None
 
 
-def _is_good(key: Key, raw: bytes, data: bytes) -> bool:
+def _has_made(key: Key, raw: bytes, data: bytes) -> bool:
+    """Whether `raw`, in either form, is a signature of `data` by `key`."""
+    if not sshsig.is_one(raw):
+        return _is_good(key, raw, data)
+    found = sshsig.parse(raw, data)
+    if found is None or found.key.blob != key.blob:
+        return False
+    try:
+        own = sshagent.der(found.raw) if found.algorithm.startswith(b"ecdsa-sha2-") else found.raw
+    except RelayError:
+        return False
+    return _is_good(key, own, found.signed, sha512=found.algorithm == b"rsa-sha2-512")
+
+
+def _is_good(key: Key, raw: bytes, data: bytes, *, sha512: bool = False) -> bool:
+    """Whether `raw` is the bare signature of `data` by `key`; `sha512`: an RSA key was used with that."""
     try:
         from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
         from cryptography.hazmat.primitives import hashes
@@ -134,7 +154,7 @@ def _is_good(key: Key, raw: bytes, data: bytes) -> bool:
         if isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(raw, data)
         elif isinstance(public, rsa.RSAPublicKey):
-            public.verify(raw, data, padding.PKCS1v15(), hashes.SHA256())
+            public.verify(raw, data, padding.PKCS1v15(), hashes.SHA512() if sha512 else hashes.SHA256())
         elif isinstance(public, ec.EllipticCurvePublicKey):
             sizes = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
             public.verify(raw, data, ec.ECDSA(sizes[public.curve.key_size]))

@@ -22,6 +22,7 @@ from typing import Final
 from gitrelay.errors import CannotRecord, Code
 from gitrelay.ground.text import quote, quote_path
 from gitrelay.ground.value import dataclass
+from gitrelay.process.bridge import whole
 
 _IDENTITIES: Final = 11
 _IDENTITIES_ANSWER: Final = 12
@@ -46,7 +47,7 @@ class Key:
     @property
     def kind(self) -> str:
         """ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, ..."""
-        return _Reader(self.blob).text().decode("utf-8", "replace")
+        return Reader(self.blob).text().decode("utf-8", "replace")
 
 
 class Agent:
@@ -56,36 +57,44 @@ class Agent:
         self._place = place
 
     def keys(self) -> list[Key]:
-        reader = _Reader(self._ask(bytes([_IDENTITIES]), _IDENTITIES_ANSWER))
+        reader = Reader(self._ask(bytes([_IDENTITIES]), _IDENTITIES_ANSWER))
         return [Key(reader.text(), reader.text().decode("utf-8", "replace")) for _ in range(min(reader.number(), 4096))]
 
     def sign(self, key: Key, data: bytes) -> bytes:
         """The raw signature of `data`: 64 bytes for ed25519, DER for ECDSA, PKCS #1 with SHA-256 for RSA."""
-        flags = _SHA256 if key.kind == "ssh-rsa" else 0
-        request = bytes([_SIGN]) + _text(key.blob) + _text(data) + struct.pack(">I", flags)
-        reader = _Reader(_Reader(self._ask(request, _SIGN_ANSWER)).text())
+        reader = Reader(self.signature(key, data))
         kind, raw = reader.text(), reader.text()
-        if kind == b"ssh-rsa":
+        return der(raw) if kind.startswith(b"ecdsa-sha2-") else raw
+
+    def signature(self, key: Key, data: bytes) -> bytes:
+        """The signature of `data` in ssh's form: two texts, the algorithm and the signature."""
+        flags = _SHA256 if key.kind == "ssh-rsa" else 0
+        request = bytes([_SIGN]) + packed(key.blob) + packed(data) + struct.pack(">I", flags)
+        made = Reader(self._ask(request, _SIGN_ANSWER)).text()
+        if Reader(made).text() == b"ssh-rsa":
             raise CannotRecord(
                 "the ssh agent signs with SHA-1 only",
                 hint="use an ed25519 key: ssh-keygen -t ed25519",
                 code=Code.CANNOT_SIGN,
             )
-        return _der(raw) if kind.startswith(b"ecdsa-sha2-") else raw
+        return made
 
     def _ask(self, request: bytes, wanted: int) -> bytes:
         try:
             with socket.socket(socket.AF_UNIX) as link:
                 link.settimeout(_LIMIT)
                 link.connect(self._place)
-                link.sendall(_text(request))
-                size = struct.unpack(">I", _exactly(link, 4))[0]
+                link.sendall(packed(request))
+                size = struct.unpack(">I", whole(link, 4))[0]
                 if not 0 < size <= _ANSWER_MAX:
                     raise OSError(f"an answer of {size} bytes")
-                answer = _exactly(link, size)
-        except OSError as e:
+                answer = whole(link, size)
+        except (OSError, EOFError) as e:
+            why = str(e) or "it has closed the connection"
             raise CannotRecord(
-                f"the ssh agent at {quote(self._place)} does not answer: {e}", hint="ssh-add -l", code=Code.CANNOT_SIGN
+                f"the ssh agent at {quote(self._place)} does not answer: {why}",
+                hint="ssh-add -l",
+                code=Code.CANNOT_SIGN,
             ) from e
         if answer[0] != wanted:
             raise CannotRecord("the ssh agent refuses", hint="ssh-add -l lists its keys", code=Code.CANNOT_SIGN)
@@ -128,7 +137,7 @@ def _add(path: Path, place: str) -> None:
         )
 
 
-class _Reader:
+class Reader:
     """Reads numbers and texts off bytes. Raises CannotRecord if they end too early."""
 
     def __init__(self, data: bytes) -> None:
@@ -140,30 +149,24 @@ class _Reader:
     def text(self) -> bytes:
         return self._take(self.number())
 
+    @property
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)
+
     def _take(self, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
-            raise CannotRecord("the ssh agent's answer is cut off", hint="ssh-add -l", code=Code.CANNOT_SIGN)
+            raise CannotRecord("what ssh has written is cut off", hint="ssh-add -l", code=Code.CANNOT_SIGN)
         data, self._at = self._data[self._at : end], end
         return data
 
 
-def _text(data: bytes) -> bytes:
+def packed(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
-def _exactly(link: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = link.recv(size - len(data))
-        if not more:
-            raise OSError("it has closed the connection")
-        data += more
-    return data
-
-
-def _der(raw: bytes) -> bytes:
+def der(raw: bytes) -> bytes:
     """An ECDSA signature, two numbers in ssh's form, as the SEQUENCE that everybody else reads."""
-    reader = _Reader(raw)
+    reader = Reader(raw)
     body = b"".join(b"\x02" + bytes([len(number)]) + number for number in (reader.text(), reader.text()))
     return b"\x30" + (bytes([len(body)]) if len(body) < 128 else b"\x81" + bytes([len(body)])) + body

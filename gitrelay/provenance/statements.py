@@ -112,6 +112,10 @@ def payload(statement: Statement) -> bytes:
     return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def kind_of(statement: Statement) -> object:
+    return statement.get("predicateType")
+
+
 def address_of(statement: Statement) -> str | None:
     """The address that a statement of ours names, None if it names none."""
     predicate = statement.get("predicate")
