@@ -55,6 +55,7 @@ def test_a_worker_runs_checks_only_if_it_offers_that(
     assert "made.txt" in changed and "litter" not in changed
     again = caller.relay("wait", "s")
     assert again.code == 1 and "the worker says: check pass: test -e made.txt" in again.err
+    assert "==> s/01: the worker says: check fail (exit 3): touch litter" in caller.relay("show", "s").out
     assert caller.relay("stats", "--json").json["data"]["total"]["checks"]["checked"] == 0
     assert caller.relay("export", "-o", str(tmp_path / "site")).code == 0
     pages = "".join(path.read_text() for path in (tmp_path / "site").rglob("s.html"))

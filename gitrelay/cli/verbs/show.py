@@ -104,6 +104,8 @@ def command(what: str | None, only: str | None, raw: bool, as_json: bool) -> int
                 output.write(b"\n")
         if only is None and not raw:
             output.write(f"==> {e.address}: {shown(e.outcome, e.checked)}\n".encode())
+            for command, word in e.worker_checks:
+                output.write(f"==> {e.address}: the worker says: check {word}: {command}\n".encode())
         if e.response is None and only is None and not raw:
             output.say(f"{e.address}: not answered yet (exit code {PENDING} of 'git relay wait')")
     return 0

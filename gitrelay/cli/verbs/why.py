@@ -121,4 +121,5 @@ def _print(
         out += [f"==> {e.address} request {e.from_} -> {e.to}", e.request_data.decode("utf-8", "replace")]
         out += [f"==> {e.address} response: {shown(e.outcome, e.checked)}", e.response_data.decode("utf-8", "replace")]
         out += [f"==> {e.address} check {check.word}: {check.command}" for check in e.checks]
+        out += [f"==> {e.address} the worker says: check {word}: {command}" for command, word in e.worker_checks]
     output.write(output.safe("\n".join([*out, *tail, ""])).encode("utf-8", "replace"))
