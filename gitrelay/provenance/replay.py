@@ -27,7 +27,7 @@ from gitrelay.ledger import closing
 from gitrelay.ledger.ledger import Ledger
 from gitrelay.ledger.session import locked
 from gitrelay.protocol import usage
-from gitrelay.protocol.budget import UNITS, Amount, shown
+from gitrelay.protocol.budget import CALL, UNITS, Amount, shown
 from gitrelay.protocol.message import Response
 from gitrelay.protocol.names import Address, turn_id
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer, name_of
@@ -69,11 +69,22 @@ def find(ledger: Ledger, terms: Terms) -> tuple[str, Plan | None]:
     raise Busy("ten thousand replays of the same", hint="name other exchanges")
 
 
-def still_passes(ledger: Ledger, task: Task, session: str) -> str:
-    """Run the checks of a task on its recorded answer; why it cannot be used, '' if it can. Nothing is recorded."""
+def still_passes(ledger: Ledger, task: Task, session: str) -> tuple[str, bool]:
+    """(why a task cannot be used, '' if its checks pass on the recorded answer; whether they do before any work too).
+
+    Nothing is recorded.
+    """
+    failed = _failed_check(ledger, task, task.answer, session)
+    if failed:
+        return f"its check does not pass on the recorded answer: {failed}", False
+    return "", not _failed_check(ledger, task, task.alone.tree, session)
+
+
+def _failed_check(ledger: Ledger, task: Task, tree: str, session: str) -> str:
+    """How the first check ended that does not pass on a tree, and its command; '' if all pass."""
     limit = settings.check_limit(ledger.repo)
     with locked(ledger, session):
-        here = isolation.prepared(ledger, session, isolation.FRESH, (), task.answer, alone=True)[0].repo
+        here = isolation.prepared(ledger, session, isolation.FRESH, (), tree, alone=True)[0].repo
         assert here.top is not None
         try:
             for command in task.given.checks:
@@ -81,7 +92,7 @@ def still_passes(ledger: Ledger, task: Task, session: str) -> str:
                 trees = isolation.trees(here)
                 result = checks.run(command, here.top, limit, log, ledger.redactor, lambda: None, trees=trees)
                 if result.word != "pass":
-                    return f"its check does not pass on the recorded answer: {result.word}: {command}"
+                    return f"{result.word}: {command}"
         finally:
             isolation.done(ledger, session)
     return ""
@@ -205,7 +216,7 @@ class Replay:
         else:
             self._used[key] = attempt + 1
             order = task.order(self.plan.terms, arm, self.plan.run_session(number, arm, run, attempt + 1), run)
-            order = replace(order, given=replace(order.given, budget=tuple(left.words())))
+            order = replace(order, given=replace(order.given, budget=self._budget(order.to[0], left)))
             address = ask.ask(self.folder, order)[1].address
         try:
             found = inflight.wait(self.ledger, address, None, own=True)
@@ -217,6 +228,13 @@ class Replay:
             ) from None
         self._note_signs(found.address, task)
         return found
+
+    def _budget(self, peer: str, left: Amount) -> tuple[str, ...]:
+        """What a run may use: what is left, and no more than `relay.budget.call` lets any call; () for no limit."""
+        if left.is_empty:
+            return ()  # the configuration holds by itself
+        own = [cap for scope, _, cap in budget.caps(self.ledger.repo, peer, ()) if scope == CALL]
+        return tuple(word for cap in (left, *own) for word in cap.words())
 
     def _left(self, cap: Amount) -> tuple[Amount, str]:
         """(what is left of the budget, which of it is used up in words or '')."""
@@ -302,6 +320,7 @@ class Replay:
             runs=self.plan.terms.runs,
             gaps=dict(Counter(gap for task in self.tasks for gap in task.gaps)),
             left_out=self.plan.left_out,
+            lenient=self.plan.lenient,
             recorded_usd=usd,
             recorded_told=told,
             recorded_seconds=median(times) if times else None,

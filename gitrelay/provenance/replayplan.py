@@ -89,12 +89,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """The exchanges that are asked again, and those that are not with the reason, by address."""
+    """The exchanges that are asked again, and those that are not with the reason, by address.
+
+    The checks of the `lenient` ones pass before any work: they tell only whether something was broken.
+    """
 
     session: str
     terms: Terms
     addresses: tuple[str, ...]
     left_out: dict[str, str]
+    lenient: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The plan as a task, which says it in words and as JSON."""
@@ -121,6 +125,7 @@ def parse(request: bytes) -> Plan | None:
             Terms(**{**terms, **lists}),
             tuple(map(str, value["addresses"])),
             {str(address): str(why) for address, why in value["left_out"].items()},
+            tuple(map(str, value["lenient"])),
         )
         if all(names.is_address(one) for one in made.addresses) and type(made.terms.runs) is int:
             return made

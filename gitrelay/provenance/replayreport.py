@@ -148,6 +148,7 @@ class Facts(NamedTuple):
     runs: int
     gaps: Mapping[str, int]
     left_out: Mapping[str, str]
+    lenient: Sequence[str] = ()
     recorded_usd: Decimal | None = None
     recorded_told: int = 0
     recorded_seconds: float | None = None
@@ -225,6 +226,10 @@ def _apart(found: Report, facts: Facts) -> list[str]:
     if found.undecided:
         said.append(f"Without a majority, and in no pair: {counted(found.undecided, 'exchange')}.")
     said += [f"Left out: {address}: {why}." for address, why in facts.left_out.items()]
+    if facts.lenient:
+        what = counted(len(facts.lenient), "exchange")
+        which = ", ".join(facts.lenient[:5]) + " ..." * (len(facts.lenient) > 5)
+        said.append(f"Checks that pass before any work tell only whether something was broken: {what}: {which}.")
     for sign, words in SIGNS.items():
         its = [run.address for run in found.runs if sign in (run.signs or ())]
         if its:

@@ -160,17 +160,19 @@ def _begun(ledger: Ledger, terms: Terms, name: str, tasks: Sequence[Task], left:
     from gitrelay.provenance import replay, replayplan
     from gitrelay.provenance.replayplan import Plan
 
-    fit = []
+    fit, lenient = [], []
     for number, one in enumerate(tasks, 1):
         _say(f"{number}/{len(tasks)} {one.address}: checks on its recorded answer")
-        why = replay.still_passes(ledger, one, name)
+        why, passes_before = replay.still_passes(ledger, one, name)
         if why:
             left[str(one.address)] = why
-        else:
-            fit.append(one)
+            continue
+        fit.append(one)
+        if passes_before:
+            lenient.append(str(one.address))
     if not fit:
         raise replayplan.refused(left)
-    made = Plan(name, terms, tuple(str(one.address) for one in fit), left)
+    made = Plan(name, terms, tuple(str(one.address) for one in fit), left, tuple(lenient))
     replay.begin(Path.cwd(), ledger, made)
     _say(f"{name}: begins")
     return replay.Replay(Path.cwd(), ledger, made, fit, _say)
@@ -264,6 +266,7 @@ def _json(made: Plan, found: Report, facts: Facts) -> dict[str, Any]:
         "over": not facts.stopped,
         "exchanges": list(made.addresses),
         "left_out": [{"address": address, "why": reason} for address, reason in made.left_out.items()],
+        "lenient": list(made.lenient),
         "arms": [{"arm": name, **_arm(found, name)} for name in ARMS],
         "both": found.both,
         "neither": found.neither,
