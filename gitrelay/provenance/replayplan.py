@@ -82,7 +82,11 @@ class Task:
             from_=self.found.from_,
             session=session,
             given=given,
-            binding={Trailer.REPLAY: f"{self.address} {arm} {run}"},
+            # what was handed over is named by commits, so that each run is given the same text
+            binding={
+                Trailer.REPLAY: f"{self.address} {arm} {run}",
+                Trailer.CONTEXT: self.found.request.context or "",
+            },
             alone=self.alone,
         )
 
