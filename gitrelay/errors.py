@@ -175,6 +175,7 @@ class Code(StrEnum):
     PENDING = "pending", "the call goes on"
     PORT = "port", "the port cannot be had"
     PUSH_REFUSED = "push-refused", "the remote did not take the push"
+    QUEUE_DENIED = "queue-denied", "the server of a queue does not let this user do what was asked"
     REDACTED = "redacted", "what was recorded is redacted and cannot be run again"
     ROLLED_BACK = "rolled-back", "a remote no longer has what it had shown"
     SECRET = "secret", "a secret is recorded"

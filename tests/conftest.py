@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("support")  # before the first import of one of its modules
 
-from support import httpgit, sshserver  # noqa: E402
+from support import httpgit, natsserver, sshserver  # noqa: E402
 from support.gate import Gate, made  # noqa: E402
 from support.newgit import require as require_newgit  # noqa: E402
 from support.queues import Hub  # noqa: E402
@@ -142,9 +142,21 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshserver.Server]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[natsserver.Server]:
+    with natsserver.serving(tmp_path_factory.mktemp("nats")) as found:
+        yield found
+
+
 @pytest.fixture
 def far(request: pytest.FixtureRequest, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The same over the transport that the test is parametrised with."""
+    """The same over the transport, or with the engine, that the test is parametrised with."""
+    if request.param == "nats":
+        url = request.getfixturevalue("broker").url
+        there = replace(hub, broker=f"{url}/{hub.path.parent.name[-40:]}", machines=[])
+        yield there
+        there.close()
+        return
     if request.param == "http":
         hub.git("config", "http.receivepack", "true")
         with httpgit.serving(hub.path.parent) as server:

@@ -63,8 +63,12 @@ SETTINGS: Final[dict[str, str]] = {
     "Default: the id of its first commit.",
     "relay.REMOTE.workers": "The absolute path of a file of signers: an answer that comes through that remote counts "
     "only if one of them has signed it. Default: all count.",
-    "relay.REMOTE.queue": "What hands out the jobs of that remote: ci, the runners of its forge (docs/ci). Default: "
-    "its workers look at the remote.",
+    "relay.REMOTE.queue": "What hands out the jobs of that remote: ci, the runners of its forge (docs/ci), or "
+    "nats://HOST:PORT/NAME, a NATS server (docs/nats.md). Default: its workers look at the remote.",
+    "relay.REMOTE.queueCredentials": "The absolute path of a file, outside the working tree, that says who we are on "
+    "that server: the seed of an NKey, USER:PASSWORD, or a .creds file. Default: NATS_CREDS and the like.",
+    "relay.REMOTE.queueCa": "The absolute path of a file of certificates that a server tls://... is trusted by. "
+    "Default: NATS_CA, then those of this machine.",
     "relay.workerRemote": "The remote whose calls 'worker' answers. This and the next seven may also be those of one "
     "remote only: relay.REMOTE.workerPeers.",
     "relay.workerPeers": "The peers that 'worker' offers, as codex,claude.",
@@ -120,6 +124,14 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "TERM": "dumb: no colours, no pager, and 'watch' prints lines.",
     "COLUMNS": "The width of the output, instead of the terminal's own.",
     "SSH_AUTH_SOCK": "The ssh agent that signs, for 'attest'.",
+    "NATS_CREDS": "The file that says who we are on the server of a queue, if no relay.REMOTE.queueCredentials does.",
+    "NATS_NKEY": "The file with the seed of our NKey there. See NATS_CREDS.",
+    "NATS_TOKEN": "Our token there. See NATS_CREDS.",
+    "NATS_USER": "Our name there. See NATS_CREDS.",
+    "NATS_PASSWORD": "Our password there.",
+    "NATS_CA": "See relay.REMOTE.queueCa.",
+    "NATS_CERT": "The file of our own certificate, for a server that asks for one.",
+    "NATS_KEY": "The file of its key.",
     "SHELL": "Your shell, for 'completion'.",
     "ZDOTDIR": "Where zsh's files are, for 'completion'. Default: your home.",
     "BASH_COMPLETION_USER_DIR": "Where bash-completion looks for scripts of your own, for 'completion'.",

@@ -97,6 +97,7 @@ class Remote:
         for _ in range(_TRIES):
             there = queuerecord.there(self.wire, name)
             if there.session == job.request:
+                self.queue.announce(job)
                 self.queue.submit(job)
                 break
             if there.session and not is_ancestor(repo.run, there.session, job.request):

@@ -302,10 +302,7 @@ class Run:
         deadline = time.monotonic() + _RETRY * self.queue.lease
         while True:
             try:
-                if self._own.updates:
-                    return queuerecord.publish(self.wire, self.job, answer, code, self._own.updates)
-                ending = lambda: self.queue.ending(self.job)  # noqa: E731  # the engine refuses nobody: first come
-                return queuerecord.answer_instead(self.wire, self.job, answer, code, ending)
+                return queuerecord.publish_for(self.wire, self.queue, self._own, answer, code)
             except Unreachable as e:
                 if time.monotonic() >= deadline:
                     raise

@@ -15,7 +15,6 @@ All of it may be deleted at any time without losing a recorded exchange. Layout:
     told/<digest>            what a person was told once
     passed/<ids>             passes that hooks/pre-push need not look up again, the newest 500
     exports/<digest>         what the last export to a folder wrote, of the newest 16 folders
-    replays/<session>.json   what the runs of a replay printed that is to be looked at: addresses and words
     added                    what pairs of recorded trees differ in, for `blame`; hashes, no text
     closed                   as old as the last look for idle worktrees
     packed                   how many loose objects the last packing left

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from support.repo import Repo
-from support.terminal import on_terminal
 from support.waiting import eventually, patient
 
 # the model is the highest number that it can make; it notes where it ran, what it was told and what it sees
@@ -163,10 +162,6 @@ def test_wrong_words_and_refusals(recorded: Repo) -> None:
     for words, code, said in tries:
         done = recorded.relay("replay", *words)
         assert (done.code, said in done.err) == (code, True), (words, done.err)
-    with on_terminal(recorded, "replay", "s/01", "--to", "prog", columns=100) as terminal:
-        assert terminal.shows("Begin 2 runs? [y/N]") and "these calls cost then: not recorded" in terminal.text
-        terminal.type("n\n")
-        assert terminal.end() == 2 and terminal.shows("nobody was asked")
     assert len(log_of(recorded)) == 1, "nobody was asked"
     assert recorded.git("for-each-ref", "refs/heads/relay/replay-*") == ""
     # inside of a call with read access nothing is begun

@@ -85,7 +85,7 @@ def test_fifty_exact_races_have_fifty_single_winners(hub: Hub) -> None:
             outcomes = [racer.said() for racer in both]
             assert sorted(outcomes) == ["lost", "won"], f"race {n}"
             won.append("ab"[outcomes.index("won")])
-    now = hub.machine("c").queue.poll(["codex"])
+    now = hub.machine("c").refs.poll(["codex"])
     assert [entry.state.worker for entry in now] == won
     assert all(entry.state.epoch == 1 for entry in now) and tip
 
@@ -121,7 +121,7 @@ def test_a_clock_that_is_a_day_off_changes_nothing(hub: Hub, ahead: str) -> None
         assert off.said() == "2"
         off.tell("claim 0")
         assert off.said() == "won"
-        entry = b.queue.poll(["codex"])[0]
+        entry = b.refs.poll(["codex"])[0]
         assert abs(entry.state.time - (time.time() + (86400 if ahead == "+1d" else -86400))) < 3600, "it is faked"
         taken = patient_one.queue.take(["codex"], 0)
         assert taken is not None and taken.job == second, "the first is held"

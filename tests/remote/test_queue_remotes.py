@@ -86,16 +86,16 @@ def test_what_a_person_has_set_for_pushes_changes_nothing(hub: Hub) -> None:
 def test_a_ref_that_is_no_job_is_counted_and_left_alone(hub: Hub) -> None:
     uma, a = hub.machine("uma"), hub.machine("a")
     job = uma.request("s")
-    entry = uma.queue.entry(job)
+    entry = uma.refs.entry(job)
     assert entry is not None
     other = queuetext.ref_of(replace(job, prio=0))
     stranger = uma.commit([], "relay queue: open\n\nRelay-Queue: 1")
     refs = [(other, entry.tip), (f"{queuetext.QUEUE}codex/x", stranger), (f"{queuetext.QUEUE}codex/a/b", stranger)]
     for ref, oid in refs:
         assert uma.wire.swap([Update(ref, "", oid)]).outcome == Outcome.WON
-    assert [found.state.job for found in a.queue.poll(["codex"])] == [job]
+    assert [found.state.job for found in a.refs.poll(["codex"])] == [job]
     assert a.queue.strange == 3
-    assert a.queue.entry(job) is not None
+    assert a.refs.entry(job) is not None
     assert set(hub.refs()) >= {ref for ref, _ in refs}
 
 

@@ -1,6 +1,6 @@
 """A hub and machines around it, for tests of the queue: each machine is a clone with an engine of its own.
 
-As a program it is a worker that is told each step: `python -m support.queues FOLDER URL LEASE`, then lines on stdin.
+As a program it is a worker that is told each step on stdin: `python -m support.queues FOLDER URL LEASE [BROKER]`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gitrelay import environment
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import BRANCHES, Identity
 from gitrelay.remote import jobs, queuerecord
 from gitrelay.remote.engines.git import GitQueue
-from gitrelay.remote.jobs import Job, Lease, Unreachable, Update
+from gitrelay.remote.engines.natsplace import Credentials, Place
+from gitrelay.remote.jobs import Dispatch, Job, Lease, Unreachable, Update
 from gitrelay.remote.queuerecord import Published
 from gitrelay.remote.queuewire import Wire
 
 AUTHOR = Identity("uma", "uma@example.invalid")
 LONG = 3600.0  # a lease that does not end in a test
 SHORT = 0.3
+PEERS = ("codex", "claude", "gemini")
 
 
 @dataclass
@@ -31,16 +34,23 @@ class Machine:
 
     repo: Repository
     wire: Wire
-    queue: GitQueue
+    queue: Dispatch
     answers: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    @property
+    def refs(self) -> GitQueue:
+        """The queue, which is the git engine."""
+        assert isinstance(self.queue, GitQueue)
+        return self.queue
 
     def request(self, session: str, *, peer: str = "codex", prio: int = 5, submit: bool = True) -> Job:
         """A request on the hub, in a session of its own, and the job for it."""
         commit = self.commit([], f"req 01 {session}")
-        assert self.wire.swap([Update(BRANCHES + session, "", commit)]).outcome.value == "won"
         job = Job(jobs.new_id(), peer, prio, session, commit)
+        joined = [self.queue.enrolment(job)] if submit else []
+        assert self.wire.swap([Update(BRANCHES + session, "", commit), *joined]).outcome.value == "won"
         if submit:
-            assert self.queue.submit(job)
+            self.queue.announce(job)
         return job
 
     def commit(self, parents: Iterable[str], text: str) -> str:
@@ -56,22 +66,31 @@ class Machine:
         said = f"{text} by {self.queue.worker}, attempt {lease.attempt}"
         key = (lease.job.id, lease.attempt)
         answer = self.answers[key] = self.answers.get(key) or self.commit([lease.job.request], said)
-        return queuerecord.publish(self.wire, lease.job, answer, None, lease.updates)
+        return queuerecord.publish_for(self.wire, self.queue, lease, answer, None)
 
 
 @dataclass
 class Hub:
-    """The remote: a bare repository at `path`, reached at `url`; machines are made in `folder`."""
+    """The remote: a bare repository at `path`, reached at `url`; machines are made in `folder`.
+
+    `broker` is what `relay.<remote>.queue` says, '' for the git engine.
+    """
 
     path: Path
     url: str
     folder: Path
+    broker: str = ""
     machines: list[Machine] = field(default_factory=list)
 
     def machine(self, name: str, lease: float = LONG) -> Machine:
-        made = machine(self.folder / name, self.url, name, lease)
+        made = machine(self.folder / name, self.url, name, lease, self.broker)
         self.machines.append(made)
         return made
+
+    def close(self) -> None:
+        """End the connections of its machines."""
+        for one in self.machines:
+            one.queue.close()
 
     def answers(self, session: str) -> list[str]:
         return self.git("log", "--reverse", "--format=%s", BRANCHES + session).splitlines()
@@ -90,18 +109,33 @@ class Hub:
         path.chmod(0o755)
 
 
-def machine(folder: Path, url: str, name: str, lease: float) -> Machine:
+def machine(folder: Path, url: str, name: str, lease: float, broker: str = "") -> Machine:
+    """A machine of that name; with a `broker`, a lease that is not LONG becomes that of the whole queue."""
     if not folder.exists():
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
     repo = Repository.open(folder)
     wire = Wire(repo, url)
-    return Machine(repo, wire, GitQueue(wire, worker=name, lease=lease, pauses=(0.02, 0.05)))
+    if not broker:
+        return Machine(repo, wire, GitQueue(wire, worker=name, lease=lease, pauses=(0.02, 0.05)))
+    from gitrelay.remote.engines.nats import NatsQueue
+
+    queue = NatsQueue(place(broker), wire, worker=name, lease=lease)
+    if lease != LONG:
+        queue.make(PEERS, lease)
+    return Machine(repo, wire, queue)
+
+
+def place(broker: str) -> Place:
+    """What the address of a broker without users names: nats://HOST:PORT/NAME."""
+    parts = urlsplit(broker)
+    assert parts.hostname and parts.port
+    return Place(parts.hostname, parts.port, False, parts.path.removeprefix("/"), Credentials())
 
 
 def main() -> None:
     environment.scrub()
     folder, url, lease = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    own = machine(folder, url, folder.name, lease)
+    own = machine(folder, url, folder.name, lease, *sys.argv[4:])
     held: Lease | None = None
     for line in sys.stdin:
         said = "none"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _queues() -> list[Finding]:
     """A row for each remote that a queue was tried on; no remote is asked now."""
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import queueprobe
+    from gitrelay.remote import address, dispatch, queueprobe
     from gitrelay.setup.finding import Finding
 
     try:
@@ -27,12 +27,21 @@ def _queues() -> list[Finding]:
         known = queueprobe.all_known(ledger.repo, ledger.state)
     except RelayError:
         return []
-    return [
+    rows = [
         Finding(f"queue {name}", "warn", found.why, "git remote add queue URL, for another server")
         if found.why
         else Finding(f"queue {name}", "ok", "it can hold a queue for workers")
         for name, found in known
     ]
+    for name in address.names(ledger.repo):
+        try:
+            told = dispatch.described(ledger.repo, name)
+        except RelayError as e:
+            rows.append(Finding(f"queue {name}", "warn", e.message, e.hint))
+            continue
+        if told is not None:
+            rows.append(Finding(f"queue {name}", "warn" if told.fix else "ok", told.words, told.fix))
+    return rows
 
 
 @click.command("doctor")
