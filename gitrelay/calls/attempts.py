@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from gitrelay.calls import ask, candidates, inflight
 from gitrelay.calls import group as groups
+from gitrelay.calls.ask import Asked
 from gitrelay.calls.candidates import Candidate
 from gitrelay.calls.group import PEER, Group
 from gitrelay.calls.order import Order
@@ -40,21 +41,69 @@ _PICK: Final = re.compile(r"\bpick:\s*\**([0-9]{1,2})\b", re.IGNORECASE)
 _WORDS_MAX: Final = 64 * 1024  # characters of one answer that a judge is given
 
 
+class Way(Protocol):
+    """How attempts are asked: here, or on another machine."""
+
+    most: int  # attempts at a time
+
+    def ask(self, order: Order) -> Asked:
+        """Raises RelayError."""
+
+    def look(self, address: Address) -> Exchange | None:
+        """The attempt if it has ended, its checks too. Raises RelayError."""
+
+    def cancel(self, address: Address, by: str) -> Exchange:
+        """Raises RelayError."""
+
+
+class _Here:
+    """By peers of this machine; an attempt that nobody works on any more is closed as lost."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.most = groups.parallel(ledger.repo)
+        self._ledger = ledger
+        self._seen: dict[Address, float] = {}
+
+    def ask(self, order: Order) -> Asked:
+        return ask.ask(self._ledger.repo.place, order)[1]
+
+    def look(self, address: Address) -> Exchange | None:
+        if self._ledger.state.call(address.session).is_alive():
+            self._seen[address] = time.monotonic()
+            return None
+        found = inflight.look(self._ledger, address)
+        if found.response is not None:
+            return found
+        if time.monotonic() - self._seen.setdefault(address, time.monotonic()) > _NOBODY:
+            inflight.close_lost(self._ledger, found)
+        return None
+
+    def cancel(self, address: Address, by: str) -> Exchange:
+        return inflight.cancel(self._ledger, address, by)
+
+
 @dataclass
 class _Run:
     """What is known while a group runs. `failed`: an attempt that could not be asked -> why."""
 
     ledger: Ledger
     group: Group
-    running: dict[Address, float] = field(default_factory=dict)
+    way: Way
+    running: set[Address] = field(default_factory=set)
     ended: dict[Address, Exchange] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
 def go_on(
-    ledger: Ledger, group: Group, limit: float | None, told: Callable[[str], None] = lambda line: None
+    ledger: Ledger,
+    group: Group,
+    limit: float | None,
+    told: Callable[[str], None] = lambda line: None,
+    way: Way | None = None,
 ) -> Exchange:
     """The group's exchange: answered, or as it is after `limit` seconds. `told` is called with a line for a person.
+
+    Without a `way` its attempts are asked on this machine.
 
     Ctrl-C cancels what runs; a later `go_on` lists it as cancelled. Only one process does the work, others wait.
     """
@@ -70,7 +119,7 @@ def go_on(
         found = exchanges.exchange(ledger, group.address)
         if found.response is not None:
             return found
-        run = _Run(ledger, group)
+        run = _Run(ledger, group, way or _Here(ledger))
         try:
             if not _all_ended(run, deadline, told):
                 return found
@@ -78,7 +127,7 @@ def go_on(
         except KeyboardInterrupt:
             for address in run.running:
                 with contextlib.suppress(RelayError):
-                    inflight.cancel(ledger, address, "Ctrl-C")
+                    run.way.cancel(address, "Ctrl-C")
             raise
         return exchanges.exchange(ledger, group.address)
 
@@ -93,23 +142,23 @@ def in_background(ledger: Ledger, group: Group) -> None:
 def _all_ended(run: _Run, deadline: float | None, told: Callable[[str], None]) -> bool:
     """Ask what is not asked yet and wait; False if the time is over before all have ended."""
     waiting = list(run.group.attempts)
-    most = groups.parallel(run.ledger.repo)
+    most = run.way.most
     pause = 0.02
     while waiting or run.running:
         while waiting and len(run.running) < most and not _is_enough(run):
             _begin(run, *waiting.pop(0), told)
         for address in list(run.running):
-            found = _look(run, address)
+            found = run.way.look(address)
             if found is not None:
                 told(f"{address}: {found.outcome}")
                 run.ended[address] = found
-                del run.running[address]
+                run.running.discard(address)
                 pause = 0.02
         if _is_enough(run):
             waiting = []
             for address in list(run.running):
-                run.ended[address] = inflight.cancel(run.ledger, address, "another attempt was enough")
-                del run.running[address]
+                run.ended[address] = run.way.cancel(address, "another attempt was enough")
+                run.running.discard(address)
             continue
         if deadline is not None and time.monotonic() >= deadline and (waiting or run.running):
             return False
@@ -132,7 +181,7 @@ def _begin(run: _Run, peer: str, session: str, told: Callable[[str], None]) -> N
     address = Address(session, names.turn_id(1))
     with contextlib.suppress(UsageError):
         exchanges.exchange(run.ledger, address)
-        run.running[address] = time.monotonic()
+        run.running.add(address)
         return
     given = run.group.order.given
     alone = given.isolate
@@ -140,26 +189,13 @@ def _begin(run: _Run, peer: str, session: str, told: Callable[[str], None]) -> N
         alone = True
     order = replace(run.group.order, to=(peer,), session=session, given=replace(given, isolate=alone))
     try:
-        _, asked = ask.ask(run.ledger.repo.place, order)
+        asked = run.way.ask(order)
     except RelayError as e:
         run.failed[session] = e.message
         told(f"{session}: not asked: {e.message}")
         return
     told(str(asked.address))
-    run.running[asked.address] = time.monotonic()
-
-
-def _look(run: _Run, address: Address) -> Exchange | None:
-    """The attempt if it has ended, its checks too; one that nobody works on any more is closed as lost."""
-    if run.ledger.state.call(address.session).is_alive():
-        run.running[address] = time.monotonic()
-        return None
-    found = inflight.look(run.ledger, address)
-    if found.response is not None:
-        return found
-    if time.monotonic() - run.running[address] > _NOBODY:
-        inflight.close_lost(run.ledger, found)
-    return None
+    run.running.add(asked.address)
 
 
 # -- the answer ------------------------------------------------------------------------------------

@@ -74,11 +74,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Group:
-    """A group that was asked. `order` is what each attempt is asked, without its peer's session."""
+    """A group that was asked. `order` is what each attempt is asked, without its peer's session.
+
+    `on` is the remote whose workers are the ones to answer, '' for peers of this machine.
+    """
 
     name: str
     order: Order
     wish: Wish
+    on: str = ""
 
     @property
     def address(self) -> Address:
@@ -105,17 +109,17 @@ def parallel(repo: Repository) -> int:
     return int(text)
 
 
-def begin(ledger: Ledger, order: Order, wish: Wish) -> Group:
+def begin(ledger: Ledger, order: Order, wish: Wish, on: str = "") -> Group:
     """Record a group's request, or find the one that holds its key. Raises UsageError, Busy; nothing is started."""
     wish.check(ledger.repo, len(order.to))
     parallel(ledger.repo)
-    plans = plan.make(ledger.repo, order)  # every word is checked before anything is recorded
+    plans = plan.make(ledger.repo, replace(order, invoke=not on))  # every word is checked before anything is recorded
     if order.given.isolate is False and wish.attempts > 1 and any(one.chosen.access != Access.READ for one in plans):
         raise isolation.cannot_share()
     redact = ledger.redactor.redact
     task = redact(order.task).text
     name = names.check_session(order.session or order.name or names.name_of_task(task), "--name")
-    group = Group(name, replace(order, task=task, session=None, name=None, key=None), wish)
+    group = Group(name, replace(order, task=task, session=None, name=None, key=None), wish, on)
     for _, session in group.attempts:
         names.check_session(session, "--name")
     if order.key is not None:
@@ -170,6 +174,7 @@ def _save(ledger: Ledger, group: Group) -> None:
     path = ledger.state.root / "groups" / group.name
     make_folder(path.parent)
     value = {"version": _VERSION, "name": group.name, "order": asdict(group.order), "wish": asdict(group.wish)}
+    value["on"] = group.on
     write_whole(path, json.dumps(value).encode())
 
 
@@ -180,7 +185,8 @@ def load(ledger: Ledger, name: str) -> Group | None:
         if value["version"] != _VERSION or value["name"] != name:
             return None
         order = _tuples(value["order"])
-        return Group(name, Order(**{**order, "given": Given(**_tuples(order["given"]))}), Wish(**value["wish"]))
+        asked = Order(**{**order, "given": Given(**_tuples(order["given"]))})
+        return Group(name, asked, Wish(**value["wish"]), str(value.get("on", "")))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -5,12 +5,14 @@ Nothing of the queue is loaded if this clone has no such call.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from gitrelay.calls import group as groups
 from gitrelay.calls.ask import Asked
 from gitrelay.calls.order import Order
 from gitrelay.cli.output import say
@@ -32,7 +34,6 @@ _WHY_NOT: Final = {
     "--hand-back": "a worker ends a call that has used up its budget",
     "--no-invoke": "it is there to be answered",
     "--context": "a worker has this session alone; put what matters into the task",
-    "several attempts": "a group is answered here; ask for each with a --name of its own",
 }
 
 
@@ -58,6 +59,41 @@ def ask(order: Order, remote: str, expires: str | None, checks: tuple[str, ...] 
     from gitrelay.remote import asking
 
     return asking.submit(Path.cwd(), order, remote, expires=expires, checks=checks)
+
+
+def require_remote(ledger: Ledger, remote: str) -> None:
+    """Raise UsageError for a remote that is not there, or is known to be unable to hold a queue."""
+    from gitrelay.remote import submitting
+
+    submitting.Remote(ledger, remote).close()
+
+
+_PAUSE: Final = 2.0  # seconds between two looks at one attempt
+
+
+class Attempts:
+    """Attempts of a group that workers of a remote answer, a job each; their checks run here."""
+
+    most = groups.MOST
+
+    def __init__(self, ledger: Ledger, remote: str) -> None:
+        self._ledger = ledger
+        self._remote = remote
+        self._due: dict[Address, float] = {}  # when its remote is asked again
+
+    def ask(self, order: Order) -> Asked:
+        _, (asked,) = ask(order, self._remote, None)
+        return asked
+
+    def look(self, address: Address) -> Exchange | None:
+        if time.monotonic() < self._due.get(address, 0.0):
+            return None
+        self._due[address] = time.monotonic() + _PAUSE
+        found = wait(self._ledger, address, 0.0, lambda line: None) or exchanges.exchange(self._ledger, address)
+        return found if found.response is not None else None
+
+    def cancel(self, address: Address, by: str) -> Exchange:
+        return cancel(self._ledger, address, by) or exchanges.exchange(self._ledger, address)
 
 
 def _away(ledger: Ledger, address: Address) -> Away | None:

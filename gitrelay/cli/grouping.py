@@ -10,15 +10,19 @@ from gitrelay.calls import attempts
 from gitrelay.calls import group as groups
 from gitrelay.calls.group import Group, Wish
 from gitrelay.calls.order import Order
-from gitrelay.cli import answers, output
+from gitrelay.cli import answers, faraway, output
 from gitrelay.errors import Interrupted
 from gitrelay.ledger.ledger import Ledger, open_ledger
 
 
-def ask(order: Order, wish: Wish, *, limit: float | None, detach: bool, apply: bool, as_json: bool) -> int:
-    """Ask a group and print its answer; the exit code is that of the answer."""
+def ask(
+    order: Order, wish: Wish, *, limit: float | None, detach: bool, apply: bool, as_json: bool, on: str | None = None
+) -> int:
+    """Ask a group and print its answer; the exit code is that of the answer. `on`: workers of that remote answer."""
     ledger = open_ledger(Path.cwd())
-    group = groups.begin(ledger, order, wish)
+    if on is not None:
+        faraway.require_remote(ledger, on)
+    group = groups.begin(ledger, order, wish, on or "")
     if detach:
         attempts.in_background(ledger, group)
         row = {"address": str(group.address), "file": None, "replayed": False}
@@ -32,7 +36,8 @@ def finish(
 ) -> int:
     """Go on with a group until it is answered, and print that; after `limit` seconds another process goes on."""
     try:
-        found = attempts.go_on(ledger, group, limit, output.say)
+        way = faraway.Attempts(ledger, group.on) if group.on else None
+        found = attempts.go_on(ledger, group, limit, output.say, way)
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted: what ran was cancelled", hint=f"git relay wait {group.name} goes on with the rest"

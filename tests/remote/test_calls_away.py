@@ -115,7 +115,7 @@ def test_what_a_worker_cannot_do_is_refused(two: tuple[Repo, Repo]) -> None:
         (("--on", "origin", "--shared"), "a worker has its own tree"),
         (("--on", "origin", "--fresh"), "a worker begins with your files each time"),
         (("--on", "origin", "--no-invoke"), "it is there to be answered"),
-        (("--on", "origin", "--attempts", "2"), "a group is answered here"),
+        (("--on", "origin", "--attempts", "2", "--expires", "1h"), "--expires does not go with several attempts"),
         (("--on", "origin", "--expires", "8d"), "--expires '8d' is too long"),
         (("--on", "origin", "--timeout", "soon"), "--timeout 'soon' is not a duration"),
         (("--on", "origin", "--cwd", "nowhere"), "--cwd 'nowhere' is no folder"),
@@ -206,3 +206,20 @@ def test_ctrl_c_ends_a_call_that_is_waited_for(two: tuple[Repo, Repo]) -> None:
     assert asking.returncode == 130 and b"s/01 is recorded as cancelled" in err, err
     assert caller.git("ls-remote", "origin", "refs/relay/queue/*") == ""
     assert far.relay(*WORKER, "--once", "--json").json["data"]["jobs"] == []
+
+
+def test_attempts_are_a_job_each_and_are_compared_here(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:
+    """The checks run here too, and the one that passed first is picked."""
+    caller, far = two
+    worker = far.start(*WORKER, "--jobs", "2", env=mark)
+    try:
+        words = ("--attempts", "2", "--pick", "check", "--check", "test -s made", "date > made")
+        done = caller.relay("req", "--on", "origin", "--to", "shell", "--name", "g", *words, timeout=180)
+        _, err = worker.communicate(timeout=patient(120))
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+    assert done.code == 0 and "Picked: g-shell-1/01" in done.out, done.out + done.err + err.decode()
+    assert caller.subjects("g-shell-2")[-1] == "chk 01 pass: test -s made"
+    assert caller.relay("apply", "g-shell-1/01").code == 0 and (caller.path / "made").exists()

@@ -277,7 +277,10 @@ def command(
         from gitrelay.cli import faraway
 
         said = {"--shared": isolate is False, "--keep": keep, "--fresh": fresh, "--hand-back": hand_back}
-        faraway.refuse({**said, "--no-invoke": no_invoke, "--context": context, "several attempts": wish})
+        faraway.refuse({**said, "--no-invoke": no_invoke, "--context": context})
+        if wish and (expires or check_remote):
+            option = "--expires" if expires else "--check-remote"
+            raise click.UsageError(f"{option} does not go with several attempts on another machine")
     elif check_remote:
         raise click.UsageError("--check-remote goes with --on: a worker runs it; --check runs here")
     elif expires is not None:
@@ -287,7 +290,7 @@ def command(
             raise click.UsageError("--no-invoke starts nobody: it goes with no attempts")
         from gitrelay.cli import grouping
 
-        return grouping.ask(order, wish, limit=limit, detach=detach, apply=apply, as_json=as_json)
+        return grouping.ask(order, wish, limit=limit, detach=detach, apply=apply, as_json=as_json, on=on)
     addresses: list[Address] = []
     with cancelled_by_ctrl_c(addresses):
         if on is not None:
