@@ -33,7 +33,7 @@ from gitrelay.protocol import names
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import Parties, Request, task_of
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, TRACKED, Trailer, remote_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, STARTED_IN, TRACKED, Trailer, remote_of
 from gitrelay.protocol.words import Access, Recorded
 from gitrelay.state.calls import Call, CallFolder, identity_of
 
@@ -289,7 +289,7 @@ def _record_request(held: Session, tip: Tip, wanted: Plan, waiting: Launched | N
     folder = ledger.state.call(held.name)
     folder.create(call)
     try:
-        said = [f"The peer is started in {wanted.below}/."] if wanted.below else []
+        said = [f"{STARTED_IN}{wanted.below}/."] if wanted.below else []
         tip = held.append_request(tip, request, trailers, notes=said, files=files, synchronise=not wanted.passing)
         call = replace(call, request_commit=tip.commit, home=identity_of(repo.common_dir))
         with contextlib.suppress(OSError):  # if the folder was deleted, the supervisor makes it again

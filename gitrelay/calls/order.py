@@ -14,11 +14,13 @@ class Alone:
     """Run with the files of `tree` in an empty repository (`workspace.alone`), in place of the caller's.
 
     `session` and `commit`, if it is one of several turns: what was said before, the messages in a commit of a session.
+    `below` is the folder that the peer is started in, from the top, in place of the order's `cwd`.
     """
 
     tree: str
     session: str = ""
     commit: str = ""
+    below: str = ""
 
     @property
     def context(self) -> str:

@@ -89,7 +89,7 @@ def make(repo: Repository, order: Order) -> list[Plan]:
             f"{quote_path(repo.git_dir)} is a bare repository: a peer has no working tree to work in",
             hint="call from a clone or a linked worktree; '--no-invoke' only records the request",
         )
-    folder = below.wanted(repo, order.cwd)
+    folder = below.wanted(repo, order.cwd) if order.alone is None else order.alone.below
     leavingout.size_limit(repo)
     _ = repo.users_limit  # a bad relay.filterTimeout is a usage error now, and not a call without trees
     settings.close_after(repo)

@@ -22,6 +22,7 @@ STEPS: Final = "refs/relay/steps/"  # what peers say they did; no message depend
 
 
 NOT_RECORDED: Final = "not recorded: "  # begins the lines of a commit's body that name what its tree leaves out
+STARTED_IN: Final = "The peer is started in "  # begins the line of a request's body that names a folder of the tree
 
 
 class Trailer:

@@ -29,13 +29,13 @@ from gitrelay.protocol import names, usage
 from gitrelay.protocol.frontmatter import BadMessage
 from gitrelay.protocol.message import task_of
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import Trailer
+from gitrelay.protocol.record import STARTED_IN, Trailer
 from gitrelay.provenance.replayreport import AGAIN, NEW
 
 PEER: Final = "replay"  # whom a plan is addressed to; gitrelay itself answers it, with the report
 PREFIX: Final = "replay-"
 MOST_RUNS: Final = 99
-_STARTED: Final = b"The peer is started in "  # begins a line of a request's commit
+_STARTED: Final = re.compile(rf"^(?:- )?{STARTED_IN}(.+)/\.$", re.MULTILINE)
 _FENCED: Final = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -188,7 +188,10 @@ def task(ledger: Ledger, e: Exchange, checks: Sequence[str]) -> Task | str:
     except BadMessage:
         return "its request cannot be read"
     given = _given(e, commands)
-    alone = Alone(request.tree, *_earlier(ledger, e))
+    below = _started_in(ledger, e)
+    if below is None:
+        return "the folder that it was started in is not in the recorded files"
+    alone = Alone(request.tree, *_earlier(ledger, e), below)
     made = Task(e, text, given, alone, response.tree, tuple(_gaps(ledger, e)))
     try:
         plan.make(ledger.repo, made.order(Terms((), e.to, None, None, 1, ()), AGAIN, f"{PREFIX}x", 1))
@@ -241,11 +244,22 @@ def _earlier(ledger: Ledger, e: Exchange) -> tuple[str, str]:
     return (e.address.session, parent) if parent else ("", "")
 
 
+def _started_in(ledger: Ledger, e: Exchange) -> str | None:
+    """The folder that the peer was started in, from the top, '' for the top; None if it is not in the recorded tree."""
+    commit = ledger.repo.objects([e.request.oid])[0]
+    found = _STARTED.search(commit.data.decode("utf-8", "replace").partition("\n\n")[2]) if commit is not None else None
+    if found is None:
+        return ""
+    there = ledger.repo.objects([f"{e.request.tree}:{found[1]}"])[0]
+    is_plain = "\0" not in found[1] and ".." not in found[1].split("/")
+    return found[1] if is_plain and there is not None and there.kind == "tree" else None
+
+
 def _gaps(ledger: Ledger, e: Exchange) -> list[str]:
     """What cannot be brought back of an exchange, in words that are the same for each kind."""
     asked, answer = e.request, e.response
     assert answer is not None
-    head, commit = ledger.repo.objects([f"{asked.trailers.get(Trailer.HEAD, '')}^{{tree}}", asked.oid])
+    head = ledger.repo.objects([f"{asked.trailers.get(Trailer.HEAD, '')}^{{tree}}"])[0]
     tool, now = asked.trailers.get(Trailer.TOOL, ""), f"gitrelay {__version__}"
     gaps = [
         ("files were not in the recorded tree", (asked.left_out or "0") != "0"),
@@ -257,7 +271,6 @@ def _gaps(ledger: Ledger, e: Exchange) -> list[str]:
             Trailer.ASKED_LIMITS not in asked.trailers,
         ),
         (f"it was asked by another gitrelay than {now}", bool(tool) and tool != now),
-        ("it was started in a folder of the tree", commit is not None and _STARTED in commit.data),
         ("other calls worked in the same files", bool(answer.shared)),
     ]
     return [words for words, holds in gaps if holds]

@@ -19,7 +19,7 @@ PROGRAM = """\
 told=$(cat)
 n=$(printf '%s\\n' "$told" | sed -n 's/^make file n//p')
 { echo "model=$1 n=$n"; pwd; git log --all --format=%an; git cat-file --batch-all-objects --batch-check;
-  find .relay -name '*.md' 2>/dev/null | sort; echo ==; } >>"$LOG"
+  (cd "$(git rev-parse --show-toplevel)"; find .relay -name '*.md' 2>/dev/null | sort); echo ==; } >>"$LOG"
 printf '%s\\n' "$told" >"$LOG.told"
 [ ! -e "$LOG.hold" ] || { : >"$LOG.held"; while [ -e "$LOG.hold" ]; do sleep 0.05; done; }
 [ ! -e "$LOG.say" ] || cat "$LOG.say"
@@ -40,7 +40,8 @@ def recorded(repo: Repo) -> Repo:
 
 
 def ask(repo: Repo, n: int, *words: str) -> None:
-    asked = ("--to", "prog", "--model", "10", "--session", "s", "--check", f"test -f n{n}", *words)
+    made = f"deep/n{n}" if "deep" in words else f"n{n}"
+    asked = ("--to", "prog", "--model", "10", "--session", "s", "--check", f"test -f {made}", *words)
     done = repo.relay("req", "--from", "uma", *asked, f"make file n{n}")
     assert done.code in (0, 1), done.err
 
@@ -89,8 +90,9 @@ def test_ten_exchanges_tell_a_better_model_from_a_worse_one_and_equal_ones_not(r
 
 
 def test_a_run_sees_the_files_and_the_turns_of_then_and_nothing_of_later(recorded: Repo) -> None:
+    recorded.sh("mkdir deep; echo deep >deep/file")
     ask(recorded, 1)
-    ask(recorded, 2)
+    ask(recorded, 2, "--cwd", "deep")
     recorded.sh("echo secret >later.txt; git add -A; git commit -qm later; git tag later")
     ours = log_of(recorded)
     peek = recorded.path.parent / "log.say"
@@ -101,7 +103,8 @@ def test_a_run_sees_the_files_and_the_turns_of_then_and_nothing_of_later(recorde
     runs = log_of(recorded)[len(ours) :]
     assert len(runs) == 2
     for run in runs:
-        place = Path(run[1])
+        assert Path(run[1]).name == "deep", "where it was started then"
+        place = Path(run[1]).parent
         assert not place.is_relative_to(recorded.path) and not place.exists(), "outside, and gone"
         assert run[2] == "nobody" and run[3] != "nobody", "one commit"
         objects = [line.split()[0] for line in run[3:] if line.endswith(tuple("0123456789"))]
