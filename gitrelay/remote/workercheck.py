@@ -14,7 +14,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import probe, registry
 from gitrelay.protocol.budget import DAY, Held
 from gitrelay.protocol.words import Access
-from gitrelay.remote import dispatch, queueprobe, queuetrust, worker, workerday
+from gitrelay.remote import dispatch, queueprobe, queuetrust, worker
 from gitrelay.remote.queuewire import Wire, url_of
 from gitrelay.remote.workerday import Day
 from gitrelay.remote.workersettings import Offer
@@ -58,7 +58,7 @@ def report(ledger: Ledger, offer: Offer, limits: dict[str, Any]) -> Report:
         "peers": peers,
         "signed_by": names,
         "used_today": used.words(),
-        "left_today": workerday.left(offer.budget, used),
+        "left_today": day.left().words(),
         **limits,
         "problems": problems,
         "warnings": warnings,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from gitrelay.calls import budget
@@ -24,6 +25,7 @@ from gitrelay.state.files import cannot_write, write_whole
 
 _VERSION: Final = 1
 _FILE: Final = "worker.json"
+_DIGITS: Final = 6  # behind the point, as many as a budget has in words
 _LOCK: Final = ".worker"
 _LOCK_LIMIT: Final = 10.0  # seconds; it is held for a few file operations
 
@@ -72,6 +74,11 @@ class Day:
         its = [used for one in begun if (used := one.used or spent.get(one.address)) is not None]
         return Amount(*(budget.total(its, unit) for unit in UNITS))
 
+    def left(self, least: Decimal = Decimal(0)) -> Amount:
+        """What may still be used today, `least` at least; None of a unit without a limit."""
+        used = self.used()
+        return Amount(*(_less(self.cap.of(unit), used.of(unit), least) for unit in UNITS))
+
     def over(self) -> str:
         """Why no more jobs are taken today and until when, '' if they are."""
         if self.cap.is_empty:
@@ -112,13 +119,8 @@ class Day:
             raise cannot_write(path, e) from e
 
 
-def left(cap: Amount, used: Amount) -> list[str]:
-    """What of a budget is left, as it is written."""
-    return [
-        shown(unit, max(value - (used.of(unit) or 0), value * 0))
-        for unit in UNITS
-        if (value := cap.of(unit)) is not None
-    ]
+def _less(cap: Decimal | None, used: Decimal | None, least: Decimal) -> Decimal | None:
+    return None if cap is None else max(round(cap - (used or 0), _DIGITS), least)
 
 
 def until() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from enum import Enum
 from typing import Final
 
@@ -22,7 +23,7 @@ from gitrelay.git.faults import GitError
 from gitrelay.history import exchanges
 from gitrelay.ledger.ledger import Ledger, Tip
 from gitrelay.ledger.session import locked
-from gitrelay.protocol.budget import Held
+from gitrelay.protocol.budget import CALL, Held
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, ASIDE, BRANCHES, CODE, Trailer, parse_raw
 from gitrelay.protocol.words import Recorded
@@ -36,6 +37,7 @@ from gitrelay.state.calls import Call, identity_of
 
 ATTEMPTS: Final = 3  # how often a job is begun; then the failure is its answer
 _RETRY: Final = 10  # leases that an answer waits for a remote that does not answer; then others are taken
+_LEAST: Final = Decimal("0.001")  # of a budget: nothing at all cannot be written as one
 _PAUSE: Final = 5.0
 _LINES: Final = 200  # of the peer's last ones, which are redacted together
 
@@ -188,10 +190,10 @@ class Run:
             self._fail(Reason.UNAVAILABLE, "the folder that the request names is none of its files")
             return
         request = self.found.request
-        # this machine's own budgets hold too: what is asked for may only be less
-        held_by = Held.from_trailer(commit.trailers.get(Trailer.BUDGET, "")).and_by(
-            budget.caps(repo, self.job.peer, ())
-        )
+        # this machine's own budgets hold too, and what is left of its day: what is asked for may only be less
+        left = self.day.left(_LEAST)
+        own = [*budget.caps(repo, self.job.peer, ()), *([] if left.is_empty else [(CALL, "", left)])]
+        held_by = Held.from_trailer(commit.trailers.get(Trailer.BUDGET, "")).and_by(own)
         given = Given(
             access=commit.access,
             model=commit.trailers.get(Trailer.ASKED_MODEL),

@@ -87,7 +87,9 @@ def test_the_money_of_a_day_is_not_forgotten(two: tuple[Repo, Repo]) -> None:
     other = Repo(far.path.parent / "other", far.env)
     caller.sh("git clone -q ../hub.git ../other")
     assert other.relay("worker", "--remote", "origin", "--peers", "claude", "--unsigned", "--once").code == 0
-    assert {caller.relay("wait", session).code for session in "abc"} == {0}
+    # the one that passed the cap may have been ended before its answer was whole
+    codes = sorted(caller.relay("wait", session).code for session in "abc")
+    assert codes[:2] == [0, 0] and codes[2] in (0, 4)
 
 
 def test_a_job_counts_once_and_for_its_day(two: tuple[Repo, Repo]) -> None:
@@ -116,13 +118,20 @@ def test_a_job_counts_once_and_for_its_day(two: tuple[Repo, Repo]) -> None:
 
 
 def test_this_machines_own_budgets_hold_a_job(two: tuple[Repo, Repo]) -> None:
-    """Who asks can have less than the worker's clone allows, and not more."""
+    """Who asks can have less than the worker's clone allows, and not more; nor more than is left of its day."""
     caller, far = two
     far.git("config", "relay.budget.call", "0.1s")
     words = ("--to", "shell", "--session", "s", "--budget", "1h", "sleep 1000")
     assert caller.relay("req", "--on", "origin", "-d", *words).code == 0
     assert far.relay(*UNSIGNED, "--once").code == 0
     answered = caller.relay("wait", "s")
+    assert answered.code == 4 and "reason: budget" in answered.out, answered.out
+    far.git("config", "--unset", "relay.budget.call")
+    (far.path / ".git/relay/worker.json").unlink()  # a new day
+    ask(caller, "t", "shell", "sleep 1000")
+    held = far.relay(*UNSIGNED, "--once", "--budget-day", "0.5s")
+    assert held.code == 0 and "t/01: answered" in held.err, held.err
+    answered = caller.relay("wait", "t")
     assert answered.code == 4 and "reason: budget" in answered.out, answered.out
 
 
