@@ -170,6 +170,8 @@ def _is_call(e: Exchange) -> bool:
 def task(ledger: Ledger, e: Exchange, checks: Sequence[str]) -> Task | str:
     """The request ready to be asked again with `checks`, or its own if there are none; else why it cannot be."""
     request, response = e.request, e.response
+    if Trailer.REPLAY in request.trailers:
+        return "it is a run of a replay"
     if not _is_call(e):
         return "it is no call to one peer"
     if response is None:
@@ -300,7 +302,16 @@ def check_secrets(ledger: Ledger, terms: Terms) -> None:
 def check_peer(ledger: Ledger, tasks: Sequence[Task], terms: Terms) -> None:
     """Raise UsageError now for a peer, a model or an access that could not be asked for later."""
     for one in tasks:
-        plan.make(ledger.repo, one.order(terms, NEW, f"{PREFIX}x", 1))
+        try:
+            plan.make(ledger.repo, one.order(terms, NEW, f"{PREFIX}x", 1))
+        except UsageError as e:
+            if e.code != Code.BAD_ACCESS:
+                raise
+            raise UsageError(
+                f"{one.address} was asked with {one.given.access} access, and {e.message}",
+                hint=f"leave {one.address} out, or compare with another peer",
+                code=e.code,
+            ) from None
 
 
 def refused(left: dict[str, str]) -> RelayError:

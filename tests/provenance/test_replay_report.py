@@ -5,8 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gitrelay.provenance import peeking
+from gitrelay.protocol.message import Request
+from gitrelay.provenance import peeking, replayplan
+from gitrelay.provenance.replayplan import Plan, Terms
 from gitrelay.provenance.replayreport import AGAIN, NEW, Facts, Report, Run, lines, report
 
 LABELS = {AGAIN: "codex again", NEW: "claude"}
@@ -114,3 +118,22 @@ def test_signs_of_looking_for_the_answer(printed: str, signs: list[str]) -> None
 
 def test_a_long_line_is_searched_in_no_time() -> None:
     assert peeking.signs("git " + " -c a" * 20_000 + " " * 100_000, "", []) == []
+
+
+TERMS = Terms(("--last 10",), "claude", None, "high", 3, ("test 'a b' = \"ä\"", "```\n"))
+PLAN = Plan(TERMS.session(1), TERMS, ("s/01", "20260101-0101-b"), {"s/02": "why"}, ("s/01",))
+
+
+def test_a_plan_is_found_again_in_its_request() -> None:
+    data = Request("01", "uma", replayplan.PEER, PLAN.text(), PLAN.session).render()
+    assert replayplan.parse(data) == PLAN
+    assert TERMS.session(1) != TERMS.session(2) and TERMS.session(1).startswith("replay-")
+
+
+@given(st.data())
+def test_what_is_no_plan_is_none(data: st.DataObject) -> None:
+    good = Request("01", "uma", replayplan.PEER, PLAN.text(), PLAN.session).render()
+    at = data.draw(st.integers(0, len(good)))
+    bad = good[:at] + data.draw(st.binary(max_size=8)) + good[at + data.draw(st.integers(0, 8)) :]
+    found = replayplan.parse(bad)
+    assert found is None or all(isinstance(one, str) for one in (*found.addresses, found.session))
