@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from gitrelay.calls.following import Following
+from gitrelay.cli.screen.board import Board
+from gitrelay.ledger.ledger import open_ledger
 from support.repo import Repo, with_one_commit
 from support.waiting import eventually, patient
 
@@ -163,6 +167,8 @@ def test_what_a_worker_says_is_shown_and_marked_as_its_word(two: tuple[Repo, Rep
     assert caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", "s", task).code == 0
     (row,) = caller.relay("watch", "--timeout", "0.1s").out.splitlines()
     assert row.endswith("s/01  away  -> shell at origin: no worker has taken it"), row
+    board = Board(Following(open_ledger(caller.path)), "watch", colours=False)
+    assert any("shell at origin" in line and "no worker has" in line for line in board.lines(120, 20, time.time()))
     running = far.start(*WORKER, "--jobs", "1", "--lease", "1.5s", env=mark)
     try:
         assert eventually(lambda: "it says: step one" in caller.relay("status").err, 60)

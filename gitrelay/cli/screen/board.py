@@ -112,7 +112,8 @@ class Board:
         body = height - 3
         self._page = max(1, body - 2)
         running = len(self.following.running)
-        counts = f"{running} running, {len(self.following.sessions)} sessions"
+        away = f", {len(self.following.away)} away" if self.following.away else ""
+        counts = f"{running} running{away}, {len(self.following.sessions)} sessions"
         waiting = len(self.following.questions())
         if waiting:
             counts = f"{waiting} question{'s' if waiting > 1 else ''}, {counts}"
@@ -208,6 +209,9 @@ class Board:
             state = f"running for {render(now - running.call.started)}{_limits(running, now)}"
             text += ["", paint(cut(state, width), "good", self.colours)]
             text += [cut(clean(line), width) for line in running.lines]
+        elif address in self.following.away:
+            away = self.following.away[address]
+            text += ["", paint(cut(clean(f"at {away.remote}: {away.said}"), width), "waiting", self.colours)]
         most = max(0, len(text) - body)
         self._scroll = most if self._at_end else min(max(0, self._scroll), most)
         return text[self._scroll : self._scroll + body]

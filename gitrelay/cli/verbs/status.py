@@ -19,7 +19,7 @@ def command(everything: bool, as_json: bool) -> int:
 
     For each: address, peer, age, time since its last output, and what is left of its limits. A call
     whose supervisor died is recorded as lost by this look. Of a call that another machine answers ('away')
-    it is said whether a worker has taken it.
+    it is said whether a worker has taken it; its answer is taken, unless it has checks, which 'git relay wait' runs.
     """
     from gitrelay.calls import inflight
     from gitrelay.cli import faraway, output

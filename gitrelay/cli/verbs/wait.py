@@ -22,6 +22,8 @@ def command(addresses: tuple[str, ...], timeout: str | None, as_json: bool) -> i
     With the name of a group, what is not asked of it yet is asked, and its answer printed. With the session
     of a loop, the loop is waited for, as 'git relay loop' does.
 
+    The answer of another machine ('req --on') is held to its request, taken, and its checks are run here.
+
     Ctrl-C ends the waiting, not the calls. The exit code is the worst of the answers'.
     """
     limit = None if timeout is None else duration.parse(timeout, "--timeout")
