@@ -1,8 +1,9 @@
 """Real workers that are killed and stopped at random while they answer: does every job get exactly one answer?
 
-    python benchmarks/queue_load.py [--over=folder|ssh] [--workers=5] [--jobs=200] [--minutes=8] [--seed=1]
+    python benchmarks/queue_load.py [--over=folder|ssh|nats] [--workers=5] [--jobs=200] [--minutes=8] [--seed=1]
 
-Every worker is `git relay worker` in a clone of its own, with a lease of ten seconds; ssh is a real sshd on 127.0.0.1.
+Every worker is `git relay worker` in a clone of its own, with a lease of ten seconds; ssh is a real sshd on 127.0.0.1,
+nats a NATS server there and the remote as a folder.
 The caller has the remote as a folder, and submits while they work.
 Every few seconds one is killed with SIGKILL, and started again, or stopped for longer than its lease. In the end the
 commits of each session are counted at the remote, and `git relay fsck` reads them all.
@@ -88,10 +89,18 @@ class Fleet:
 @contextlib.contextmanager
 def reached(place: Path, over: str) -> Iterator[str]:
     """The URL of the hub in `place` over a transport."""
-    from support import sshserver
+    from support import natsserver, sshserver
 
     if over == "folder":
         yield str(place / "hub.git")
+        return
+    if over == "nats":
+        (place / "nats").mkdir()
+        with natsserver.serving(place / "nats") as broker:
+            # each clone of this run, and no other one, has the setting
+            settings = {"COUNT": "1", "KEY_0": "relay.origin.queue", "VALUE_0": f"{broker.url}/load"}
+            os.environ.update({f"GIT_CONFIG_{name}": value for name, value in settings.items()})
+            yield str(place / "hub.git")
         return
     with sshserver.serving(place / "d") as server:
         os.environ["GIT_SSH_COMMAND"] = server.command

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +44,22 @@ class Machine:
         assert isinstance(self.queue, GitQueue)
         return self.queue
 
-    def request(self, session: str, *, peer: str = "codex", prio: int = 5, submit: bool = True) -> Job:
-        """A request on the hub, in a session of its own, and the job for it."""
+    def request(
+        self,
+        session: str,
+        *,
+        peer: str = "codex",
+        prio: int = 5,
+        submit: bool = True,
+        told: list[float] | None = None,
+    ) -> Job:
+        """A request on the hub, in a session of its own, and the job for it; `told` gets when it was announced."""
         commit = self.commit([], f"req 01 {session}")
         job = Job(jobs.new_id(), peer, prio, session, commit)
         joined = [self.queue.enrolment(job)] if submit else []
         assert self.wire.swap([Update(BRANCHES + session, "", commit), *joined]).outcome.value == "won"
+        if told is not None:
+            told.append(time.monotonic())
         if submit:
             self.queue.announce(job)
         return job
@@ -109,8 +120,8 @@ class Hub:
         path.chmod(0o755)
 
 
-def machine(folder: Path, url: str, name: str, lease: float, broker: str = "") -> Machine:
-    """A machine of that name; with a `broker`, a lease that is not LONG becomes that of the whole queue."""
+def machine(folder: Path, url: str, name: str, lease: float, broker: str = "", *, made: bool = False) -> Machine:
+    """A machine of that name; with a `broker`, a lease that is not LONG becomes the queue's, unless that is `made`."""
     if not folder.exists():
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
     repo = Repository.open(folder)
@@ -120,7 +131,7 @@ def machine(folder: Path, url: str, name: str, lease: float, broker: str = "") -
     from gitrelay.remote.engines.nats import NatsQueue
 
     queue = NatsQueue(place(broker), wire, worker=name, lease=lease)
-    if lease != LONG:
+    if lease != LONG and not made:
         queue.make(PEERS, lease)
     return Machine(repo, wire, queue)
 
