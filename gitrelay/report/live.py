@@ -1,6 +1,7 @@
 """The site as it is now: pages made when they are asked for, and kept as long as what they show is the same.
 
-Nothing is written, not even the end of a call whose supervisor has died. One question at a time is put to git; `state`
+Nothing is written, not even the end of a call whose supervisor has died; who wrote the lines of a file is worked out
+aside, by `views`, which keeps what git told it. One question at a time is put to git; `state`
 answers with what it knew last while another one takes long. A reader that waits for news in `state` is
 told within _PAUSE: so often the times of the refs' files are looked at, and git is asked if they have changed.
 """
