@@ -17,6 +17,7 @@ from gitrelay.ground.value import dataclass
 
 EDGE: Final = 0  # the key of what is before the first line of a file and behind its last
 MODULUS: Final = 2**61 - 1  # of the hash by which lines that were joined or split are found
+SHORT: Final = 20  # word characters; a line with fewer is written again by others, as `return None`
 MOST_ROWS: Final = 50_000  # lines of one exchange; the rest of a larger one is not looked at
 _HEAD: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _ESCAPES: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
@@ -56,12 +57,14 @@ class Row(NamedTuple):
 class Additions:
     """path -> the lines that were added to it, in order; `limits`: key -> how many of it were written.
 
-    A key that is missing in `limits` was written as often as it was added. `cut`: it added more than MOST_ROWS.
+    A key that is missing in `limits` was written as often as it was added. `cut`: it added more than MOST_ROWS. `gone`
+    are the keys of short lines of which it removed more than it added.
     """
 
     files: Mapping[bytes, Sequence[Row]]
     limits: Mapping[int, int]
     cut: bool = False
+    gone: frozenset[int] = frozenset()
 
 
 NOTHING: Final = Additions({}, {})
@@ -104,6 +107,7 @@ def of_patch(patch: bytes) -> Additions:
     lines = patch.split(b"\n")
     files: dict[bytes, list[Row]] = {}
     removed: Counter[int] = Counter()
+    short: set[int] = set()  # of those removed
     at, path, count = 0, b"", 0
     while at < len(lines):
         line = lines[at]
@@ -113,17 +117,20 @@ def of_patch(patch: bytes) -> Additions:
             path = _path(line[4:])
         elif (head := _HEAD.match(line)) is not None:
             left = [1 if head[1] is None else int(head[1]), 1 if head[3] is None else int(head[3])]
-            rows, at = _hunk(lines, at + 1, int(head[2]), left, removed)
+            rows, at = _hunk(lines, at + 1, int(head[2]), left, removed, short)
             if path and count + len(rows) <= MOST_ROWS:
                 files.setdefault(path, []).extend(rows)
             count += len(rows)
             continue
         at += 1
-    return Additions(files, _limits(files, removed), count > MOST_ROWS)
+    added = Counter(row.text.key for rows in files.values() for row in rows)
+    limits = {key: max(0, added[key] - number) for key, number in removed.items() if key in added}
+    gone = frozenset(key for key in short if removed[key] > added[key])
+    return Additions(files, limits, count > MOST_ROWS, gone)
 
 
 def _hunk(
-    lines: Sequence[bytes], at: int, number: int, left: list[int], removed: Counter[int]
+    lines: Sequence[bytes], at: int, number: int, left: list[int], removed: Counter[int], short: set[int]
 ) -> tuple[list[Row], int]:
     """(the lines that a hunk adds, where the next one begins); `left`: how many old and new lines it has."""
     texts: list[Text] = []
@@ -137,6 +144,8 @@ def _hunk(
         text = text_of(line[1:])
         if sign == b"-":
             removed[text.key] += 1
+            if 0 < text.words < SHORT:
+                short.add(text.key)
             left[0] -= 1
             continue
         if sign == b"+":
@@ -169,11 +178,6 @@ def _twins(keys: Sequence[int], added: Sequence[int]) -> dict[int, int]:
             twins.setdefault(i, size)
         at = end
     return twins
-
-
-def _limits(files: Mapping[bytes, Sequence[Row]], removed: Mapping[int, int]) -> dict[int, int]:
-    added = Counter(row.text.key for rows in files.values() for row in rows)
-    return {key: max(0, added[key] - gone) for key, gone in removed.items() if key in added}
 
 
 def _path(word: bytes) -> bytes:

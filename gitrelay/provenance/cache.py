@@ -17,7 +17,7 @@ from gitrelay.provenance.additions import Additions, Row, Text
 from gitrelay.state.files import make_folder, write_whole
 
 FILE: Final = "added"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _MOST: Final = 256 << 20  # bytes, unpacked; a larger file is none of ours
 _OID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 Pair = tuple[str, str]
@@ -56,7 +56,7 @@ def _plain(one: Additions) -> list[object]:
         path.decode("utf-8", "surrogateescape"): [[*row[:4], *row.text] for row in rows]
         for path, rows in one.files.items()
     }
-    return [files, {str(key): limit for key, limit in one.limits.items()}, int(one.cut)]
+    return [files, {str(key): limit for key, limit in one.limits.items()}, int(one.cut), sorted(one.gone)]
 
 
 def _pair(key: str) -> Pair:
@@ -68,13 +68,13 @@ def _pair(key: str) -> Pair:
 
 def _additions(value: list[object]) -> Additions:
     """Raises ValueError, TypeError or AttributeError for what `_plain` does not give."""
-    files, limits, cut = value
+    files, limits, cut, gone = value
     if not isinstance(files, dict) or not isinstance(limits, dict):
         raise TypeError("not what was written")
     rows = {path.encode("utf-8", "surrogateescape"): [_row(*one) for one in found] for path, found in files.items()}
-    if not all(type(limit) is int for limit in limits.values()):
+    if not isinstance(gone, list) or not all(type(number) is int for number in [*limits.values(), *gone]):
         raise TypeError("not a number")
-    return Additions(rows, {int(key): limit for key, limit in limits.items()}, cut == 1)
+    return Additions(rows, {int(key): limit for key, limit in limits.items()}, cut == 1, frozenset(gone))
 
 
 def _row(

@@ -26,7 +26,7 @@ from gitrelay.provenance.reflow import reflowed
 
 _WORD: Final = 4  # word characters; a line with fewer (`}`, `try:`) says nothing alone
 _PLAIN: Final = 12  # word characters; of a line with fewer git may blame an older commit that had the same line
-_TELLING: Final = 10  # word characters; a line with as many is known by itself in its own file
+_TELLING: Final = 12  # word characters; a line with as many is known by itself in its own file
 _ELSEWHERE: Final = 30  # word characters that lines next to each other must have together in another file
 _CROWD: Final = 400  # places where a line was added; one that is everywhere is known by its neighbours alone
 
@@ -135,6 +135,7 @@ def _places(
 ) -> dict[int, list[Place]]:
     """key -> where it was written, for the keys of the file; not what is still in another file."""
     places: defaultdict[int, list[Place]] = defaultdict(list)
+    removed = _removed(sources, keys)
     for s, source in enumerate(sources):
         limits = source.added.limits
         for path, rows in source.added.files.items():
@@ -144,8 +145,21 @@ def _places(
             for at, row in enumerate(rows):
                 key = row.text.key
                 if key in keys and key not in there and limits.get(key, 1) > 0:
+                    if removed.get(key, 0) > source.answered:
+                        continue  # another exchange took it away: what is here now may be anybody's
                     places[key].append(Place(s, path, at))
     return places
+
+
+def _removed(sources: Sequence[Source], keys: Set[int]) -> dict[int, int]:
+    """Of the keys of the file those of short lines that were removed -> when the last exchange did so."""
+    removed: dict[int, int] = {}
+    for source in sources:
+        if source.aside and source.applied is None:
+            continue
+        for key in source.added.gone & keys:
+            removed[key] = max(removed.get(key, 0), source.answered)
+    return removed
 
 
 def _anchor(search: Search, at: int) -> list[Place]:

@@ -70,7 +70,7 @@ def test_paths_are_unquoted(word: bytes, path: bytes) -> None:
 
 def test_the_cache_gives_back_what_was_kept_and_nothing_that_is_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "relay"
-    kept = {("a" * 40, "b" * 40): of_patch(PATCH), ("b" * 40, "c" * 40): Additions({}, {7: 0}, True)}
+    kept = {("a" * 40, "b" * 40): of_patch(PATCH), ("b" * 40, "c" * 40): Additions({}, {7: 0}, True, frozenset({9}))}
     assert cache.read(folder) == {}
     cache.write(folder, kept)
     assert cache.read(folder) == kept
@@ -79,10 +79,11 @@ def test_the_cache_gives_back_what_was_kept_and_nothing_that_is_damaged(tmp_path
     assert b"three" not in zlib.decompress(good)  # no text
     value = json.loads(zlib.decompress(good))
     for bad in (
-        {**value, "version": 2},
+        {**value, "version": 1},
         {**value, "pairs": {"x y": []}},
-        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, 8, "9"]]}, {}, 0]}},
-        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, -8, 9]]}, {}, 0]}},
+        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, 8, "9"]]}, {}, 0, []]}},
+        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{"f": [[1, 2, 3, 4, 5, 6, 7, -8, 9]]}, {}, 0, []]}},
+        {**value, "pairs": {"a" * 40 + " " + "b" * 40: [{}, {}, 0, ["7"]]}},
         [1],
     ):
         file.write_bytes(zlib.compress(json.dumps(bad).encode()))
