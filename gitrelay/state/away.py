@@ -15,7 +15,7 @@ from gitrelay.protocol.names import Address
 from gitrelay.state.files import is_own_folder, make_folder, write_whole
 
 _VERSION: Final = 1
-_SEEN: Final = re.compile(r", last seen \d+ s ago")
+_SEEN: Final = re.compile(r", (?:last seen \d+ s|asked [a-z0-9 ]+) ago")
 _SAID_MAX: Final = 300  # characters
 
 
@@ -47,7 +47,7 @@ class Away:
 
 
 def news(said: str) -> str:
-    """What is said without how long ago the worker was seen, to tell whether it is another thing than before."""
+    """What is said without how long ago that was, to tell whether it is another thing than before."""
     return _SEEN.sub("", said)
 
 

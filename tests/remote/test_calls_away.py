@@ -11,6 +11,7 @@ import pytest
 from gitrelay.calls.following import Following
 from gitrelay.cli.screen.board import Board
 from gitrelay.ledger.ledger import open_ledger
+from gitrelay.state.away import news
 from support.repo import Repo, with_one_commit
 from support.waiting import eventually, patient
 
@@ -26,6 +27,14 @@ def two(tmp_path: Path, env: dict[str, str]) -> tuple[Repo, Repo]:
     far.git("config", "relay.other.command", "cat")
     far.git("config", "relay.other.plain", "true")
     return caller, far
+
+
+def test_what_is_news_of_a_call() -> None:
+    """Time that passes is none."""
+    held = "taken by w, last seen {} s ago, attempt 1; it says: {}"
+    assert news(held.format(3, "x")) == news(held.format(40, "x")) != news(held.format(40, "y"))
+    free = "no worker has taken it"
+    assert news(f"{free}, asked 5 minutes ago") == news(free) != news(f"{free}, 2 have given it back")
 
 
 def _trailers(repo: Repo, kind: str, session: str) -> str:
