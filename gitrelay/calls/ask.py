@@ -35,6 +35,7 @@ from gitrelay.protocol.message import Parties, Request, task_of
 from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import ARCHIVE, BRANCHES, STARTED_IN, TRACKED, Trailer, remote_of
 from gitrelay.protocol.words import Access, Recorded
+from gitrelay.state import away as aways
 from gitrelay.state.calls import Call, CallFolder, identity_of
 
 KEY_LIMIT: Final = 30.0  # seconds; a key is held for the time of recording a request
@@ -202,9 +203,11 @@ def _ready(held: Session) -> tuple[Tip | None, Tip | None]:
     tip, archived = held.ledger.tips([BRANCHES + held.name, ARCHIVE + held.name])
     if tip is not None and tip.pending is not None:
         address = Address(held.name, tip.pending)
+        by_hand = f"git relay res --session {held.name} --re {tip.pending} ..."
+        is_away = aways.of_session(held.ledger.state.root, held.name) is not None
         raise Busy(
             f"session {held.name} waits for an answer to {address}",
-            hint=f"git relay res --session {held.name} --re {tip.pending} ... or git relay cancel {address}",
+            hint=f"{f'git relay wait {address}' if is_away else by_hand} or git relay cancel {address}",
         )
     return tip, archived
 

@@ -147,6 +147,8 @@ def test_a_remote_that_was_never_reached_gets_the_request_later(two: tuple[Repo,
     for session in ("a", "b"):
         done = caller.relay("req", "--on", "origin", "-d", "--to", "shell", "--session", session, "echo hi")
         assert done.code == 0 and "not sent yet" in done.err, done.err
+    busy = caller.relay("req", "--to", "shell", "--session", "a", "echo hi")
+    assert busy.code == 6 and "git relay wait a/01 or git relay cancel a/01" in busy.err, busy.err
     cancelled = caller.relay("cancel", "@last")
     assert cancelled.code == 0 and "b/01 has ended here" in cancelled.err, cancelled.err
     away.rename(hub)
