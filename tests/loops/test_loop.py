@@ -19,9 +19,9 @@ def place(repo: Repo) -> Repo:
 
 def test_a_loop_goes_on_until_it_passes(place: Repo) -> None:
     check = "test $(cat n) -ge 2 || { echo n is $(cat n); exit 1; }"
-    words = ("--session", "w", "--build", "builder", "--review", "rev", "--rounds", "4", "--check", check)
+    peers = ("--build", "builder", "--review", "rev")
     assert place.relay("req", "--to", "shell", "--session", "old", "echo said before").code == 0
-    words = (*words, "--context", "old/01")
+    words = ("--session", "w", *peers, "--rounds", "4", "--check", check, "--context", "old/01")
     done = place.relay("loop", *words, "Count.", "--json")
     assert done.code == 0, done.err
     data = done.json["data"]
