@@ -5,14 +5,16 @@
 Bytes are counted at the server, `git http-backend` behind a small http server on 127.0.0.1: the bodies and the lines
 of the heads of all requests, up and down, without TCP and TLS. A finished job has two refs there, the branch and the
 files. A claim is one take: a poll, and a push. Latency is from the start of the submit, which is a push, until another
-thread, with a clone of its own, has the job; its engine polls every second. Processor time is that of all processes of
-both sides, the http server too.
+thread, with a clone of its own, has the job; its engine polls every second (git) or is woken (NATS, if nats-server is
+here; queue_race.py times it without the push). Processor time is that of all processes of both sides.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -163,7 +165,7 @@ def _worked(hub: Hub, name: str, times: int) -> dict[str, float]:
 
 def latencies(place: Path, jobs: int) -> None:
     """Print the rows about time."""
-    from support import sshserver
+    from support import natsserver, sshserver
 
     print("| submit to claim | jobs | median, ms | most, ms |\n|---|--:|--:|--:|")
     _latency("git, a folder", made(place / "folder"), jobs)
@@ -171,12 +173,20 @@ def latencies(place: Path, jobs: int) -> None:
         os.environ["GIT_SSH_COMMAND"] = server.command
         hub = made(place / "ssh")
         _latency("git, ssh", replace(hub, url=server.url(hub.path)), jobs)
+    if shutil.which("nats-server") is None or importlib.util.find_spec("nats") is None:
+        print("| NATS: nats-server or nats-py is not here | | | |")
+        return
+    (place / "broker").mkdir()
+    with natsserver.serving(place / "broker") as broker:
+        hub = replace(made(place / "nats"), broker=f"{broker.url}/costs")
+        _latency("NATS, and git in a folder", hub, jobs)
+        hub.close()
 
 
 def _latency(what: str, hub: Hub, jobs: int) -> None:
     from gitrelay.remote.engines.git import GitQueue
 
-    uma, worker = hub.machine("uma"), hub.machine("worker")
+    uma, worker = hub.machine("uma"), hub.machine("worker", 60)
     queue = worker.queue
     if isinstance(queue, GitQueue):
         queue = GitQueue(worker.wire, worker="worker", pauses=(1.0, 1.0))

@@ -159,10 +159,10 @@ def run(place: Path, over: str, workers: int, jobs: int, seconds: float, seed: i
         took = time.monotonic() - begun
         fleet.end()
         print(f"{jobs - left} of {jobs} jobs ended in {took:.0f} s by {workers} workers; {dict(fleet.faults)}")
-        return judged(place, clone, jobs, left)
+        return judged(place, jobs, left)
 
 
-def judged(place: Path, caller: Path, jobs: int, left: int) -> bool:
+def judged(place: Path, jobs: int, left: int) -> bool:
     subjects = [
         git(place / "hub.git", "log", "--format=%s", f"refs/heads/relay/s{n}", "--").splitlines() for n in range(jobs)
     ]
@@ -176,9 +176,11 @@ def judged(place: Path, caller: Path, jobs: int, left: int) -> bool:
     )
     print(f"answers of a session -> sessions: {dict(counts)}; what they say: {dict(words)}")
     print(f"attempt that answered -> jobs: {dict(sorted(takes.items()))}")
+    reader = place / "reader"  # one that has asked nothing, so that it takes all answers as they are
+    git(place, "clone", "-q", "hub.git", "reader")
     fetch = [sys.executable, "-P", "-m", "gitrelay", "fetch"]
-    fetched = subprocess.run(fetch, cwd=caller, capture_output=True, text=True)
-    fsck = subprocess.run([*fetch[:-1], "fsck"], cwd=caller, capture_output=True, text=True)
+    fetched = subprocess.run(fetch, cwd=reader, capture_output=True, text=True)
+    fsck = subprocess.run([*fetch[:-1], "fsck"], cwd=reader, capture_output=True, text=True)
     print(f"git relay fetch: {fetched.returncode}, {(fetched.stdout + fetched.stderr).splitlines()[-1:]}")
     print(f"git relay fsck: {fsck.returncode}, {(fsck.stdout + fsck.stderr).splitlines()[-1:]}")
     return counts == {1: jobs} and not left and fsck.returncode == 0 and fetched.returncode == 0
