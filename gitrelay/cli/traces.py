@@ -28,7 +28,9 @@ def export(
     if by == EXCHANGE:
         found = list(agenttrace.by_exchange(ledger, read.exchanges))
     else:
-        found = list(agenttrace.by_commit(ledger, ranges.commits(ledger.repo, rev or "HEAD"), sessions))
+        found = list(
+            agenttrace.by_commit(ledger, ranges.commits(ledger.repo, "HEAD" if rev is None else rev), sessions)
+        )
     text = "".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in found)
     code = INTEGRITY if read.damaged else OK
     if place is None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -43,8 +44,19 @@ _SHOWN_DIFF: Final = 200_000  # bytes of a diff that a reviewer is given
 _BUSY_TRIES: Final = 600  # times a busy session is tried again, a tenth of a second apart
 
 
-def begin(folder: Path, ledger: Ledger, session: str, terms: Terms, task: str, from_: str | None) -> Address:
-    """Record the first request of a loop. Raises UsageError, and what `ask.ask` raises; then nothing was begun."""
+def begin(
+    folder: Path,
+    ledger: Ledger,
+    session: str,
+    terms: Terms,
+    task: str,
+    from_: str | None,
+    context: tuple[str, ...] = (),
+) -> Address:
+    """Record the first request of a loop. Raises UsageError, and what `ask.ask` raises; then nothing was begun.
+
+    `context` are the addresses of earlier exchanges that are handed to the peer that works, in each round.
+    """
     if not terms.checks and terms.review is None:
         raise UsageError(
             "a loop needs something that says whether a round passed", hint="--check CMD, or --review PEER, or both"
@@ -67,7 +79,7 @@ def begin(folder: Path, ledger: Ledger, session: str, terms: Terms, task: str, f
     if terms.review is not None:
         _check_reviewer(folder, ledger, session, terms)
     order = _build_order(terms, session, task, from_, first, 1, 1, budget_)
-    return ask.ask(folder, order)[1].address
+    return ask.ask(folder, replace(order, context=context))[1].address
 
 
 def _check_reviewer(folder: Path, ledger: Ledger, session: str, terms: Terms) -> None:
@@ -169,6 +181,8 @@ class Driver:
             task = tasks.build(terms, loop.task, str(first), before)
             from_ = loop.first.from_
             order = _build_order(terms, self.session, task, from_, first, step.round, step.attempt, left)
+            handed = loop.first.request.context or ""  # its task names them
+            order = replace(order, binding={**order.binding, Trailer.CONTEXT: handed})
         else:
             order = self._review_order(loop, step, left)
         address = self._asked(order)

@@ -141,10 +141,10 @@ def _without_pieces(repo: Repository, file: File, looked: Looked, search: matchi
     begin = min(source.begin for source in search.sources)
     commits = [one.commit.oid for one in looked.lines]
     log = annotated.log(repo, file.rev or "HEAD", begin, search.paths)
-    earlier = again.to_look_at(search, commits, log)
+    compared = again.to_look_at(search, commits, log)
     size = sum(len(one.data) + 1 for one in looked.lines)
-    versions = annotated.files_of(repo, list(dict.fromkeys(earlier.values())), size)
-    changed = again.without_pieces(search, commits, earlier, versions)
+    wanted = dict.fromkeys(at for pair in compared.values() for at in pair if at[0])
+    changed = again.without_pieces(search, compared, annotated.files_of(repo, list(wanted), size))
     return {i: match for i, one in search.found.items() if (match := changed.get(i, one)) is not None}
 
 

@@ -317,7 +317,8 @@ def _facts(turn: Turn | Side) -> list[tuple[str, str]]:
     """What the trailers say besides the outcome: (label, value)."""
     request = turn.exchange.request.trailers
     response = turn.exchange.response.trailers if turn.exchange.response else {}
-    facts = [("access", request.get(Trailer.ACCESS, ""))]
+    handed = (word.partition("@")[0] for word in (turn.exchange.request.context or "").split())
+    facts = [("access", request.get(Trailer.ACCESS, "")), ("handed over", ", ".join(handed))]
     facts += [(label, response.get(key, "")) for key, label in _TRAILERS]
     for key, value in usage.parse(response.get(Trailer.USAGE, "")).items():
         if key in _USAGE:

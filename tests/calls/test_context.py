@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,9 @@ def test_the_request_names_it_and_the_prompt_quotes_it(repo: Repo) -> None:
     (row,) = repo.relay("show", "n/01", "--json").json["data"]
     assert row["context"] == ["old/01"]
     assert repo.relay("fsck", "n").code == 0
+    page = repo.path.parent / "n.html"
+    assert repo.relay("export", "n", "-o", str(page)).code == 0
+    assert re.search(r"handed over\W.{0,80}old/01", page.read_text(), re.DOTALL)
     again = repo.relay("req", *words, "--key", "k", "Is it sound?")
     assert again.code == 0, again.err
     other = repo.relay("req", *words[:6], "--key", "k", "Is it sound?")

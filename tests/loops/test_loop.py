@@ -19,7 +19,9 @@ def place(repo: Repo) -> Repo:
 
 def test_a_loop_goes_on_until_it_passes(place: Repo) -> None:
     check = "test $(cat n) -ge 2 || { echo n is $(cat n); exit 1; }"
-    words = ("--session", "w", "--build", "builder", "--review", "rev", "--rounds", "4", "--check", check)
+    peers = ("--build", "builder", "--review", "rev")
+    assert place.relay("req", "--to", "shell", "--session", "old", "echo said before").code == 0
+    words = ("--session", "w", *peers, "--rounds", "4", "--check", check, "--context", "old/01")
     done = place.relay("loop", *words, "Count.", "--json")
     assert done.code == 0, done.err
     data = done.json["data"]
@@ -36,6 +38,8 @@ def test_a_loop_goes_on_until_it_passes(place: Repo) -> None:
     trailers = place.git("log", "--reverse", "--format=%(trailers:key=Relay-Loop,valueonly,separator=)", "relay/w")
     first, *_, last = [line for line in trailers.splitlines() if line]
     assert '"rounds": 4' in first and last == "passed"
+    handed = place.git("log", "--grep=^req 0[123] ", "--format=%(trailers:key=Relay-Context,valueonly)", "relay/w")
+    assert handed.split() == [f"old/01@{place.git('rev-parse', 'relay/old')}"] * 3, "in each round"
     assert place.relay("fsck").code == 0
     # it has ended: nothing is asked again
     again = place.relay("loop", "--resume", "w", "--json")

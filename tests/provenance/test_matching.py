@@ -107,18 +107,19 @@ def test_a_changed_line_is_nobodys_and_what_is_around_it_stays() -> None:
 def test_what_came_back_is_told_only_if_it_is_a_whole() -> None:
     """A commit had the block, and the lines are of a later one: they were put in again, or are like it."""
     what = added(*BLOCK)
-    log, versions = [(60, "first"), (100, "second")], {("first", PATH): [line.encode() for line in (*HEAD, *BLOCK)]}
+    log = [(60, "first"), (100, "second")]
     like = ("def of_a_person(value):", *BLOCK[1:2], "        return other(value)", *BLOCK[3:])
     for texts, count in ((BLOCK, 5), (like, 0)):
         data = [text.encode() for text in (*HEAD, *texts)]
+        versions = {("first", PATH): [line.encode() for line in (*HEAD, *BLOCK)], ("second", PATH): data}
         keys = [EDGE, *(brief(one).key for one in data), EDGE]
         lines = [Line(brief(one), one, 100 if i > 1 else 1, PATH, *keys[i : i + 3 : 2]) for i, one in enumerate(data)]
         search = searched(lines, [source(what, 50)], frozenset({PATH}), {})
         search.held.setdefault(5, (Place(0, PATH, 3),))  # as if `}` had been given
         search.found.setdefault(5, Match((0,)))
-        for commits in (["old", "old", *["second"] * 5], ["old", "old", *["first"] * 5]):
-            earlier = again.to_look_at(search, commits, log)
-            assert bool(earlier) == (commits[-1] == "second")
-            gone = again.without_pieces(search, commits, earlier, versions)
+        for brought in ("second", "first", ""):
+            compared = again.to_look_at(search, ["old", "old", *[brought] * 5], log)
+            assert bool(compared) == (brought != "first")
+            gone = again.without_pieces(search, compared, versions)
             kept = [i for i in search.found if gone.get(i, 1) is not None and i > 1]
-            assert len(kept) == (count if earlier else len(search.found)), (texts, commits)
+            assert len(kept) == (count if compared else len(search.found)), (texts, brought)

@@ -92,7 +92,7 @@ def test_ten_exchanges_tell_a_better_model_from_a_worse_one_and_equal_ones_not(r
 def test_a_run_sees_the_files_and_the_turns_of_then_and_nothing_of_later(recorded: Repo) -> None:
     recorded.sh("mkdir deep; echo deep >deep/file")
     ask(recorded, 1)
-    ask(recorded, 2, "--cwd", "deep")
+    ask(recorded, 2, "--cwd", "deep", "--context", "s/01")
     recorded.sh("echo secret >later.txt; git add -A; git commit -qm later; git tag later")
     ours = log_of(recorded)
     peek = recorded.path.parent / "log.say"
@@ -115,6 +115,7 @@ def test_a_run_sees_the_files_and_the_turns_of_then_and_nothing_of_later(recorde
     assert runs[0][1] != runs[1][1], "a new folder each time"
     told = (recorded.path.parent / "log.told").read_text()
     assert "make file n2\n" in told and "Context: read all .md files in .relay/s/ in order first\n" in told
+    assert "\n> make file n1\n" in told and told.count("- s/01 (uma -> prog, pass)") == 1, "what was handed over then"
     assert {sign for run in data["runs"] for sign in run["signs"]} == {"history", "original"}
     text = recorded.relay("show", data["session"]).out
     assert "To look at: 2 runs that looked for other commits" in text

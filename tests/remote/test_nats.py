@@ -16,10 +16,15 @@ from typing import cast
 
 import pytest
 
+from gitrelay.errors import UsageError
+from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import BRANCHES
+from gitrelay.remote import dispatch
+from gitrelay.remote.engines import natsplace
 from gitrelay.remote.engines.natsplace import Credentials
 from gitrelay.remote.jobs import Job, Lease, Unreachable
 from gitrelay.remote.queuerecord import Published
+from gitrelay.remote.queuewire import Wire
 from support import natsserver
 from support.places import ROOT
 from support.queues import PEERS, SHORT, Hub, Machine
@@ -262,24 +267,29 @@ def test_a_key_and_tls(hub: Hub, tmp_path: Path) -> None:
         open_.close()
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("redis://h/x", "redis://h/x"),
-        ("nats", "'nats'"),
-        ("nats://", "is no address"),
-        ("nats://u:secret@h:99999/x", "is no address"),
-        ("nats://u:secret@h/a/b", "letters, digits"),
-        ("nats://u:secret@h/x?tls=no", "is no address"),
-    ],
-)
-def test_a_setting_that_names_no_queue_is_refused(tmp_path: Path, env: dict[str, str], value: str, words: str) -> None:
+REFUSED = {
+    "redis://h/x": "redis://h/x",
+    "nats": "'nats'",
+    "nats://": "is no address",
+    "nats://u:secret@h:99999/x": "is no address",
+    "nats://u:secret@h/a/b": "letters, digits",
+    "nats://u:secret@h/x?tls=no": "is no address",
+    "redis://u:secret@h/x": "redis://***@h/x",
+}
+
+
+def test_a_setting_that_names_no_queue_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
     repo = with_one_commit(tmp_path, env)
     repo.git("remote", "add", "origin", str(repo.path))
-    repo.git("config", "relay.origin.queue", value)
+    for value, words in REFUSED.items():
+        repo.git("config", "relay.origin.queue", value)
+        opened = Repository.open(repo.path)
+        with pytest.raises(UsageError) as refused:
+            dispatch.engine(opened, "origin", Wire(opened, str(repo.path)))
+        said = refused.value.message + refused.value.hint
+        assert words in said and "relay.origin.queue" in said and "secret" not in said
     done = repo.relay("queue")
-    assert done.code == 2 and words in done.err and "relay.origin.queue" in done.err, done.err
-    assert "secret" not in done.err
+    assert done.code == 2 and "***" in done.err and "secret" not in done.err, done.err
 
 
 def test_credentials_are_a_file_of_our_own(tmp_path: Path, env: dict[str, str]) -> None:
@@ -291,18 +301,25 @@ def test_credentials_are_a_file_of_our_own(tmp_path: Path, env: dict[str, str]) 
     for path in (inside, outside):
         path.write_text("uma:topsecret\n")
         path.chmod(0o600)
-    for name, mode, words in (
-        (str(inside), 0o600, "lies in the working tree"),
-        ("creds", 0o600, "is no file"),
-        (str(outside), 0o644, "can be read by others"),
-        (str(outside), 0o600, "gives no answer"),
+    for name, mode, text, words in (
+        (str(inside), 0o600, "", "lies in the working tree"),
+        ("creds", 0o600, "", "is no file"),
+        (str(outside), 0o644, "uma:topsecret", "can be read by others"),
+        (str(outside), 0o600, "topsecret", "holds no credentials"),
     ):
         repo.git("config", "relay.origin.queueCredentials", name)
+        outside.write_text(text)
         outside.chmod(mode)
-        done = repo.relay("queue")
-        assert done.code in (2, 4) and words in done.err and "topsecret" not in done.err, done.err
-    outside.write_text("topsecret\n")
-    assert "holds no credentials" in (done := repo.relay("queue")).err and "topsecret" not in done.err
+        with pytest.raises(UsageError) as refused:
+            natsplace.of_setting(Repository.open(repo.path), "origin")
+        assert words in refused.value.message and "topsecret" not in refused.value.message + refused.value.hint
+    outside.write_text("uma:topsecret\n")
+    assert natsplace.of_setting(Repository.open(repo.path), "origin").who.password == "topsecret"
+    done = repo.relay("queue")
+    assert done.code == 4 and "gives no answer" in done.err and "topsecret" not in done.err, done.err
+    repo.git("config", "--unset", "relay.origin.queueCredentials")
+    place = natsplace.of_setting(Repository.open(repo.path), "origin", {"NATS_NKEY": str(outside)})
+    assert place.who.user == "uma" and place.name and "topsecret" not in repr(place)
 
 
 def test_calls_as_a_user_types_them(tmp_path: Path, env: dict[str, str], server: natsserver.Server) -> None:

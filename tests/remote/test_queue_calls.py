@@ -6,6 +6,7 @@ import contextlib
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,28 @@ def test_a_worker_answers_what_another_machine_asked(two: tuple[Repo, Repo]) -> 
     assert far.relay(*WORKER, "--once", "--unsigned").code == 0
     assert caller.relay("wait", "s/02").code == 0
     assert caller.relay("fsck").code == 0
+
+
+def test_a_request_from_elsewhere_is_handed_nothing_of_the_workers_own(two: tuple[Repo, Repo], tmp_path: Path) -> None:
+    """Who names an exchange of the worker's repository in a job does not get its text into the peer's prompt."""
+    caller, far = two
+    far.sh(
+        "git config relay.codex.plain true; git config relay.codex.command \"sh -c 'cat > $PWD/../prompt; echo seen'\""
+    )
+    assert far.relay("req", "--to", "shell", "--session", "own", "echo private words").code == 0
+    word = f"own/01@{far.git('rev-parse', 'relay/own')}"
+    script = tmp_path / "forge.py"
+    script.write_text(
+        "from pathlib import Path\nfrom gitrelay.calls.order import Order\nfrom gitrelay.remote import asking\n"
+        f"order = Order('Look.', ('codex',), session='s', binding={{'Relay-Context': {word!r}}})\n"
+        "asking.submit(Path.cwd(), order, 'origin')\n"
+    )
+    caller.sh(f"{sys.executable} -P {script}")
+    assert word in caller.git("log", "-1", "--format=%B", "relay/s")
+    done = far.relay(*WORKER[:3], "--peers", "codex", "--once", "--unsigned")
+    assert done.code == 0, done.err
+    said = (tmp_path / "prompt").read_text()
+    assert "Look." in said and "private words" not in said
 
 
 def test_a_cancelled_call_has_one_answer(two: tuple[Repo, Repo], mark: dict[str, str]) -> None:

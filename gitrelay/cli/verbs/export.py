@@ -77,20 +77,18 @@ def command(
     to_stdout = place is None or str(place) == "-"
     suffix = "" if place is None else place.suffix.lower()
     form = form or _FORMATS.get(suffix, "html")
+    if (rev is not None or by) and form != "agent-trace":
+        raise click.UsageError("--rev and --by go with --format agent-trace")
+    if rev is not None and by == "exchange":
+        raise click.UsageError("--rev and --by exchange exclude each other: an exchange has a commit of its own")
+    if asked and (form != "html" or suffix in _FORMATS or to_stdout):
+        raise click.UsageError("--file adds pages to a site: -o DIR")
     if form == "html" and to_stdout:
         raise click.UsageError("say where to write: -o DIR for a site, -o FILE.html for one page")
     if suffix in _FORMATS and _FORMATS[suffix] != form:
         raise click.UsageError(f"--format {form} and -o {quote(str(place))} do not fit each other")
     if as_json and to_stdout:
         raise click.UsageError("--json tells what was written: give a file with -o, or leave it out")
-
-    if asked and (form != "html" or suffix in _FORMATS):
-        raise click.UsageError("--file adds pages to a site: -o DIR")
-
-    if (rev or by) and form != "agent-trace":
-        raise click.UsageError("--rev and --by go with --format agent-trace")
-    if rev and by == "exchange":
-        raise click.UsageError("--rev and --by exchange exclude each other: an exchange has a commit of its own")
 
     from gitrelay.calls import within
     from gitrelay.cli import output

@@ -16,7 +16,7 @@ from gitrelay.ground import duration
     "loop",
     cls=GroupedCommand,
     groups={
-        "Who works, and where": ("session", "build", "review", "from_", "isolate", "model"),
+        "Who works, and where": ("session", "build", "review", "from_", "context", "isolate", "model"),
         "When it stops": ("checks", "rounds", "budget", "timeout", "no_questions"),
         "Waiting": ("resume", "wait", "detach"),
     },
@@ -25,6 +25,13 @@ from gitrelay.ground import duration
 @click.option("--build", metavar="PEER", shell_complete=candidates.peers, help="Who works, with write access.")
 @click.option("--review", metavar="PEER", shell_complete=candidates.peers, help="Who reviews what passed the checks.")
 @click.option("--from", "from_", metavar="NAME", help="Who asks. Default: as for 'req'.")
+@click.option(
+    "--context",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=candidates.addresses,
+    help="Hand this earlier exchange to the peer that works; repeatable.",
+)
 @click.option(
     "--isolate/--shared", "isolate", default=None, help="Work in a copy of this tree, or in this tree itself."
 )
@@ -44,6 +51,7 @@ def command(
     build: str | None,
     review: str | None,
     from_: str | None,
+    context: tuple[str, ...],
     isolate: bool | None,
     model: str | None,
     checks: tuple[str, ...],
@@ -71,11 +79,11 @@ def command(
     """
     if detach and wait is not None:
         raise click.UsageError("--detach and --wait exclude each other")
-    if resume is not None and (session or build or task):
+    if resume is not None and (session or build or task or context):
         raise click.UsageError("--resume takes the session alone: what was asked for is recorded")
     limit = None if wait is None else duration.parse(wait, "--wait")
 
-    from gitrelay.cli import looping, output
+    from gitrelay.cli import addressing, looping, output
     from gitrelay.history import loops
     from gitrelay.history.rounds import Terms
     from gitrelay.ledger.ledger import open_ledger
@@ -87,7 +95,9 @@ def command(
             raise click.UsageError("a loop needs --session S and --build PEER, or --resume S")
         text = read_text(task, "TASK")
         terms = Terms(build, checks, review, rounds, budget, isolate, model, timeout, not no_questions)
-        address = driving.begin(Path.cwd(), ledger, session, terms, text, from_)
+        address = driving.begin(
+            Path.cwd(), ledger, session, terms, text, from_, addressing.all_meant(Path.cwd(), context)
+        )
         output.say(str(address))
         name = session
     else:

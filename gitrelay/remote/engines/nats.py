@@ -281,8 +281,9 @@ class NatsQueue:
             self.strange += 1
             self._put_off(message, _PUT_OFF_MAX)
             return None
-        job = waiting.job
-        before = self._store.claim_of(job.id)
+        job, begun = waiting.job, time.monotonic()
+        # a new job has no claim; if it has one all the same, ours fails, and it is read the next time
+        before = self._store.claim_of(job.id) if handed > 1 or waiting.again else None
         if before is not None and before.state == OVER:
             self.link.tell(message.reply, b"+ACK")
             return None
@@ -292,7 +293,7 @@ class NatsQueue:
                 if not self._is_free(waiting, before, handed):
                     pass
                 elif wanted is None or wanted(job):
-                    lease = self._claimed(job, before, message.reply)
+                    lease = self._claimed(job, before, message.reply, begun)
                 else:
                     pause = min(_PUT_OFF * handed, _PUT_OFF_MAX)
         finally:
@@ -300,15 +301,16 @@ class NatsQueue:
                 self._put_off(message, pause)
         return lease
 
-    def _claimed(self, job: Job, before: Claim | None, reply: str) -> Lease | None:
-        """The lease, if no other worker claims the job at the same time."""
+    def _claimed(self, job: Job, before: Claim | None, reply: str, handed_at: float) -> Lease | None:
+        """The lease, if no other worker claims the job at the same time; the server gave it to us at `handed_at`."""
         attempt, after = (1, 0) if before is None else (before.attempt + 1, before.after)
         sent = time.monotonic()
         number = self._store.claim(job, Claim(self.worker, attempt, HELD, time.time(), after))
         if number is None:
             return None
-        self.link.tell(reply, b"+WPI")
-        return Lease(job, attempt, f"{number} {reply}", sent + self.lease)
+        if sent - handed_at > self.lease / 10:
+            self.link.tell(reply, b"+WPI")
+        return Lease(job, attempt, f"{number} {reply}", min(sent, handed_at) + self.lease)
 
     def _is_free(self, waiting: Waiting, claim: Claim | None, handed: int) -> bool:
         """Whether nobody works on a job that was handed out to us, for the time number `handed`.
