@@ -255,6 +255,8 @@ ARGUMENTS: list[tuple[str, Any, str]] = [
     ("relay_call", {"to": "shell", "task": "x", "checks": [["true"]]}, "checks is not a string"),
     ("relay_call", {"to": "shell", "task": "x", "isolate": "yes"}, "neither true nor false"),
     ("relay_call", {"to": "shell", "task": "x", "budget": ["1eur"]}, "1eur"),
+    ("relay_call", {"to": "codex", "task": "x", "context": ["--help"]}, "--help"),
+    ("relay_call", {"to": "codex", "task": "x", "context": "nothing/01"}, "nothing"),
     ("relay_call", {"to": "shell", "task": "x", "wait": "soon"}, "'soon' is not a duration"),
     ("relay_wait", {"address": "-x"}, "not the address"),
     ("relay_wait", {"address": "nothing/01"}, "nothing"),
