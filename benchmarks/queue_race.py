@@ -21,14 +21,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helping import helped
 from queue_load import git, option
+
+if TYPE_CHECKING:
+    from support.queues import Machine
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 LEASE = 3.0  # seconds
 STALLS, DEATHS = 0.1, 0.02  # of all deliveries
+_AT_ONCE = 25  # requests in one push
 _ROUNDS = 30  # of the latency
 
 
@@ -133,17 +138,32 @@ def latency(place: Path, broker: str) -> None:
     worker.queue.close()
 
 
+def submit(caller: Machine, numbers: range) -> None:
+    """Requests for these sessions in one push, and their jobs."""
+    from gitrelay.protocol.record import BRANCHES
+    from gitrelay.remote import jobs
+    from gitrelay.remote.jobs import Job, Update
+
+    made = [(f"s{n}", caller.commit([], f"req 01 s{n}")) for n in numbers]
+    told = [Job(jobs.new_id(), "codex", 5, session, commit) for session, commit in made]
+    updates = [Update(BRANCHES + one.session, "", one.request) for one in told]
+    assert caller.wire.swap([*updates, *(caller.queue.enrolment(one) for one in told)]).outcome.value == "won"
+    for one in told:
+        caller.queue.announce(one)
+
+
 def race(place: Path, broker: str, workers: int, jobs: int, seconds: float, seed: int) -> bool:
     from support.queues import machine
 
     caller = machine(place / "caller", str(place / "hub.git"), "caller", LEASE, broker)
     begun = time.monotonic()
     fleet = Fleet(place, broker, workers, seed)
-    for n in range(jobs):
-        caller.request(f"s{n}")
+    for first in range(0, jobs, _AT_ONCE):
+        submit(caller, range(first, min(first + _AT_ONCE, jobs)))
+        fleet.mend()
     submitted = time.monotonic() - begun
     left = jobs
-    while left and time.monotonic() - begun < seconds:
+    while left and time.monotonic() - begun - submitted < seconds:
         time.sleep(0.5)
         fleet.mend()
         left = len(git(place / "hub.git", "for-each-ref", "refs/relay/queue").splitlines())
