@@ -173,7 +173,8 @@ def latencies(place: Path, jobs: int) -> None:
         os.environ["GIT_SSH_COMMAND"] = server.command
         hub = made(place / "ssh")
         _latency("git, ssh", replace(hub, url=server.url(hub.path)), jobs)
-    if shutil.which("nats-server") is None or importlib.util.find_spec("nats") is None:
+    found = shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if found is None or importlib.util.find_spec("nats") is None:
         print("| NATS: nats-server or nats-py is not here | | | |")
         return
     (place / "broker").mkdir()
