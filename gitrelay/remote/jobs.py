@@ -136,7 +136,7 @@ class Dispatch(Protocol):
         """The request and the enrolment are at the remote: workers may take the job."""
 
     def ending(self, job: Job) -> Update | None:
-        """The end of the job's ref, whoever holds the job; it joins the push of an answer. None if the ref is gone."""
+        """The end of the job's ref, also if it is held; it joins the push of an answer. None if the ref is gone."""
 
     def withdraw(self, job: Job) -> None:
         """The request is answered by its caller, and the job's ref is gone: no worker need take it any more."""

@@ -168,7 +168,7 @@ class GitQueue:
         return [entry.known for entry in self.poll()]
 
     def close(self) -> None:
-        """As `Dispatch.close`: whoever made the wire closes it."""
+        """As `Dispatch.close`: the wire is closed by who made it."""
 
     # -- what it sees -----------------------------------------------------------------------------
 

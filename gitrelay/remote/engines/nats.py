@@ -66,7 +66,7 @@ class NatsQueue:
     # -- the interface ----------------------------------------------------------------------------
 
     def submit(self, job: Job) -> bool:
-        """As `Dispatch.submit`. Whoever took it before the server lost it gets half a lease to say so."""
+        """As `Dispatch.submit`. A worker that took it before the server lost it gets half a lease to say so."""
         return self._store.add(Waiting(job, time.time(), True))
 
     def take(self, offers: Sequence[str], wait: float, wanted: Wanted | None = None) -> Lease | None:
