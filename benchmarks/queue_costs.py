@@ -30,7 +30,7 @@ from helping import helped
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 if TYPE_CHECKING:
-    from gitrelay.remote.jobs import Lease
+    from gitrelay.remote.queue.jobs import Lease
     from support.queues import Hub
 
 POLL, PER_JOB, CLAIM = 1000, 100, 10_000  # bytes that are aimed at
@@ -56,8 +56,8 @@ def fill(hub: Path, finished: int) -> None:
 def sizes(place: Path, finished: int) -> None:
     """Print the rows about bytes."""
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import archiving
-    from gitrelay.remote.engines.git import GitQueue
+    from gitrelay.remote.queue import archiving
+    from gitrelay.remote.queue.engines.git import GitQueue
     from support import httpgit
 
     hub = made(place / "sizes")
@@ -109,15 +109,15 @@ def sizes(place: Path, finished: int) -> None:
 
 def many(hub: Path, request: str, count: int) -> None:
     """Open more jobs at the hub, for one request."""
-    from gitrelay.remote import queuetext
-    from gitrelay.remote.jobs import Job
-    from gitrelay.remote.queuetext import State
+    from gitrelay.remote.queue import text
+    from gitrelay.remote.queue.jobs import Job
+    from gitrelay.remote.queue.text import State
 
     lines = []
     for n in range(count):
         job = Job(f"{n:026}", "codex", 5, f"open-{n + 1}", request)
-        said, who = queuetext.render(State("open", job)), "A <a@example.invalid> 1700000000 +0000"
-        lines.append(f"commit {queuetext.ref_of(job)}\ncommitter {who}\ndata {len(said)}\n{said}\n")
+        said, who = text.render(State("open", job)), "A <a@example.invalid> 1700000000 +0000"
+        lines.append(f"commit {text.ref_of(job)}\ncommitter {who}\ndata {len(said)}\n{said}\n")
     subprocess.run(["git", "-C", str(hub), "fast-import", "--quiet"], input="".join(lines), text=True, check=True)
 
 
@@ -185,7 +185,7 @@ def latencies(place: Path, jobs: int) -> None:
 
 
 def _latency(what: str, hub: Hub, jobs: int) -> None:
-    from gitrelay.remote.engines.git import GitQueue
+    from gitrelay.remote.queue.engines.git import GitQueue
 
     uma, worker = hub.machine("uma"), hub.machine("worker", 60)
     queue = worker.queue

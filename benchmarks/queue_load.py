@@ -122,7 +122,7 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         from gitrelay.calls.order import Order
-        from gitrelay.remote import asking
+        from gitrelay.remote.away import asking
 
         for n in range(self.jobs):
             asking.submit(self.clone, Order(f"echo answer of {n}", ("shell",), session=f"s{n}"), "origin")

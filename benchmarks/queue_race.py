@@ -39,7 +39,7 @@ _ROUNDS = 30  # of the latency
 
 def work(folder: Path, url: str, broker: str, seed: int) -> None:
     """Be a worker until nothing comes any more; each delivery is a line."""
-    from gitrelay.remote.jobs import Unreachable
+    from gitrelay.remote.queue.jobs import Unreachable
     from support.queues import machine
 
     dice = random.Random(seed)
@@ -141,8 +141,8 @@ def latency(place: Path, broker: str) -> None:
 def submit(caller: Machine, numbers: range) -> None:
     """Requests for these sessions in one push, and their jobs."""
     from gitrelay.protocol.record import BRANCHES
-    from gitrelay.remote import jobs
-    from gitrelay.remote.jobs import Job, Update
+    from gitrelay.remote.queue import jobs
+    from gitrelay.remote.queue.jobs import Job, Update
 
     made = [(f"s{n}", caller.commit([], f"req 01 s{n}")) for n in numbers]
     told = [Job(jobs.new_id(), "codex", 5, session, commit) for session, commit in made]

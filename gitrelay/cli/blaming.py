@@ -11,8 +11,8 @@ from gitrelay.errors import UsageError
 from gitrelay.ground.text import quote_path
 from gitrelay.history import outcome
 from gitrelay.history.exchange import Exchange
-from gitrelay.provenance import saying
-from gitrelay.provenance.blame import Blamed, Kind, Why
+from gitrelay.provenance.lines import saying
+from gitrelay.provenance.lines.blame import Blamed, Kind, Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -56,16 +56,16 @@ def require_known_workers(ledger: Ledger, remote: str) -> None:
 
 def ask(order: Order, remote: str, expires: str | None, checks: tuple[str, ...] = ()) -> tuple[Ledger, list[Asked]]:
     """Record the requests and send them to the workers of `remote`. Raises what `asking.submit` raises."""
-    from gitrelay.remote import asking
+    from gitrelay.remote.away import asking
 
     return asking.submit(Path.cwd(), order, remote, expires=expires, checks=checks)
 
 
 def require_remote(ledger: Ledger, remote: str) -> None:
     """Raise UsageError for a remote that is not there, or is known to be unable to hold a queue."""
-    from gitrelay.remote import submitting
+    from gitrelay.remote.away import sending
 
-    submitting.Remote(ledger, remote).close()
+    sending.Remote(ledger, remote).close()
 
 
 _PAUSE: Final = 2.0  # seconds between two looks at one attempt
@@ -99,9 +99,9 @@ class Attempts:
 def _away(ledger: Ledger, address: Address) -> Away | None:
     if not (ledger.state.root / "away" / address.session).exists():
         return None
-    from gitrelay.remote import submitting
+    from gitrelay.remote.away import sending
 
-    found = submitting.of_session(ledger, address.session)
+    found = sending.of_session(ledger, address.session)
     return found if found is not None and found.address == address else None
 
 
@@ -120,7 +120,7 @@ def wait(
     away = _away(ledger, address)
     if away is None:
         return None
-    from gitrelay.remote.submitting import Remote
+    from gitrelay.remote.away.sending import Remote
 
     remote = Remote(ledger, away.remote)
     try:
@@ -143,14 +143,14 @@ def cancel(ledger: Ledger, address: Address, by: str) -> Exchange | None:
     away = _away(ledger, address)
     if away is None:
         return None
-    from gitrelay.remote import submitting
-    from gitrelay.remote.jobs import Unreachable
+    from gitrelay.remote.away import sending
+    from gitrelay.remote.queue.jobs import Unreachable
 
     try:
-        remote = submitting.Remote(ledger, away.remote)
+        remote = sending.Remote(ledger, away.remote)
     except UsageError as e:
         say(f"{address}: {e.message}, and is not told")
-        return submitting.end_here(ledger, away, by)
+        return sending.end_here(ledger, away, by)
     try:
         return remote.cancel(away, by)
     except Unreachable as e:
@@ -170,11 +170,11 @@ def seen(ledger: Ledger) -> list[tuple[Away, str]]:
 
 
 def _seen(ledger: Ledger, calls: Sequence[Away]) -> Iterator[tuple[Away, str]]:
-    from gitrelay.remote import submitting
+    from gitrelay.remote.away import sending
 
     for away in calls:
         try:
-            remote = submitting.Remote(ledger, away.remote)
+            remote = sending.Remote(ledger, away.remote)
             try:
                 exchange, words = remote.look(away)
             finally:

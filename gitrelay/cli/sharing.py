@@ -16,8 +16,8 @@ from gitrelay.protocol import names
 if TYPE_CHECKING:
     from gitrelay.ledger.ledger import Ledger
     from gitrelay.remote.address import Remote
-    from gitrelay.remote.share_compare import Compared
-    from gitrelay.remote.share_push import Sent
+    from gitrelay.remote.share.compare import Compared
+    from gitrelay.remote.share.push import Sent
 
 _WORST: Final = (INTEGRITY, NO_ANSWER, VERIFY_FAILED, BUSY)
 _QUIET: Final = "same"

@@ -13,7 +13,8 @@ from gitrelay.cli import output
 from gitrelay.errors import INTEGRITY, OK
 from gitrelay.history import batch
 from gitrelay.ledger.ledger import Ledger
-from gitrelay.provenance import agenttrace, ranges
+from gitrelay.provenance import agenttrace
+from gitrelay.provenance.attest import ranges
 from gitrelay.report import site
 
 COMMIT: Final = "commit"

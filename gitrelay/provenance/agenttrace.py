@@ -26,8 +26,8 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.peers import registry
 from gitrelay.peers.shell import Shell
 from gitrelay.protocol.record import CODE
-from gitrelay.provenance import blame, files, searching, treediff
-from gitrelay.provenance.blame import Record
+from gitrelay.provenance.lines import blame, files, searching, treediff
+from gitrelay.provenance.lines.blame import Record
 
 VERSION: Final = "0.1.0"
 _OWN: Final = "org.gitrelay"

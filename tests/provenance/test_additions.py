@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gitrelay.provenance import cache
-from gitrelay.provenance.additions import EDGE, Additions, of_patch, patches, text_of, unquoted
+from gitrelay.provenance.lines import cache
+from gitrelay.provenance.lines.additions import EDGE, Additions, of_patch, patches, text_of, unquoted
 
 PATCH = b"""diff --git a/f b/f
 --- a/f

@@ -16,8 +16,8 @@ from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
-from gitrelay.provenance import dsse, signing, sshagent, statements
-from gitrelay.provenance.attesting import resource_uri
+from gitrelay.provenance.attest import dsse, signing, sshagent, statements
+from gitrelay.provenance.attest.attesting import resource_uri
 from support.gate import Gate
 from support.places import TESTS
 from support.realcli import require_modules

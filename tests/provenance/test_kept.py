@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gitrelay.ledger.ledger import open_ledger
-from gitrelay.provenance import blame, files, kept
-from gitrelay.provenance.blame import Report
+from gitrelay.provenance.lines import blame, files, kept
+from gitrelay.provenance.lines.blame import Report
 from support.histories import FILE, History
 from support.kinds import rebase
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitrelay.provenance import again
-from gitrelay.provenance.additions import EDGE, Additions, brief, of_patch
-from gitrelay.provenance.evidence import Line, Match, Place, Source
-from gitrelay.provenance.matching import match, searched
+from gitrelay.provenance.lines import again
+from gitrelay.provenance.lines.additions import EDGE, Additions, brief, of_patch
+from gitrelay.provenance.lines.evidence import Line, Match, Place, Source
+from gitrelay.provenance.lines.matching import match, searched
 
 PATH = b"f.py"
 HEAD = ("def head_of_the_file():", "    first_value = 1")

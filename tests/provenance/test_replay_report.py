@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelay.protocol.message import Request
-from gitrelay.provenance import peeking, replayplan
-from gitrelay.provenance.replayplan import Plan, Terms
-from gitrelay.provenance.replayreport import AGAIN, NEW, Facts, Report, Run, lines, report
+from gitrelay.provenance.replay import peeking, plan
+from gitrelay.provenance.replay.plan import Plan, Terms
+from gitrelay.provenance.replay.report import AGAIN, NEW, Facts, Report, Run, lines, report
 
 LABELS = {AGAIN: "codex again", NEW: "claude"}
 
@@ -125,15 +125,15 @@ PLAN = Plan(TERMS.session(1), TERMS, ("s/01", "20260101-0101-b"), {"s/02": "why"
 
 
 def test_a_plan_is_found_again_in_its_request() -> None:
-    data = Request("01", "uma", replayplan.PEER, PLAN.text(), PLAN.session).render()
-    assert replayplan.parse(data) == PLAN
+    data = Request("01", "uma", plan.PEER, PLAN.text(), PLAN.session).render()
+    assert plan.parse(data) == PLAN
     assert TERMS.session(1) != TERMS.session(2) and TERMS.session(1).startswith("replay-")
 
 
 @given(st.data())
 def test_what_is_no_plan_is_none(data: st.DataObject) -> None:
-    good = Request("01", "uma", replayplan.PEER, PLAN.text(), PLAN.session).render()
+    good = Request("01", "uma", plan.PEER, PLAN.text(), PLAN.session).render()
     at = data.draw(st.integers(0, len(good)))
     bad = good[:at] + data.draw(st.binary(max_size=8)) + good[at + data.draw(st.integers(0, 8)) :]
-    found = replayplan.parse(bad)
+    found = plan.parse(bad)
     assert found is None or all(isinstance(one, str) for one in (*found.addresses, found.session))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitrelay.ledger.ledger import open_ledger
-from gitrelay.provenance import views
+from gitrelay.provenance.lines import views
 from gitrelay.report.files import page_of
 from support.histories import FILE, History
 from support.kinds import squash

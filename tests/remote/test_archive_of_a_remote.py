@@ -11,9 +11,9 @@ import pytest
 from gitrelay.errors import CannotRecord
 from gitrelay.ledger.ledger import open_ledger
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.remote import archiving, finished
-from gitrelay.remote.jobs import Update
-from gitrelay.remote.queuewire import Outcome, Wire
+from gitrelay.remote.queue import archiving, finished
+from gitrelay.remote.queue.jobs import Update
+from gitrelay.remote.queue.wire import Outcome, Wire
 from support import httpgit
 from support.queues import Hub
 from support.repo import Repo, with_one_commit

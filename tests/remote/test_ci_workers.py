@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.remote import jobs
-from gitrelay.remote.engines.ci import RUNS, CiQueue
-from gitrelay.remote.jobs import Job
-from gitrelay.remote.queuetext import QUEUE
+from gitrelay.remote.queue import jobs
+from gitrelay.remote.queue.engines.ci import RUNS, CiQueue
+from gitrelay.remote.queue.jobs import Job
+from gitrelay.remote.queue.text import QUEUE
 from support.places import ROOT
 from support.queues import Hub, Machine
 from support.repo import Repo, with_one_commit

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.remote import queuetext
-from gitrelay.remote.jobs import Job, Lease, Unreachable, Update
-from gitrelay.remote.queuerecord import Published
-from gitrelay.remote.queuewire import Outcome
+from gitrelay.remote.queue import text
+from gitrelay.remote.queue.jobs import Job, Lease, Unreachable, Update
+from gitrelay.remote.queue.record import Published
+from gitrelay.remote.queue.wire import Outcome
 from support import httpgit
 from support.queues import LONG, SHORT, Hub, Machine
 from support.waiting import eventually, patient
@@ -118,7 +118,7 @@ def test_only_what_is_wanted_is_taken(far: Hub) -> None:
 @pytest.mark.parametrize("far", ["folder", "http", "ssh", "nats"], indirect=True)
 def test_the_submitters_own_answer_ends_a_running_job(far: Hub) -> None:
     """Case 12: cancelled, or expired, while a worker holds it."""
-    from gitrelay.remote import queuerecord
+    from gitrelay.remote.queue import record
 
     uma, a = far.machine("uma"), far.machine("a")
     job = uma.request("s")
@@ -126,7 +126,7 @@ def test_the_submitters_own_answer_ends_a_running_job(far: Hub) -> None:
 
     answer = uma.commit([job.request], "res 01 cancelled")
     ending = lambda: uma.queue.ending(job)  # noqa: E731
-    assert queuerecord.answer_instead(uma.wire, job, answer, None, ending) == Published.OURS
+    assert record.answer_instead(uma.wire, job, answer, None, ending) == Published.OURS
     uma.queue.withdraw(job)
     assert a.queue.renew(lease) is None
     assert a.publish(lease) == Published.ANSWERED
@@ -250,7 +250,7 @@ def test_races_have_one_winner_each(hub: Hub) -> None:
 
 def _raced(job: Job, *machines: Machine) -> list[str]:
     """The outcomes of a claim by each, pushed at the same time."""
-    ref, outcomes, start = queuetext.ref_of(job), list[str](), threading.Barrier(len(machines))
+    ref, outcomes, start = text.ref_of(job), list[str](), threading.Barrier(len(machines))
 
     def race(machine: Machine, tip: str) -> None:
         mine = machine.commit([tip], f"claim of {machine.queue.worker}")

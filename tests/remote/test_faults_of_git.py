@@ -18,10 +18,10 @@ import pytest
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import CODE
 from gitrelay.protocol.words import Access
-from gitrelay.remote import queuetext, queuetrust
-from gitrelay.remote.jobs import Job
-from gitrelay.remote.queuerecord import There
-from gitrelay.remote.queuetrust import NotForUs, Terms
+from gitrelay.remote.queue import text, trust
+from gitrelay.remote.queue.jobs import Job
+from gitrelay.remote.queue.record import There
+from gitrelay.remote.queue.trust import NotForUs, Terms
 from support import faketime
 from support.queues import LONG, SHORT, Hub
 from support.repo import GIT_RELAY, Repo, with_one_commit
@@ -66,12 +66,12 @@ def test_fifty_exact_races_have_fifty_single_winners(hub: Hub) -> None:
     """Case 26: two processes claim the same tip of the same job at the same time, fifty times."""
     uma = hub.machine("uma")
     first = uma.request("s")
-    ref = queuetext.ref_of(first)
+    ref = text.ref_of(first)
     tip = uma.wire.look(f"{ref}*")[ref]
     refs = []
     for n in range(RACES):
         job = Job(f"{n:02}" + "0" * 24, "codex", 5, "s", first.request)
-        refs.append((queuetext.ref_of(job), uma.queue.enrolment(job).new))
+        refs.append((text.ref_of(job), uma.queue.enrolment(job).new))
     moves = [f"{new}:{name}" for name, new in refs]
     subprocess.run(["git", "push", "-q", hub.url, *moves, f":{ref}"], cwd=uma.repo.place, check=True)
     with racers(hub, "a", "b") as both:
@@ -205,19 +205,19 @@ def test_a_key_that_has_expired_cannot_be_backdated(two: tuple[Repo, Repo], tmp_
     backdated = caller.sh(f"export GIT_COMMITTER_DATE='2019-12-01T00:00:00Z'; {forge}").strip()
     repo, request = Repository.open(caller.path), caller.git("rev-parse", "relay/s")
     id_ = caller.git("log", "-1", "--format=%(trailers:key=Relay-Job,valueonly)", "relay/s").strip()
-    project = queuetrust.repository_id(repo)
+    project = trust.repository_id(repo)
 
     def judged(commit: str, signers: Path, revoked: Path | None = None) -> str:
         terms = Terms(("shell",), (Access.READ, Access.WRITE), signers, revoked, project)
         there = There(commit, repo.ref(CODE + "s") or "")
         try:
-            queuetrust.judge(repo, terms, Job(id_, "shell", 5, "s", commit), there)
+            trust.judge(repo, terms, Job(id_, "shell", 5, "s", commit), there)
         except NotForUs as e:
             return str(e)
         return ""
 
     assert judged(request, good) == ""
     assert "not signed by anybody" in judged(request, expired)
-    assert queuetrust.signer_of(repo, backdated, expired, None) == "uma", "git alone lets it pass"
+    assert trust.signer_of(repo, backdated, expired, None) == "uma", "git alone lets it pass"
     assert "too long before its time limit" in judged(backdated, expired)
     assert "not signed by anybody" in judged(request, good, Path(f"{key}.pub"))

@@ -19,12 +19,12 @@ import pytest
 from gitrelay.errors import UsageError
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import BRANCHES
-from gitrelay.remote import dispatch
-from gitrelay.remote.engines import natsplace
-from gitrelay.remote.engines.natsplace import Credentials
-from gitrelay.remote.jobs import Job, Lease, Unreachable
-from gitrelay.remote.queuerecord import Published
-from gitrelay.remote.queuewire import Wire
+from gitrelay.remote.queue import dispatch
+from gitrelay.remote.queue.engines import natsplace
+from gitrelay.remote.queue.engines.natsplace import Credentials
+from gitrelay.remote.queue.jobs import Job, Lease, Unreachable
+from gitrelay.remote.queue.record import Published
+from gitrelay.remote.queue.wire import Wire
 from support import natsserver
 from support.places import ROOT
 from support.queues import PEERS, SHORT, Hub, Machine
@@ -32,8 +32,8 @@ from support.repo import Repo, with_one_commit
 from support.waiting import eventually, patient
 
 natsserver.require()
-from gitrelay.remote.engines.nats import NatsQueue  # noqa: E402  # it needs nats-py
-from gitrelay.remote.engines.natslink import Denied  # noqa: E402
+from gitrelay.remote.queue.engines.nats import NatsQueue  # noqa: E402  # it needs nats-py
+from gitrelay.remote.queue.engines.natslink import Denied  # noqa: E402
 
 
 @pytest.fixture

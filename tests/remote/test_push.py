@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gitrelay.remote.known import Known
-from gitrelay.remote.share_compare import State, compared
-from gitrelay.remote.share_wire import There
+from gitrelay.remote.share.compare import State, compared
+from gitrelay.remote.share.wire import There
 from support import sshserver
 from support.repo import Repo
 from support.team import Team, made, turn

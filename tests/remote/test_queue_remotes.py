@@ -9,10 +9,10 @@ import pytest
 
 from gitrelay.errors import Code, UsageError
 from gitrelay.git.repository import Repository
-from gitrelay.remote import queueprobe, queuetext
-from gitrelay.remote.jobs import Job, Unreachable, Update
-from gitrelay.remote.queuetext import State, Strange
-from gitrelay.remote.queuewire import Outcome, url_of
+from gitrelay.remote.queue import abilities, text
+from gitrelay.remote.queue.jobs import Job, Unreachable, Update
+from gitrelay.remote.queue.text import State, Strange
+from gitrelay.remote.queue.wire import Outcome, url_of
 from gitrelay.state.folder import State as Folder
 from support.queues import Hub
 
@@ -30,25 +30,25 @@ def test_a_remote_that_cannot_hold_a_queue_is_refused(hub: Hub, kind: str) -> No
     uma = hub.machine("uma")
     state = Folder(uma.repo.common_dir)
     with pytest.raises(UsageError, match=words) as raised:
-        queueprobe.require(state, uma.wire)
+        abilities.require(state, uma.wire)
     assert raised.value.code == Code.UNFIT_REMOTE
-    known = queueprobe.known_of(state, uma.wire.url)
+    known = abilities.known_of(state, uma.wire.url)
     assert known is not None and words in known.why
     hub.git("config", "--unset", name)
     assert hub.refs() == [], "nothing of the probe is left"
-    queueprobe.require(state, uma.wire)
+    abilities.require(state, uma.wire)
     assert hub.refs() == []
     hub.path.rename(hub.path.with_name("away.git"))
-    queueprobe.require(state, uma.wire)  # it is known, and not asked again
+    abilities.require(state, uma.wire)  # it is known, and not asked again
 
 
 def test_a_server_for_branches_only_is_refused(hub: Hub) -> None:
     hub.hook("update", 'case "$1" in refs/heads/*) exit 0;; esac; echo "illegal branch name" >&2; exit 1')
     uma = hub.machine("uma")
-    assert "takes no atomic push" in queueprobe.probe(uma.wire)
+    assert "takes no atomic push" in abilities.probe(uma.wire)
     gone = replace(hub, url=str(hub.folder / "nothing.git")).machine("b")
     with pytest.raises(Unreachable, match="does not appear to be a git repository"):
-        queueprobe.probe(gone.wire)
+        abilities.probe(gone.wire)
 
 
 def test_a_remote_has_one_url(hub: Hub) -> None:
@@ -80,7 +80,7 @@ def test_what_a_person_has_set_for_pushes_changes_nothing(hub: Hub) -> None:
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     job = uma.request("s")
-    assert hub.refs() == ["refs/heads/relay/s", queuetext.ref_of(job)]
+    assert hub.refs() == ["refs/heads/relay/s", text.ref_of(job)]
 
 
 def test_a_ref_that_is_no_job_is_counted_and_left_alone(hub: Hub) -> None:
@@ -88,9 +88,9 @@ def test_a_ref_that_is_no_job_is_counted_and_left_alone(hub: Hub) -> None:
     job = uma.request("s")
     entry = uma.refs.entry(job)
     assert entry is not None
-    other = queuetext.ref_of(replace(job, prio=0))
+    other = text.ref_of(replace(job, prio=0))
     stranger = uma.commit([], "relay queue: open\n\nRelay-Queue: 1")
-    refs = [(other, entry.tip), (f"{queuetext.QUEUE}codex/x", stranger), (f"{queuetext.QUEUE}codex/a/b", stranger)]
+    refs = [(other, entry.tip), (f"{text.QUEUE}codex/x", stranger), (f"{text.QUEUE}codex/a/b", stranger)]
     for ref, oid in refs:
         assert uma.wire.swap([Update(ref, "", oid)]).outcome == Outcome.WON
     assert [found.state.job for found in a.refs.poll(["codex"])] == [job]
@@ -107,12 +107,12 @@ CLAIM = State("claim", JOB, "w", 1, 60.0, 7)
 def _raw(state: State, message: str | None = None, parents: int = 1, tree: str = TREE) -> bytes:
     who = "A <a@example.invalid> 7 +0000"
     above = f"parent {'2' * 40}\n" * parents
-    return f"tree {tree}\n{above}author {who}\ncommitter {who}\n\n{message or queuetext.render(state)}".encode()
+    return f"tree {tree}\n{above}author {who}\ncommitter {who}\n\n{message or text.render(state)}".encode()
 
 
 def test_the_text_of_the_queue_is_read_strictly() -> None:
-    ref, good = queuetext.ref_of(JOB), queuetext.render(CLAIM)
-    assert queuetext.parse(ref, _raw(CLAIM), TREE) == CLAIM
+    ref, good = text.ref_of(JOB), text.render(CLAIM)
+    assert text.parse(ref, _raw(CLAIM), TREE) == CLAIM
     bad = {
         "another ref": (ref.replace("codex", "claude"), _raw(CLAIM)),
         "no ref of a job": (ref + "/x", _raw(CLAIM)),
@@ -133,4 +133,4 @@ def test_the_text_of_the_queue_is_read_strictly() -> None:
     }
     for what, (name, data) in bad.items():
         with pytest.raises(Strange):
-            pytest.fail(f"{what}: {queuetext.parse(name, data, TREE)}")
+            pytest.fail(f"{what}: {text.parse(name, data, TREE)}")

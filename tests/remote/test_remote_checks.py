@@ -8,7 +8,7 @@ import pytest
 
 from gitrelay.protocol import check
 from gitrelay.protocol.record import Commit, Trailer
-from gitrelay.remote import queuetrust
+from gitrelay.remote.queue import trust
 from support.repo import Repo, with_one_commit
 from support.waiting import eventually
 
@@ -92,7 +92,7 @@ def test_the_word_of_a_worker_is_read_strictly() -> None:
     assert check.told("", '["pass"]') == ()
 
     def of(text: str) -> tuple[str, ...] | None:
-        return queuetrust.checks_of(Commit("0" * 40, 0, "req 01", {Trailer.REMOTE_CHECKS: text}))
+        return trust.checks_of(Commit("0" * 40, 0, "req 01", {Trailer.REMOTE_CHECKS: text}))
 
     assert of("") == () and of('["a b", "c"]') == ("a b", "c")
     for text in ('["a\\nb"]', '[""]', '"a"', "[1]", "nothing", str(["x"] * 21).replace("'", '"')):

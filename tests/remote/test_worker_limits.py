@@ -16,9 +16,9 @@ import pytest
 from gitrelay.ledger.ledger import open_ledger
 from gitrelay.protocol.budget import Amount
 from gitrelay.protocol.names import Address
-from gitrelay.remote.jobs import Job, Known
-from gitrelay.remote.submitting import told
-from gitrelay.remote.workerday import Day
+from gitrelay.remote.away.sending import told
+from gitrelay.remote.queue.jobs import Job, Known
+from gitrelay.remote.worker.daily import Day
 from support.repo import Repo, with_one_commit
 from support.waiting import eventually
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gitrelay.ledger.ledger import open_ledger
-from gitrelay.provenance import blame, files
+from gitrelay.provenance.lines import blame, files
 from support.histories import History
 
 

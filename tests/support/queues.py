@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from gitrelay import environment
 from gitrelay.git.repository import Repository
 from gitrelay.protocol.record import BRANCHES, Identity
-from gitrelay.remote import jobs, queuerecord
-from gitrelay.remote.engines.git import GitQueue
-from gitrelay.remote.engines.natsplace import Credentials, Place
-from gitrelay.remote.jobs import Dispatch, Job, Lease, Unreachable, Update
-from gitrelay.remote.queuerecord import Published
-from gitrelay.remote.queuewire import Wire
+from gitrelay.remote.queue import jobs, record
+from gitrelay.remote.queue.engines.git import GitQueue
+from gitrelay.remote.queue.engines.natsplace import Credentials, Place
+from gitrelay.remote.queue.jobs import Dispatch, Job, Lease, Unreachable, Update
+from gitrelay.remote.queue.record import Published
+from gitrelay.remote.queue.wire import Wire
 
 AUTHOR = Identity("uma", "uma@example.invalid")
 LONG = 3600.0  # a lease that does not end in a test
@@ -69,7 +69,7 @@ class Machine:
 
     def bring(self, session: str) -> None:
         """Have the objects of the session here."""
-        queuerecord.there(self.wire, session)
+        record.there(self.wire, session)
 
     def publish(self, lease: Lease, text: str = "res 01") -> Published:
         """Publish the worker's answer, which is the same commit each time."""
@@ -77,7 +77,7 @@ class Machine:
         said = f"{text} by {self.queue.worker}, attempt {lease.attempt}"
         key = (lease.job.id, lease.attempt)
         answer = self.answers[key] = self.answers.get(key) or self.commit([lease.job.request], said)
-        return queuerecord.publish_for(self.wire, self.queue, lease, answer, None)
+        return record.publish_for(self.wire, self.queue, lease, answer, None)
 
 
 @dataclass
@@ -128,7 +128,7 @@ def machine(folder: Path, url: str, name: str, lease: float, broker: str = "", *
     wire = Wire(repo, url)
     if not broker:
         return Machine(repo, wire, GitQueue(wire, worker=name, lease=lease, pauses=(0.02, 0.05)))
-    from gitrelay.remote.engines.nats import NatsQueue
+    from gitrelay.remote.queue.engines.nats import NatsQueue
 
     queue = NatsQueue(place(broker), wire, worker=name, lease=lease)
     if lease != LONG and not made:

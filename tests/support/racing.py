@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from gitrelay import environment
-from gitrelay.remote.engines.git import GitQueue
+from gitrelay.remote.queue.engines.git import GitQueue
 from support.queues import Machine, machine
 
 _SIGNALS = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}

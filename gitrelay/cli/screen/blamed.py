@@ -9,8 +9,8 @@ from gitrelay.cli import blaming
 from gitrelay.cli.screen.style import of_outcome
 from gitrelay.cli.screen.table import Cell, Column
 from gitrelay.history.exchange import Exchange
-from gitrelay.provenance import saying
-from gitrelay.provenance.blame import Blamed
+from gitrelay.provenance.lines import saying
+from gitrelay.provenance.lines.blame import Blamed
 
 COLUMNS: Final = (
     Column("LINE", right=True),

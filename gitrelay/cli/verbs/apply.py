@@ -46,7 +46,7 @@ def command(
     from gitrelay.ledger.applying import Way
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.provenance import trailer as trailers
+    from gitrelay.provenance.lines import trailer as trailers
 
     ledger = open_ledger(Path.cwd())
     wanted = addressing.meant(ledger, address, pick=True)

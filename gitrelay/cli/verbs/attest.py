@@ -14,7 +14,7 @@ from gitrelay.ground.text import counted
 
 if TYPE_CHECKING:
     from gitrelay.ledger.ledger import Ledger
-    from gitrelay.provenance.statements import Statement
+    from gitrelay.provenance.attest.statements import Statement
 
 
 @click.command("attest")
@@ -92,7 +92,7 @@ def _statements(
     """(the statements; the commits of ranges with what is stated of each). What is not stated is told on stderr."""
     from gitrelay.cli import addressing, output
     from gitrelay.history import exchanges
-    from gitrelay.provenance import attesting, ranges
+    from gitrelay.provenance.attest import attesting, ranges
 
     made: list[Statement] = []
     commits: list[dict[str, Any]] = []
@@ -123,7 +123,7 @@ def _statements(
 def _of_range(ledger: Ledger, word: str, remote: str) -> tuple[list[Statement], list[dict[str, Any]]]:
     from gitrelay.cli import output
     from gitrelay.errors import Code
-    from gitrelay.provenance import attesting
+    from gitrelay.provenance.attest import attesting
 
     made, untold, commits = attesting.of_range(ledger, word, remote=remote)
     if not commits:
@@ -139,7 +139,7 @@ def _of_range(ledger: Ledger, word: str, remote: str) -> tuple[list[Statement], 
 
 
 def _unsigned(made: list[Statement]) -> list[str]:
-    from gitrelay.provenance import statements
+    from gitrelay.provenance.attest import statements
 
     return [statements.payload(one).decode() for one in made]
 
@@ -148,7 +148,7 @@ def _signed(ledger: Ledger, made: list[Statement], key: str | None, form: str | 
     from gitrelay.calls import within
     from gitrelay.cli import output
     from gitrelay.protocol.words import Access
-    from gitrelay.provenance import attestations, signing, statements
+    from gitrelay.provenance.attest import attestations, signing, statements
 
     if store:
         within.require(ledger, Access.WRITE, "git relay attest --store")
@@ -163,7 +163,7 @@ def _signed(ledger: Ledger, made: list[Statement], key: str | None, form: str | 
 def _verify(ledger: Ledger, place: str, signers: Path | None, as_json: bool) -> int:
     from gitrelay.cli import output
     from gitrelay.errors import OK, VERIFY_FAILED, Code
-    from gitrelay.provenance import signing, verifying
+    from gitrelay.provenance.attest import signing, verifying
 
     named = signers or ledger.repo.setting("gpg.ssh.allowedsignersfile")
     if not named:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from gitrelay.git.repository import Repository
     from gitrelay.history.exchange import Exchange
-    from gitrelay.provenance.blame import Blamed
-    from gitrelay.provenance.reviews import Reviews
+    from gitrelay.provenance.lines.blame import Blamed
+    from gitrelay.provenance.lines.reviews import Reviews
 
 
 @click.command("blame")
@@ -38,15 +38,15 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
         raise click.UsageError("--porcelain and --json exclude each other")
 
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.provenance import files
+    from gitrelay.provenance.lines import files
 
     ledger = open_ledger(Path.cwd())
     name, lines = files.split(file, Path.cwd()) if range_ is None else (file, files.range_of(range_))
     opened = files.opened(ledger.repo, Path.cwd(), name, rev)
     with files.looking(ledger.repo, opened) as looked:
         from gitrelay.cli import blaming, output  # while git is at work
-        from gitrelay.provenance import blame, others, saying
-        from gitrelay.provenance.reviews import Reviews
+        from gitrelay.provenance.lines import blame, others, saying
+        from gitrelay.provenance.lines.reviews import Reviews
 
         report = blame.blame(ledger, opened, looked)
     first, last = lines or (1, len(report.lines))
@@ -89,7 +89,7 @@ def _porcelain(shown: Sequence[Blamed], verdicts: Reviews) -> Iterator[bytes]:
 
 def _print(repo: Repository, shown: Sequence[Blamed], other: dict[int, str], verdicts: Reviews) -> None:
     from gitrelay.cli import blaming, output
-    from gitrelay.provenance import saying
+    from gitrelay.provenance.lines import saying
 
     def of_line(one: Blamed) -> Sequence[Exchange]:
         return verdicts.of_line(one.exchanges, one.line.commit.oid)

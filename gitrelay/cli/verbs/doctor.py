@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 def _queues() -> list[Finding]:
     """A row for each remote that a queue was tried on; no remote is asked now."""
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import address, dispatch, queueprobe
+    from gitrelay.remote import address
+    from gitrelay.remote.queue import abilities, dispatch
     from gitrelay.setup.finding import Finding
 
     try:
         ledger = open_ledger(Path.cwd())
-        known = queueprobe.all_known(ledger.repo, ledger.state)
+        known = abilities.all_known(ledger.repo, ledger.state)
     except RelayError:
         return []
     rows = [

@@ -95,7 +95,7 @@ def command(
     from gitrelay.errors import INTEGRITY, OK
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.provenance.views import Blames
+    from gitrelay.provenance.lines.views import Blames
     from gitrelay.report import site, transcript, turns
 
     ledger = open_ledger(Path.cwd())

@@ -13,7 +13,7 @@ from gitrelay.cli.options import json_option
 from gitrelay.protocol import names
 
 if TYPE_CHECKING:
-    from gitrelay.remote.share_fetch import Fetched
+    from gitrelay.remote.share.fetch import Fetched
 
 
 @click.command("fetch")
@@ -45,7 +45,7 @@ def command(words: tuple[str, ...], take: tuple[str, ...], no_code: bool, as_jso
     from gitrelay.cli.sharing import exit_code, remote_meant, rows, show
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.remote import share_fetch
+    from gitrelay.remote.share import fetch
 
     for session in (*words[1:], *take):
         names.check_session(session)
@@ -55,7 +55,7 @@ def command(words: tuple[str, ...], take: tuple[str, ...], no_code: bool, as_jso
     inflight.settle_all(ledger)
     sessions = tuple(dict.fromkeys((*words[1:], *take)))
     tell = output.say if sys.stderr.isatty() and not as_json else lambda words: None
-    found = share_fetch.fetch(ledger, remote, share_fetch.Wanted(sessions, take, not no_code), tell)
+    found = fetch.fetch(ledger, remote, fetch.Wanted(sessions, take, not no_code), tell)
     code = exit_code(found.sent)
     if as_json:
         click.echo(output.envelope("fetch", code, _data(remote.name, found), _errors(found)))

@@ -87,7 +87,7 @@ def command(
     wanted = Wanted(pattern, fixed, ignore_case, name, to, begin, kinds)
     cut: Mapping[str, int] = {}
     if code:
-        from gitrelay.provenance import searching as changed
+        from gitrelay.provenance.lines import searching as changed
 
         result = changed.search(ledger, wanted, most or None, around)
         found, more, cut = result.found, result.more, result.cut

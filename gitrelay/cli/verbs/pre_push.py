@@ -66,10 +66,10 @@ def command(remote: str, url: str | None, as_json: bool) -> int:
             tell(gatewords.next_step(words, d.verdict))
             tell("this push is stopped" if d.stops else "WARNING: it is pushed WITHOUT a passing review")
     if chosen.shares:
-        from gitrelay.remote import share_verdict
+        from gitrelay.remote.share import verdict
 
         let_go = [d.change.session for d in decisions if d.verdict.review is not None and d.verdict.lets_go]
-        for words_ in share_verdict.share(ledger, remote, let_go) if let_go and code == OK else []:
+        for words_ in verdict.share(ledger, remote, let_go) if let_go and code == OK else []:
             tell(words_)
     if as_json:
         rows = [gatewords.row(d.change, d.verdict, stops=d.stops) for d in decisions]

@@ -15,8 +15,8 @@ from gitrelay.ground.text import counted
 
 if TYPE_CHECKING:
     from gitrelay.ledger.ledger import Ledger
-    from gitrelay.remote.share_plan import Plan
-    from gitrelay.remote.share_push import Sent
+    from gitrelay.remote.share.plan import Plan
+    from gitrelay.remote.share.push import Sent
 
 
 @click.command("push")
@@ -60,7 +60,7 @@ def command(
     from gitrelay.cli.sharing import exit_code, remote_meant, rows, show
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.words import Access
-    from gitrelay.remote import share_plan, share_push, share_settings
+    from gitrelay.remote.share import plan, push, settings
 
     ledger = open_ledger(Path.cwd())
     within.require(ledger, Access.WRITE, "git relay push")
@@ -69,8 +69,8 @@ def command(
     remote = remote_meant(ledger, words, "push", pushes=True)
     sessions = tuple(dict.fromkeys(words[1:]))
     if share:
-        share_settings.allow(ledger.repo, _named(sessions, "--share"))
-    elif share_settings.sharing(ledger.repo) == share_settings.Sharing.NEVER:
+        settings.allow(ledger.repo, _named(sessions, "--share"))
+    elif settings.sharing(ledger.repo) == settings.Sharing.NEVER:
         raise UsageError(
             "relay.share is never: no session leaves this machine",
             hint=f"git relay push {remote.name} --share SESSION sends one; git config relay.share ask",
@@ -78,21 +78,21 @@ def command(
         )
     inflight.settle_all(ledger)
     tell = _teller(as_json)
-    here = share_plan.local(ledger, sessions)
+    here = plan.local(ledger, sessions)
     tell(f"reading what {remote.name} has")
-    made = share_plan.plan(ledger, remote, here, again=again, code=not no_code)
+    made = plan.plan(ledger, remote, here, again=again, code=not no_code)
     tell(f"looking for secrets in {counted(len(made.moves), 'session')}")
-    made = share_plan.weighed(ledger, made)
+    made = plan.weighed(ledger, made)
     output.note(made.notes)
     _say_what_is_public(made)
     if made.leaks and not allow_secrets:
         _refuse_secrets(made)
     if dry_run:
-        sent = [share_push.Sent(one.session, _planned(made, one.session, one.state)) for one in made.found]
+        sent = [push.Sent(one.session, _planned(made, one.session, one.state)) for one in made.found]
     else:
         if made.first and not (yes or share or _is_settled(ledger)):
             _ask(made)
-        sent = share_push.push(ledger, made, here, tell)
+        sent = push.push(ledger, made, here, tell)
     code = exit_code(sent)
     if as_json:
         errors = [{"code": s.fault.code, "message": s.fault.message, "hint": s.fault.hint} for s in sent if s.fault]
@@ -105,16 +105,16 @@ def command(
 def _keep(ledger: Ledger, words: tuple[str, ...], as_json: bool) -> int:
     """Remember that sessions stay here."""
     from gitrelay.cli import output
-    from gitrelay.remote import share_plan, share_settings
+    from gitrelay.remote.share import plan, settings
 
-    sessions = [word for word in _named(words, "--no-share") if not share_settings.is_private(ledger.repo, word)]
+    sessions = [word for word in _named(words, "--no-share") if not settings.is_private(ledger.repo, word)]
     if sessions:
-        share_plan.local(ledger, sessions)
-    share_settings.keep_private(ledger.repo, sessions)
+        plan.local(ledger, sessions)
+    settings.keep_private(ledger.repo, sessions)
     if as_json:
         click.echo(output.envelope("push", 0, {"private": list(words)}))
     else:
-        output.say(f"kept on this machine: {', '.join(words)} ({share_settings.PRIVATE} in .git/config)")
+        output.say(f"kept on this machine: {', '.join(words)} ({settings.PRIVATE} in .git/config)")
     return 0
 
 
@@ -133,7 +133,7 @@ def _teller(as_json: bool) -> Any:
 
 
 def _is_settled(ledger: Ledger) -> bool:
-    from gitrelay.remote.share_settings import Sharing, sharing
+    from gitrelay.remote.share.settings import Sharing, sharing
 
     return sharing(ledger.repo) == Sharing.ALWAYS
 

@@ -13,7 +13,7 @@ from gitrelay.ground import duration
 
 if TYPE_CHECKING:
     from gitrelay.ledger.ledger import Ledger
-    from gitrelay.remote.queuewire import Wire
+    from gitrelay.remote.queue.wire import Wire
 
 _IDLE: Final = "7d"
 
@@ -62,7 +62,7 @@ def command(
     seconds = duration.parse(idle or _IDLE, "--idle")
 
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote.queuewire import wire_of
+    from gitrelay.remote.queue.wire import wire_of
 
     ledger = open_ledger(Path.cwd())
     wire = wire_of(ledger.repo, remote)
@@ -78,7 +78,7 @@ def _init(ledger: Ledger, wire: Wire, remote: str, peers: str | None, lease: str
     from gitrelay.cli import output
     from gitrelay.peers import registry
     from gitrelay.protocol import names
-    from gitrelay.remote import dispatch
+    from gitrelay.remote.queue import dispatch
 
     known = sorted({*registry.BUILT_IN, *registry.configured(ledger.repo)})
     wanted = known if peers is None else [name.strip() for name in peers.split(",") if name.strip()]
@@ -100,10 +100,10 @@ def _archive(ledger: Ledger, wire: Wire, idle: float, dry: bool, as_json: bool) 
     from gitrelay.cli import output
     from gitrelay.ground.text import counted
     from gitrelay.protocol.words import Access
-    from gitrelay.remote import archiving, queueprobe
+    from gitrelay.remote.queue import abilities, archiving
 
     within.require(ledger, Access.WRITE, "git relay queue --archive")
-    queueprobe.require(ledger.state, wire)
+    abilities.require(ledger.state, wire)
     found = archiving.archive(ledger, wire, idle, dry=dry, tell=output.say)
     if as_json:
         data = {"archived": found.sessions, "left": found.left, "dry_run": dry}
@@ -120,7 +120,7 @@ def _archive(ledger: Ledger, wire: Wire, idle: float, dry: bool, as_json: bool) 
 def _show(ledger: Ledger, wire: Wire, remote: str, as_json: bool) -> int:
     from gitrelay.cli import output
     from gitrelay.cli.table import columns
-    from gitrelay.remote import dispatch
+    from gitrelay.remote.queue import dispatch
 
     found = dispatch.engine(ledger.repo, remote, wire)
     try:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from gitrelay.ledger.ledger import Ledger
-    from gitrelay.provenance.replay import Estimate, Replay
-    from gitrelay.provenance.replayplan import Plan, Task, Terms
-    from gitrelay.provenance.replayreport import Facts, Report
+    from gitrelay.provenance.replay.plan import Plan, Task, Terms
+    from gitrelay.provenance.replay.report import Facts, Report
+    from gitrelay.provenance.replay.running import Estimate, Replay
 
 
 @click.command(
@@ -73,8 +73,8 @@ def command(
     from gitrelay.calls import wording
     from gitrelay.ledger.ledger import open_ledger
     from gitrelay.protocol.budget import parse
-    from gitrelay.provenance import replay
-    from gitrelay.provenance.replayplan import Terms, check_secrets
+    from gitrelay.provenance.replay import running
+    from gitrelay.provenance.replay.plan import Terms, check_secrets
 
     ledger = open_ledger(Path.cwd())
     if ledger.repo.top is None:
@@ -85,17 +85,17 @@ def command(
     commands = tuple(wording.checked(check) for check in checks)
     terms = Terms(words, to, model, effort, runs, commands)
     check_secrets(ledger, terms)
-    name, made = replay.find(ledger, terms)
+    name, made = running.find(ledger, terms)
     left: dict[str, str] = {}
     if made is None:
         tasks, left = _tasks(ledger, terms, named, last, session)
     else:
-        tasks = replay.tasks_of(ledger, made)
+        tasks = running.tasks_of(ledger, made)
     _check(ledger, tasks, terms)
-    from gitrelay.provenance.replay import Replay
+    from gitrelay.provenance.replay.running import Replay
 
     going = None if made is None else Replay(Path.cwd(), ledger, made, tasks, _say)
-    costs = replay.estimate(ledger, tasks, terms, going.done if going is not None else 0)
+    costs = running.estimate(ledger, tasks, terms, going.done if going is not None else 0)
     if dry_run:
         return _told(costs, tasks, left if made is None else made.left_out, terms, as_json)
     if costs.runs and not yes and not budget:
@@ -128,18 +128,18 @@ def _tasks(
     ledger: Ledger, terms: Terms, named: Sequence[Any], last: int | None, session: str | None
 ) -> tuple[list[Task], dict[str, str]]:
     """(the tasks that can be asked again, those that cannot be with the reason). Raises UsageError if there is none."""
-    from gitrelay.provenance import replayplan
+    from gitrelay.provenance.replay import plan
 
     tasks: list[Task] = []
     left: dict[str, str] = {}
-    for e in replayplan.chosen(ledger, named, last or 0, session, bool(terms.checks)):
-        one = replayplan.task(ledger, e, terms.checks)
+    for e in plan.chosen(ledger, named, last or 0, session, bool(terms.checks)):
+        one = plan.task(ledger, e, terms.checks)
         if isinstance(one, str):
             left[str(e.address)] = one
         else:
             tasks.append(one)
     if not tasks:
-        raise replayplan.refused(left)
+        raise plan.refused(left)
     return tasks, left
 
 
@@ -147,23 +147,23 @@ def _check(ledger: Ledger, tasks: Sequence[Task], terms: Terms) -> None:
     """Refuse what could not be run: another peer or model that is none, and more access than this process has."""
     from gitrelay.calls import within
     from gitrelay.protocol.words import Access
-    from gitrelay.provenance import replayplan
+    from gitrelay.provenance.replay import plan
 
     known = [Access(one.given.access) for one in tasks if one.given.access in tuple(Access)]
     needed = max([*known, Access.WRITE], key=lambda one: one.rank)  # a check is a command
     within.require(ledger, needed, "git relay replay")
-    replayplan.check_peer(ledger, tasks, terms)
+    plan.check_peer(ledger, tasks, terms)
 
 
 def _begun(ledger: Ledger, terms: Terms, name: str, tasks: Sequence[Task], left: dict[str, str]) -> Replay:
     """The replay, once the checks have passed on recorded answers. Raises UsageError if they pass on none."""
-    from gitrelay.provenance import replay, replayplan
-    from gitrelay.provenance.replayplan import Plan
+    from gitrelay.provenance.replay import plan, running
+    from gitrelay.provenance.replay.plan import Plan
 
     fit, lenient = [], []
     for number, one in enumerate(tasks, 1):
         _say(f"{number}/{len(tasks)} {one.address}: checks on its recorded answer")
-        why, passes_before = replay.still_passes(ledger, one, name)
+        why, passes_before = running.still_passes(ledger, one, name)
         if why:
             left[str(one.address)] = why
             continue
@@ -171,11 +171,11 @@ def _begun(ledger: Ledger, terms: Terms, name: str, tasks: Sequence[Task], left:
         if passes_before:
             lenient.append(str(one.address))
     if not fit:
-        raise replayplan.refused(left)
+        raise plan.refused(left)
     made = Plan(name, terms, tuple(str(one.address) for one in fit), left, tuple(lenient))
-    replay.begin(Path.cwd(), ledger, made)
+    running.begin(Path.cwd(), ledger, made)
     _say(f"{name}: begins")
-    return replay.Replay(Path.cwd(), ledger, made, fit, _say)
+    return running.Replay(Path.cwd(), ledger, made, fit, _say)
 
 
 def _say(text: str) -> None:
@@ -241,7 +241,7 @@ def _told(costs: Estimate, tasks: Sequence[Task], left: dict[str, str], terms: T
 
 def _printed(going: Replay, found: Report, why: str, as_json: bool) -> int:
     from gitrelay.cli import output
-    from gitrelay.provenance.replayreport import lines
+    from gitrelay.provenance.replay.report import lines
 
     facts = going.facts(why)
     code = NO_ANSWER if why else OK
@@ -258,7 +258,7 @@ def _printed(going: Replay, found: Report, why: str, as_json: bool) -> int:
 
 def _json(made: Plan, found: Report, facts: Facts) -> dict[str, Any]:
     """A replay as --json gives it; keys are stable (docs/json.md)."""
-    from gitrelay.provenance.replayreport import ALWAYS, ARMS
+    from gitrelay.provenance.replay.report import ALWAYS, ARMS
 
     pairs, more = found.more
     return {

@@ -36,7 +36,7 @@ def serve(port: int, *, answer: bool, open_: bool, as_json: bool) -> int:
 
     from gitrelay.cli import output
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.provenance.views import Blames
+    from gitrelay.provenance.lines.views import Blames
     from gitrelay.report.answering import PAGE, Desk
     from gitrelay.report.live import Live
     from gitrelay.report.server import Server

@@ -19,8 +19,8 @@ from gitrelay.ground.text import quote
 if TYPE_CHECKING:
     from gitrelay.history.exchange import Exchange
     from gitrelay.ledger.ledger import Ledger
-    from gitrelay.provenance.annotated import Commit
-    from gitrelay.provenance.blame import Blamed
+    from gitrelay.provenance.lines.annotated import Commit
+    from gitrelay.provenance.lines.blame import Blamed
 
 
 @click.command("why")
@@ -37,8 +37,8 @@ def command(file: str, rev: str | None, range_: str | None, as_json: bool) -> in
     from gitrelay.cli import blaming, output
     from gitrelay.history import exchanges
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.provenance import blame, files, others
-    from gitrelay.provenance.reviews import Reviews
+    from gitrelay.provenance.lines import blame, files, others
+    from gitrelay.provenance.lines.reviews import Reviews
     from gitrelay.report.files import page_of
 
     ledger = open_ledger(Path.cwd())
@@ -91,8 +91,8 @@ def _print(
 ) -> None:
     from gitrelay.cli import blaming, output
     from gitrelay.history.outcome import shown
-    from gitrelay.provenance import saying
-    from gitrelay.provenance.blame import Why
+    from gitrelay.provenance.lines import saying
+    from gitrelay.provenance.lines.blame import Why
 
     head = [f"{place}  {saying.text_of(one).strip()}"]
     head += [f"{blaming.addresses(one)}: {words}" for words in [saying.remarks(one)] if found and words]

@@ -12,7 +12,7 @@ from gitrelay.cli.options import GroupedCommand, json_option
 from gitrelay.ground.text import counted
 
 if TYPE_CHECKING:
-    from gitrelay.remote.workercheck import Report
+    from gitrelay.remote.worker.readiness import Report
 
 
 @click.command(
@@ -125,29 +125,29 @@ def command(
     from gitrelay.cli import output
     from gitrelay.ground.text import quote
     from gitrelay.ledger.ledger import open_ledger
-    from gitrelay.remote import worker, workercheck, workersettings
-    from gitrelay.remote.jobs import ULID
-    from gitrelay.remote.workerday import Day
+    from gitrelay.remote.queue.jobs import ULID
+    from gitrelay.remote.worker import readiness, running, settings
+    from gitrelay.remote.worker.daily import Day
 
     if job is not None and ULID.fullmatch(job) is None:  # '' too: a variable of CI that is not set is not every job
         raise click.UsageError(f"--job {quote(job)} is no id of a job: 'git relay queue' lists them")
     ledger = open_ledger(Path.cwd())
-    typed = workersettings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll, checks)
-    offer = workersettings.chosen(ledger.repo, typed)
+    typed = settings.Typed(remote, peers, access, signers, revoked, unsigned, budget, idle, lease, poll, checks)
+    offer = settings.chosen(ledger.repo, typed)
     if only_check:
-        found = workercheck.report(ledger, offer, {"jobs": jobs})
+        found = readiness.report(ledger, offer, {"jobs": jobs})
         click.echo(output.envelope("worker", int(bool(found.problems)), found.offer) if as_json else _told(found))
         return int(bool(found.problems))
-    terms = worker.terms_of(ledger.repo, offer)
+    terms = running.terms_of(ledger.repo, offer)
     pauses = (offer.poll, 12 * offer.poll)
-    wish = worker.Wish(offer.remote, jobs, once or job is not None, job or "", offer.idle, offer.lease, pauses)
-    made = worker.Worker(ledger, wish, terms, Day(ledger, offer.budget), output.say)
-    for line in workercheck.warned(offer):
+    wish = running.Wish(offer.remote, jobs, once or job is not None, job or "", offer.idle, offer.lease, pauses)
+    made = running.Worker(ledger, wish, terms, Day(ledger, offer.budget), output.say)
+    for line in readiness.warned(offer):
         output.say(f"WARNING: {line}")
     done = [{"session": one.session, "job": one.id, "end": end.value} for one, end in made.run()]
     code = int(job in made.left_alone)
     if as_json:
-        said = {**workercheck.described(offer), "worker": made.queue.worker, "jobs": done}
+        said = {**readiness.described(offer), "worker": made.queue.worker, "jobs": done}
         click.echo(output.envelope("worker", code, said | {"left_alone": made.left_alone}))
     else:
         output.say(f"{counted(len(done), 'job')}, {len(made.left_alone)} left alone")

@@ -1,0 +1,1 @@
+"""What is recorded as signed statements that others can check."""

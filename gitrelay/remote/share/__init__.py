@@ -1,0 +1,1 @@
+"""Sessions shared through a git remote: compared, pushed, fetched, taken."""
