@@ -18,7 +18,7 @@ from gitrelay.ledger.ledger import Ledger
 from gitrelay.protocol import names
 from gitrelay.protocol.message import FILE
 from gitrelay.protocol.names import Address
-from gitrelay.protocol.record import ARCHIVE, BRANCHES, name_of
+from gitrelay.protocol.record import ARCHIVE, BRANCHES, Trailer, name_of
 
 LAST: Final = "@last"
 _PREFIXES: Final = (BRANCHES, ARCHIVE, "heads/relay/", "relay/", ".relay/", "./.relay/")
@@ -141,7 +141,13 @@ def is_one(ledger: Ledger, word: str) -> bool:
 
 def asked_of_nobody(ledger: Ledger) -> Address:
     """The latest request that has no answer, for who answers it by hand. Raises UsageError if all are answered."""
-    waiting = batch.waiting(ledger)
+    waiting = [found.address for found in batch.waiting(ledger) if not _is_anothers(found)]
     if not waiting:
         raise UsageError("no request waits for an answer", hint="git relay log", code=Code.UNKNOWN_EXCHANGE)
-    return waiting[0].address
+    return waiting[0]
+
+
+def _is_anothers(found: Exchange) -> bool:
+    """Whether a worker of a remote, or gitrelay itself with the report of a replay, is to answer it."""
+    is_plan = found.to == names.REPLAY and found.address.session.startswith(f"{names.REPLAY}-")
+    return is_plan or Trailer.JOB in found.request.trailers

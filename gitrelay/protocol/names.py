@@ -15,6 +15,7 @@ from gitrelay.errors import Code, UsageError
 from gitrelay.ground.text import quote
 
 SLUG_MAX = 64
+REPLAY = "replay"  # whom a replay's plan is addressed to: gitrelay itself answers it, with the report
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ONE_SHOT = re.compile(r"[0-9]{8}-[0-9]{4}-([a-z0-9][a-z0-9-]*)")
 _TURN = re.compile(r"0[1-9]|[1-9][0-9]+")

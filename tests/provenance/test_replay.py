@@ -213,6 +213,8 @@ def test_the_same_command_goes_on_after_a_kill_and_pays_for_nothing_twice(record
     # a budget that is used up stops it with what is recorded
     short = recorded.relay(*words[:-1], "2", "--budget", "0.001s", "--json")
     assert short.code == 4 and not short.json["data"]["over"] and "budget" in short.json["errors"][0]["message"]
+    by_hand = recorded.relay("res", "--verify", "pass", "mine")
+    assert by_hand.code == 2 and "no request waits" in by_hand.err, "the report is gitrelay's to write"
     done = recorded.relay(*words[:-1], "2", "--json")
     assert done.code == 0, done.err
     assert done.json["data"]["over"] and len(done.json["data"]["runs"]) == 4

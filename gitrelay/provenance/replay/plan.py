@@ -32,8 +32,8 @@ from gitrelay.protocol.names import Address
 from gitrelay.protocol.record import STARTED_IN, Trailer
 from gitrelay.provenance.replay.report import AGAIN, NEW
 
-PEER: Final = "replay"  # whom a plan is addressed to; gitrelay itself answers it, with the report
-PREFIX: Final = "replay-"
+PEER: Final = names.REPLAY
+PREFIX: Final = f"{names.REPLAY}-"
 MOST_RUNS: Final = 99
 _STARTED: Final = re.compile(rf"^(?:- )?{STARTED_IN}(.+)/\.$", re.MULTILINE)
 _FENCED: Final = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
