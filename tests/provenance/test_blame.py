@@ -53,7 +53,7 @@ def test_each_line_has_its_exchange_in_every_form(history: tuple[Repo, History])
     assert [line[1:] for line in porcelain[1::2]] == [text for text, _ in truth]
     lines = repo.relay("blame", FILE)
     assert [line.split("\t")[1] for line in lines.out.splitlines()] == owners
-    assert "by no recorded exchange (-), which does not say by whom" in lines.err and "human" not in lines.err
+    assert "by no exchange that is known (-), which does not say by whom" in lines.err and "human" not in lines.err
     assert repo.relay("blame", "--rev", "HEAD", FILE).out == lines.out
     assert repo.relay("blame", "app.py", cwd=repo.path / "src").out == lines.out
     assert (

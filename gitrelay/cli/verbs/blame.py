@@ -32,7 +32,8 @@ def command(file: str, rev: str | None, range_: str | None, porcelain: bool, as_
 
     The lines are held against what each exchange added, by content, so that a squash, a rebase or a move
     loses nothing. If several exchanges added the same text, all are named. A line that no recorded
-    exchange added has '-', which does not say who wrote it; '?' is one of which it cannot be known here.
+    exchange is known to have added has '-', which does not say who wrote it; '?' is one of which it
+    cannot be known here.
     """
     if porcelain and as_json:
         raise click.UsageError("--porcelain and --json exclude each other")

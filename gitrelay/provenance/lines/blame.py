@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
     ONE = "one"  # one recorded exchange added it
     SEVERAL = "several"  # more than one did; none is picked
-    NONE = "none"  # no recorded exchange added it, which does not say who did
+    NONE = "none"  # no recorded exchange is known to have added it, which does not say who did
     UNKNOWN = "unknown"  # it cannot be known here
 
 

@@ -9,7 +9,7 @@ from gitrelay.protocol.record import CODE
 from gitrelay.provenance.lines.blame import Blamed, Kind, Report, Why
 
 REASONS: Final = {
-    Why.NOT_ADDED: "no recorded exchange added it",
+    Why.NOT_ADDED: "no recorded exchange is known to have added it",
     Why.OLDER: "it is older than the first exchange",
     Why.NO_FILES: "it cannot be known here: an exchange of that time has no files in this clone",
     Why.SHALLOW: "it cannot be known here: the history of this clone ends before it",
@@ -42,7 +42,7 @@ def summary(lines: Sequence[Blamed], report: Report) -> list[str]:
     if found[Kind.SEVERAL]:
         parts.append(f"{found[Kind.SEVERAL]} by one of several")
     if found[Kind.NONE]:
-        parts.append(f"{found[Kind.NONE]} by no recorded exchange (-), which does not say by whom")
+        parts.append(f"{found[Kind.NONE]} by no exchange that is known (-), which does not say by whom")
     if found[Kind.UNKNOWN]:
         parts.append(f"{found[Kind.UNKNOWN]} cannot be known here (?)")
     said = [f"{count(len(lines), 'line')}: {', '.join(parts) or 'nothing to tell'}"]
