@@ -77,7 +77,7 @@ def test_a_request_from_elsewhere_is_handed_nothing_of_the_workers_own(two: tupl
     word = f"own/01@{far.git('rev-parse', 'relay/own')}"
     script = tmp_path / "forge.py"
     script.write_text(
-        "from pathlib import Path\nfrom gitrelay.calls.order import Order\nfrom gitrelay.remote import asking\n"
+        "from pathlib import Path\nfrom gitrelay.calls.order import Order\nfrom gitrelay.remote.away import asking\n"
         f"order = Order('Look.', ('codex',), session='s', binding={{'Relay-Context': {word!r}}})\n"
         "asking.submit(Path.cwd(), order, 'origin')\n"
     )

@@ -32,7 +32,7 @@ def test_a_worker_runs_checks_only_if_it_offers_that(
     checks = ("--check-remote", "test -e made.txt", "--check-remote", fails)
     words = ("--session", "s", *checks, "--key", "k", "touch made.txt")
     asking = caller.start(*(word for word in ASK if word != "-d"), "--apply", *words, env=mark)
-    waits = lambda: "refs/relay/queue" in caller.git("ls-remote", "origin")  # noqa: E731
+    waits = lambda: "/shell/" in caller.git("ls-remote", "origin", "refs/relay/queue/*")  # noqa: E731
     assert eventually(waits, 60)
     left = far.relay(*WORKER, "--json")
     (why,) = left.json["data"]["left_alone"].values()
