@@ -98,26 +98,34 @@ def last(ledger: Ledger) -> Address:
     rows = ledger.repo.each_ref("%(committerdate:unix)%00%(refname)", BRANCHES, ARCHIVE)
     named = [(int(time or 0), name_of(ref)) for time, ref in rows]
     tips = sorted((one for one in named if names.is_session(one[1])), reverse=True)
-    best: tuple[float, float, Exchange] | None = None
+    best: tuple[tuple[float, float, float], Exchange] | None = None
     for time, session in tips:
-        if best is not None and time < best[0]:
+        if best is not None and time < best[0][0]:
             break  # nothing there is newer
         try:
             found = batch.read(ledger, [session]).sessions.get(session, ())
         except RelayError:
             continue
         for e in found[-1:]:
-            one = (float(e.request.time), _started(ledger, e.address), e)
-            best = one if best is None else max(best, one, key=lambda it: it[:2])
+            one = (float(e.request.time), _started(ledger, e.address), _moved(ledger, session)), e
+            best = one if best is None else max(best, one, key=lambda it: it[0])
     if best is None:
         raise UsageError("nothing was asked here yet", hint="git relay req PEER TASK", code=Code.UNKNOWN_EXCHANGE)
-    return _whole(ledger, best[2].address)
+    return _whole(ledger, best[1].address)
 
 
 def _started(ledger: Ledger, address: Address) -> float:
     """When a call began, to the fraction of a second, if this machine still knows: a commit's time is in seconds."""
     call = ledger.state.call(address.session).load()
     return call.started if call is not None and call.id == address.id else 0.0
+
+
+def _moved(ledger: Ledger, session: str) -> float:
+    """When the branch of a session moved last, to the fraction of a second, by its reflog; 0 without one."""
+    try:
+        return (ledger.repo.common_dir / "logs" / f"{BRANCHES}{session}").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _whole(ledger: Ledger, address: Address) -> Address:

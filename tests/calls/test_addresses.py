@@ -86,6 +86,14 @@ def test_an_answer_by_hand_needs_the_address_alone(repo: Repo) -> None:
     assert repo.relay("res", "hand/1", "no verdict").code == 2
 
 
+def test_the_last_call_is_the_last_also_within_a_second(repo: Repo) -> None:
+    """A commit has its time in seconds; of two calls in one second the names must not decide."""
+    for n in range(3):
+        for session in (f"z{n}", f"a{n}"):
+            assert repo.relay("req", "--session", session, "shell", "true").code == 0
+        assert repo.relay("diff", "--json").err.startswith(f"a{n}/01"), "asked after z"
+
+
 def test_the_last_call_of_a_group_is_the_group(repo: Repo) -> None:
     words = ("--attempts", "2", "--pick", "first", "--name", "twice", "echo x > x.txt")
     assert repo.relay(*WHO, *words).code == 0
