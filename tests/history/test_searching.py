@@ -17,7 +17,7 @@ SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """Two sessions and an archived one-shot, asked at known times; tests only read."""
+    """Two sessions, one of them archived; tests only read."""
     repo = with_one_commit(tmp_path_factory.mktemp("said"))
     repo.sh("git config relay.fake.plain true; git config relay.fake.command 'cat ../answer'")
     asked = (
@@ -29,7 +29,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Repo:
         (repo.path.parent / "answer").write_text(answer)
         check = ["--check", "echo checked the lock"] if n == 2 else []
         words = ["req", "--from", "uma", "--to", peer, "--session", session, *check, task]
-        repo.sh(f"GIT_COMMITTER_DATE='@{1_790_000_000 + n * 1000} +0000' git-relay {shlex.join(words)} || true")
+        repo.sh(f"git-relay {shlex.join(words)} || true")
     repo.sh("git-relay archive b")
     return repo
 
