@@ -34,7 +34,7 @@ def for_codex(call: Invocation) -> list[str]:
 
 
 def for_claude(call: Invocation) -> list[str]:
-    """The memory folder of the tree that the workspace stands for, if there is one, and if it is of that time."""
+    """The options for the memory of the tree that the workspace is a copy of; none without a memory, or if `alone`."""
     home = _folder("CLAUDE_CONFIG_DIR", ".claude")
     if call.instead_of is None or call.alone or home is None:
         return []

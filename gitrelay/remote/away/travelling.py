@@ -1,6 +1,6 @@
 """What a request to a worker says besides its task: limits, folder, depth and a last moment, as trailers.
 
-They are part of the signed commit. Whoever reads them back takes nothing for granted: a limit only ever makes a
+They are part of the signed commit. Who reads them back trusts nothing in them: a limit only ever makes a
 worker's own one shorter, and a depth that cannot be read is too deep.
 """
 

@@ -56,7 +56,7 @@ class Lease:
 
     `attempt` is 1 for the first worker that took the job. `token` is the engine's own. `until` is when it ends, in
     this machine's monotonic seconds. `updates` join the push of the answer, so that who lost the lease cannot publish.
-    It is to be renewed every `beat` seconds, None for a third of its length.
+    `beat`: seconds between two renewals, None for a third of its length.
     `says` is what the peer did last, in one line that may be read by all; a renewal passes it on if the engine can.
     """
 

@@ -47,7 +47,7 @@ class Absent(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """A message that came back. `reply` is where it is to be acknowledged, '' for nowhere."""
+    """A message that came back. `reply` is the subject that acknowledges it, '' for none."""
 
     subject: str
     data: bytes
@@ -340,7 +340,7 @@ def _denied(place: Place, why: str) -> Denied:
 
 
 def _guarded(client: Client, place: Place, secret: str) -> str:
-    """`secret`, if the connection is as private as it is to be: a server, or who plays one, may not ask for TLS."""
+    """`secret`, if the connection has the TLS that the settings ask for: a false server may not offer it."""
     if place.tls and not getattr(client, "_server_info", {}).get("tls_required"):
         raise OSError("the server speaks no TLS, and the address says tls://")
     return secret
